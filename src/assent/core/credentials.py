@@ -1,0 +1,86 @@
+"""Credentials: what a bearer token stands for. The token itself is never kept, only a MAC of its secret.
+
+A token is `prefix + key id + "_" + secret`. The prefix names the kind, the key id finds the row, the secret is 256
+random bits. A revoked or expired credential is no credential from the next transaction on.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NewType
+
+CredentialId = NewType("CredentialId", str)
+
+OPERATOR_TOKEN_MAX_AGE = timedelta(days=90)
+
+
+class Kind(StrEnum):
+    """Whose credential it is."""
+
+    AGENT = "agent"
+    SERVICE = "service"
+    OPERATOR = "operator"
+
+
+PREFIXES: dict[Kind, str] = {Kind.AGENT: "asn_", Kind.SERVICE: "ass_", Kind.OPERATOR: "aso_"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """One row per issued key or token; `secret_mac` is made under the ledger key.
+
+    `issued_by` is the operator who issued it (they may then not approve what the agent asks). `tools` limits a
+    service credential to the tools (patterns) it may redeem; empty for other kinds.
+    """
+
+    id: CredentialId
+    kind: Kind
+    principal: str
+    secret_mac: bytes
+    issued_by: str
+    issued_at: datetime
+    revision: int = 1
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    revoked_by: str | None = None
+    tools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A token as somebody presented it, taken apart but not yet believed."""
+
+    kind: Kind
+    id: CredentialId
+    secret: str
+
+
+def compose(kind: Kind, credential: CredentialId, secret: str) -> str:
+    """Return the token that the holder keeps."""
+    return f"{PREFIXES[kind]}{credential}_{secret}"
+
+
+def take_apart(token: str) -> Presented | None:
+    """Return the parts of `token`, or None when it is not one of ours."""
+    for kind, prefix in PREFIXES.items():
+        if token.startswith(prefix):
+            identifier, separator, secret = token[len(prefix) :].partition("_")
+            if separator and identifier.isalnum() and identifier.isascii() and secret.isascii() and secret:
+                return Presented(kind, CredentialId(identifier), secret)
+    return None
+
+
+def is_live(credential: Credential, now: datetime) -> bool:
+    """Whether `credential` may still be used at `now`."""
+    if credential.revoked_at is not None:
+        return False
+    if credential.expires_at is not None and now >= credential.expires_at:
+        return False
+    return credential.kind is not Kind.OPERATOR or now < credential.issued_at + OPERATOR_TOKEN_MAX_AGE
+
+
+def revoke(credential: Credential, *, by: str, now: datetime) -> Credential:
+    """Return `credential` revoked by `by`; revoking twice keeps the first time."""
+    if credential.revoked_at is not None:
+        return credential
+    return replace(credential, revoked_at=now, revoked_by=by, revision=credential.revision + 1)

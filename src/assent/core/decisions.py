@@ -1,0 +1,175 @@
+"""Decisions: the only place where verdict, breakers, agent state and limits meet.
+
+Deny wins over asking, asking over allowing, and nothing at all is a deny. A decision is a value with reasons.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from assent.core.actions import Impact, Proposal
+from assent.core.agents import AgentProfile, AgentStanding, why_not
+from assent.core.breakers import Breaker, first_open
+from assent.core.reasons import Reason
+
+
+class Effect(StrEnum):
+    """What a rule, or all matching rules together, say."""
+
+    ALLOW = "allow"
+    REQUIRE_APPROVAL = "require_approval"
+    DENY = "deny"
+
+
+STRICTNESS: dict[Effect, int] = {Effect.ALLOW: 0, Effect.REQUIRE_APPROVAL: 1, Effect.DENY: 2}
+
+
+class Answer(StrEnum):
+    """What the broker answers to an ask."""
+
+    ALLOW = "allow"
+    PENDING = "pending"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What policy says about one proposal: the combined effect, every matching rule, the routes to ask.
+
+    `standing` names rules that lift the production floor by an explicit dated exception; `floored` says that only
+    the floor turned an allow into an ask.
+    """
+
+    effect: Effect
+    rules: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    standing: tuple[str, ...] = ()
+    floored: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much may wait for humans at once; each bound is checked in the deciding transaction."""
+
+    open_per_agent: int = 5
+    open_per_run: int = 2
+    open_per_route: int = 20
+    asks_per_agent_per_hour: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How much waits for humans already, as counted in the deciding transaction."""
+
+    open_for_agent: int = 0
+    open_for_run: int = 0
+    open_for_fullest_route: int = 0
+    asked_for_agent_in_last_hour: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The broker's answer with its reasons, the rules that matched and, when pending, the routes."""
+
+    answer: Answer
+    reasons: tuple[Reason, ...]
+    rules: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything a decision depends on, gathered inside one transaction.
+
+    `proposal` is a Reason when the catalogue refused the request. `someone_can_approve` tells whether the routes can
+    be satisfied by eligible people at all.
+    """
+
+    profile: AgentProfile | None
+    standing: AgentStanding | None
+    proposal: Proposal | Reason
+    verdict: Verdict
+    breakers: tuple[Breaker, ...]
+    load: Load
+    someone_can_approve: bool
+
+
+def decide(facts: Facts, limits: Limits, now: datetime) -> Decision:
+    """Return the decision on one ask; anything that is not clearly allowed is denied or asked."""
+    # (1) who asks
+    if (reason := why_not(facts.profile, facts.standing, now)) is not None:
+        return _deny(reason, facts.verdict)
+    # (2) what the catalogue could not make sense of
+    if isinstance(facts.proposal, Reason):
+        return _deny(facts.proposal, facts.verdict)
+    assert facts.profile is not None  # narrowed by (1); mypy cannot see it through the helper
+    # (3) what a human or a machine switched off
+    proposal = facts.proposal
+    held = first_open(facts.breakers, agent=facts.profile.id, tool=proposal.tool, environment=proposal.environment)
+    if held is not None:
+        return _deny(Reason.of("breaker_open", held.scope.describe()), facts.verdict)
+    # (4) what policy says; the floor is checked here again, so that no judge can lift it by mistake
+    if facts.verdict.effect is Effect.DENY:
+        return Decision(answer=Answer.DENY, reasons=_named(facts.verdict), rules=facts.verdict.rules)
+    if facts.verdict.effect is Effect.REQUIRE_APPROVAL or _under_the_floor(proposal, facts.verdict):
+        return _ask(facts, limits)
+    return Decision(answer=Answer.ALLOW, reasons=facts.verdict.reasons, rules=facts.verdict.rules)
+
+
+def _under_the_floor(proposal: Proposal, verdict: Verdict) -> bool:
+    return proposal.impact is not Impact.READ and not proposal.nonproduction and not verdict.standing
+
+
+def _ask(facts: Facts, limits: Limits) -> Decision:
+    verdict = facts.verdict
+    if not verdict.routes or not facts.someone_can_approve:
+        return _deny(Reason.of("no_eligible_approver"), verdict)
+    if (crowded := _too_much(facts.load, limits)) is not None:
+        return _deny(Reason.of("too_many_pending", crowded), verdict)
+    return Decision(answer=Answer.PENDING, reasons=verdict.reasons, rules=verdict.rules, routes=verdict.routes)
+
+
+def _too_much(load: Load, limits: Limits) -> str | None:
+    if load.open_for_agent >= limits.open_per_agent:
+        return f"{load.open_for_agent} of this agent's asks are open"
+    if load.open_for_run >= limits.open_per_run:
+        return f"{load.open_for_run} asks of this run are open"
+    if load.open_for_fullest_route >= limits.open_per_route:
+        return "the approvers have too many open asks"
+    if load.asked_for_agent_in_last_hour >= limits.asks_per_agent_per_hour:
+        return f"this agent asked {load.asked_for_agent_in_last_hour} times within an hour"
+    return None
+
+
+def _deny(reason: Reason, verdict: Verdict) -> Decision:
+    return Decision(answer=Answer.DENY, reasons=(reason,), rules=verdict.rules)
+
+
+def _named(verdict: Verdict) -> tuple[Reason, ...]:
+    return verdict.reasons or (Reason.of("no_rule"),)
+
+
+def strictest(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict over several principals: the strictest effect, all rules, all routes that must be asked.
+
+    No verdict at all is a deny.
+    """
+    collected = tuple(verdicts)
+    if not collected:
+        return Verdict(effect=Effect.DENY, reasons=(Reason.of("no_rule"),))
+    effect = max((v.effect for v in collected), key=STRICTNESS.__getitem__)
+    decisive = tuple(v for v in collected if v.effect is effect)
+    return Verdict(
+        effect=effect,
+        rules=_union(v.rules for v in collected),
+        routes=_union(v.routes for v in decisive),
+        reasons=tuple(dict.fromkeys(reason for v in decisive for reason in v.reasons)),
+        standing=_union(v.standing for v in decisive) if all(v.standing for v in decisive) else (),
+        floored=any(v.floored for v in decisive),
+    )
+
+
+def _union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for group in groups for name in group))

@@ -1,0 +1,144 @@
+"""Records: every kind of audit entry, what of it is public and what is only committed to.
+
+A leaf is canonical JSON and never holds a payload: it holds a salted commitment for each, so that one field can be
+disclosed with proof, or erased, and the root of the log stays. Kinds and field names only grow; none is ever reused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NewType
+
+from assent.core.canonical import Json, canonical, commitment
+from assent.core.errors import BadRequest
+
+RecordId = NewType("RecordId", str)
+
+VERSION = 1
+MAX_LEAF_BYTES = 65_535
+SALT_BYTES = 32
+
+
+class RecordKind(StrEnum):
+    """Every fact that is recorded, named subject.event."""
+
+    ACTION_DECIDED = "action.decided"
+    ACTION_REPLAYED = "action.replayed"
+    ACTION_MOVED = "action.moved"
+    ACTION_OUTCOME = "action.outcome"
+    APPROVAL_ASKED = "approval.asked"
+    APPROVAL_VOTED = "approval.voted"
+    APPROVAL_VOTE_REFUSED = "approval.vote_refused"
+    APPROVAL_MOVED = "approval.moved"
+    GRANT_ISSUED = "grant.issued"
+    GRANT_REDEEMED = "grant.redeemed"
+    GRANT_REFUSED = "grant.refused"
+    GRANT_REPLAYED = "grant.replayed"
+    GRANT_KILLED = "grant.killed"
+    BREAKER_TRIPPED = "breaker.tripped"
+    BREAKER_RESET_ASKED = "breaker.reset_asked"
+    BREAKER_RESET = "breaker.reset"
+    POLICY_ACTIVATED = "policy.activated"
+    POLICY_REFUSED = "policy.refused"
+    AGENT_SUSPENDED = "agent.suspended"
+    AGENT_RESUMED = "agent.resumed"
+    KEY_ISSUED = "key.issued"
+    KEY_REVOKED = "key.revoked"
+    TOKEN_ISSUED = "token.issued"
+    TOKEN_REVOKED = "token.revoked"
+    BROKER_STARTED = "broker.started"
+    BROKER_STOPPED = "broker.stopped"
+    LEDGER_RECOVERED = "ledger.recovered"
+    LOG_VERIFIED = "log.verified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What a flow wants recorded; the ledger stamps id, time and salts in the transaction.
+
+    `payload` maps a field to its value: the leaf commits to it, the value stays in the encrypted payload store.
+    `detail` holds further public facts of the kind (never payload), as plain JSON.
+    """
+
+    kind: RecordKind
+    agent: str | None = None
+    operator: str | None = None
+    tool: str | None = None
+    environment: str | None = None
+    decision: str | None = None
+    reasons: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    policy: str | None = None
+    action: str | None = None
+    digest: str | None = None
+    approval: str | None = None
+    grant: str | None = None
+    breaker: str | None = None
+    detail: Mapping[str, Json] = field(default_factory=dict)
+    payload: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One entry of the log: `leaf` is what the tree hashes; `index` its gapless place, once it has one.
+
+    `disclosed` maps a committed field to (salt, value); it lives encrypted beside the leaf, and may be erased.
+    """
+
+    id: RecordId
+    time: datetime
+    leaf: bytes
+    disclosed: Mapping[str, tuple[bytes, Json]] = field(default_factory=dict)
+    index: int | None = None
+
+
+def record(entry: Entry, *, new_id: RecordId, now: datetime, salts: tuple[bytes, ...]) -> Record:
+    """Return `entry` as a record; `salts` are 32 random bytes for each payload field, in the payload's order.
+
+    Raises:
+        BadRequest: the leaf would be longer than 65,535 bytes.
+
+    """
+    disclosed = {name: (salt, value) for (name, value), salt in zip(entry.payload.items(), salts, strict=True)}
+    leaf = canonical(_leaf(entry, new_id, now, disclosed))
+    if len(leaf) > MAX_LEAF_BYTES:
+        raise BadRequest("the record of this would be longer than 65,535 bytes", hint="ask for less at once")
+    return Record(id=new_id, time=now, leaf=leaf, disclosed=disclosed)
+
+
+def _leaf(
+    entry: Entry, new_id: RecordId, now: datetime, disclosed: Mapping[str, tuple[bytes, Json]]
+) -> dict[str, Json]:
+    named: dict[str, Json] = {
+        "agent": entry.agent,
+        "operator": entry.operator,
+        "tool": entry.tool,
+        "environment": entry.environment,
+        "decision": entry.decision,
+        "reasons": list(entry.reasons),
+        "rules": list(entry.rules),
+        "policy": entry.policy,
+        "action": entry.action,
+        "digest": entry.digest,
+        "approval": entry.approval,
+        "grant": entry.grant,
+        "breaker": entry.breaker,
+        "detail": dict(entry.detail),
+        "commit": {name: commitment(name, salt, value) for name, (salt, value) in disclosed.items()},
+    }
+    leaf: dict[str, Json] = {"v": VERSION, "id": new_id, "time": rfc3339(now), "kind": entry.kind.value}
+    leaf.update((name, value) for name, value in named.items() if value not in (None, [], {}, ""))
+    return leaf
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return an aware moment as RFC 3339 in UTC with microseconds, one form only.
+
+    Raises:
+        BadRequest: the moment is naive.
+
+    """
+    if moment.tzinfo is None:
+        raise BadRequest("a time without a zone cannot be recorded")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,338 @@
+"""Ports: all that flows need from outside; each docstring is the contract, and `tests/contracts` holds its suite.
+
+A port method is something a flow needs, not an operation on a table. Every store is written natively; they share
+tests, not code.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Protocol, TypeVar
+
+from assent.core.actions import Action, ActionId, Proposal
+from assent.core.agents import AgentId, AgentProfile, AgentStanding
+from assent.core.approvals import Approval, ApprovalId, ApprovalState, Route
+from assent.core.breakers import Breaker, Scope
+from assent.core.canonical import Json
+from assent.core.credentials import Credential
+from assent.core.decisions import Load, Verdict
+from assent.core.grants import Grant
+from assent.core.operators import Operator
+from assent.core.reasons import Reason
+from assent.core.records import Entry, Record, RecordId
+
+T = TypeVar("T")
+
+Row = Action | Approval | Grant | Breaker | AgentStanding | Credential
+R = TypeVar("R", Action, Approval, Grant, Breaker, AgentStanding, Credential)
+
+Clock = Callable[[], datetime]
+NewId = Callable[[str], str]
+"""Takes a prefix such as `act`, returns a fresh id such as `act_01…`: unguessable and sorting by time of making."""
+
+
+class Gate(Enum):
+    """On which side of the gate a transaction stands.
+
+    Whoever may allow, vote or redeem passes together (`SHARED`); whoever stops things (trip, suspend, revoke a key,
+    activate a policy) passes alone (`EXCLUSIVE`), so that nothing decided on an older state commits after it.
+    """
+
+    SHARED = "shared"
+    EXCLUSIVE = "exclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What has fallen due: actions past their pick-up time or lease, approvals past their expiry."""
+
+    actions: tuple[Action, ...]
+    approvals: tuple[Approval, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFilter:
+    """Which records to list, newest first; None means any. `before` is an index to go on from."""
+
+    agent: str | None = None
+    operator: str | None = None
+    tool: str | None = None
+    kind: str | None = None
+    decision: str | None = None
+    action: str | None = None
+    approval: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+
+
+class View(Protocol):
+    """A consistent snapshot of the ledger.
+
+    `now` is the ledger's clock: aware UTC, never behind the last record. Every row that comes out had its MAC
+    checked over every stored column.
+
+    Raises (every method):
+        Forged: a row that was asked for does not carry a valid MAC.
+        LedgerUnavailable: the store could not answer.
+
+    """
+
+    @property
+    def now(self) -> datetime:
+        """The moment of this transaction, the same for all of it."""
+        ...
+
+    async def get(self, kind: type[R], key: str) -> R | None:
+        """Return the row of `kind` with that id, or None."""
+        ...
+
+    async def action_by_idempotency_key(self, agent: AgentId, key: str) -> Action | None:
+        """Return the action that this agent asked under this idempotency key, or None."""
+        ...
+
+    async def action_by_call(self, agent: AgentId, run_id: str | None, call_id: str) -> Action | None:
+        """Return the one action of (agent, run, call id), or None."""
+        ...
+
+    async def actions_like(self, agent: AgentId, run_id: str, content: bytes) -> Sequence[Action]:
+        """Return actions of (agent, run) with that content and no call id that have not ended, or are unknown.
+
+        Newest first, at most 100.
+        """
+        ...
+
+    async def decided_for(self, agent: AgentId, after: str | None, limit: int) -> Sequence[Action]:
+        """Return this agent's actions that a human was asked about and that are decided, oldest decision first.
+
+        `after` is the `decision_cursor` of the last one seen.
+        """
+        ...
+
+    async def running(self, scope: Scope) -> Sequence[Action]:
+        """Return executing actions in `scope`, newest first, at most 1,000."""
+        ...
+
+    async def approval_of(self, action: ActionId) -> Approval | None:
+        """Return the approval that belongs to `action`, or None."""
+        ...
+
+    async def approval_by_code(self, code: str) -> Approval | None:
+        """Return the newest approval with that code, or None."""
+        ...
+
+    async def approvals(
+        self, states: Sequence[ApprovalState], *, limit: int, before: ApprovalId | None = None
+    ) -> Sequence[Approval]:
+        """Return approvals in any of `states`, newest first, at most `limit`, older than `before`."""
+        ...
+
+    async def load(self, agent: AgentId, run_id: str | None, routes: Sequence[str]) -> Load:
+        """Return how much waits for humans: for this agent, run, and the fullest of `routes`, and asked in an hour."""
+        ...
+
+    async def waiting(self, scope: Scope) -> Sequence[Action]:
+        """Return all pending and ready actions in `scope`."""
+        ...
+
+    async def grant_of(self, action: ActionId) -> Grant | None:
+        """Return the grant of `action`, or None."""
+        ...
+
+    async def open_breakers(self) -> Sequence[Breaker]:
+        """Return every breaker that is not closed."""
+        ...
+
+    async def breakers(self) -> Sequence[Breaker]:
+        """Return every breaker, newest change first, at most 1,000."""
+        ...
+
+    async def breaker_over(self, scope: Scope) -> Breaker | None:
+        """Return the breaker with exactly this scope, or None."""
+        ...
+
+    async def credentials(self, principal: str | None = None) -> Sequence[Credential]:
+        """Return credentials, of one principal or all, newest first, at most 1,000."""
+        ...
+
+    async def due(self, limit: int) -> Due:
+        """Return what has fallen due at `now`, at most `limit` of each, longest due first."""
+        ...
+
+    async def next_due(self) -> datetime | None:
+        """Return when the next thing falls due, or None."""
+        ...
+
+    async def records(self, which: RecordFilter, *, limit: int) -> Sequence[Record]:
+        """Return matching records, newest first, at most `limit`, without payloads."""
+        ...
+
+    async def record(self, key: RecordId) -> Record | None:
+        """Return one record with its disclosed payload, or None."""
+        ...
+
+
+class Tx(View, Protocol):
+    """One transaction. Its methods never wait for anything but the ledger."""
+
+    async def add(self, row: Row) -> None:
+        """Store a new row.
+
+        Raises:
+            Stale: the id, or another thing that is unique (idempotency key, call id, scope, open code), exists.
+
+        """
+        ...
+
+    async def replace(self, old: Row, new: Row) -> None:
+        """Store `new` in place of `old` when the stored revision still is `old`'s, and `new`'s is one higher.
+
+        Raises:
+            Stale: it is not; somebody else was first.
+
+        """
+        ...
+
+    async def append(self, entry: Entry) -> Record:
+        """Append one record, stamped with a fresh id, fresh salts and this transaction's `now`."""
+        ...
+
+
+class Ledger(Protocol):
+    """The authority on everything that decides: principals' state, actions, approvals, grants, breakers, records."""
+
+    async def transact(
+        self, work: Callable[[Tx], Awaitable[T]], *, within_seconds: float = 2.0, gate: Gate = Gate.SHARED
+    ) -> T:
+        """Run `work` as one transaction and return its value only when that is durable.
+
+        `work` awaits nothing but its `tx`; ids, keys and verdicts are made before it. It may be run again. When it
+        raises, only its own writes are undone and the error comes out. When the commit fails, everybody who shared
+        it gets LedgerUnavailable. Cancelled or timed out before its turn it never runs; after that it may have been
+        stored unheard, and asking again finds it.
+
+        Raises:
+            LedgerUnavailable: it is not known to be durable; nothing may leave.
+            ForeignAwait: `work` awaited something else.
+
+        """
+        ...
+
+    async def read(self, work: Callable[[View], Awaitable[T]], *, within_seconds: float = 2.0) -> T:
+        """Run `work` on a snapshot at least as new as every transaction that was answered before the call.
+
+        Reading never holds up a writer. What is read here may be shown; it may decide nothing.
+
+        Raises:
+            LedgerUnavailable: no answer in time.
+
+        """
+        ...
+
+    def blind(self, purpose: str, value: bytes) -> bytes:
+        """Return a MAC of `value` under a key derived for `purpose`: for secrets that are compared, never kept."""
+        ...
+
+
+class Signals(Protocol):
+    """Wake-ups and counters shared by whoever serves. Signals may only ever say no; losing one costs time, not safety."""
+
+    def wake(self, topic: str) -> None:
+        """Wake everybody who waits for `topic`."""
+        ...
+
+    def subscribe(self, topics: Sequence[str]) -> "Subscription":
+        """Return a subscription that misses nothing from now on: subscribe, read the ledger, then wait."""
+        ...
+
+    def take(self, bucket: str, *, per_second: float, burst: int) -> float:
+        """Take one token; return 0.0 when there was one, else the seconds until the next. Unreadable means no."""
+        ...
+
+
+class Subscription(Protocol):
+    """A wait that was announced before the ledger was read, so that no wake-up falls between the two."""
+
+    async def wait(self, timeout_seconds: float) -> bool:
+        """Wait for a wake-up since the subscription began; return False when the time is over first."""
+        ...
+
+    def close(self) -> None:
+        """End the subscription."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolView:
+    """What an agent may know of one tool: name, words, argument schema, and what asking would come to at best."""
+
+    name: str
+    description: str
+    impact: str
+    arguments: Mapping[str, Json]
+    waits_for_human: bool
+
+
+class Policy(Protocol):
+    """One immutable version of the policy; swapping versions swaps the whole object.
+
+    Judging is pure, never raises for bad input, and any error inside it comes out as a deny that names the error.
+    """
+
+    @property
+    def version(self) -> str:
+        """SHA-256 over all policy files, hex."""
+        ...
+
+    def propose(self, tool: str, arguments: Json) -> Proposal | Reason:
+        """Return what the catalogue makes of a request, or why it makes nothing of it.
+
+        Reasons: unknown_tool, bad_arguments, not_canonical, environment_unknown, policy_error.
+        """
+        ...
+
+    def verdict(self, proposal: Proposal, agent: AgentId, on_behalf_of: Sequence[str]) -> Verdict:
+        """Return the strictest verdict over the agent and every agent named in `on_behalf_of`.
+
+        Operators named there (`operator:ID`) must exist; they narrow nothing but may not approve.
+        """
+        ...
+
+    def definition(self, tool: str) -> str | None:
+        """Return the hex digest of the tool's catalogue entry, or None for an unknown tool."""
+        ...
+
+    def agent(self, key: str) -> AgentProfile | None:
+        """Return an agent as declared, or None."""
+        ...
+
+    def agents(self) -> Sequence[AgentProfile]:
+        """Return all declared agents, by id."""
+        ...
+
+    def operator(self, key: str) -> Operator | None:
+        """Return an operator as declared, or None."""
+        ...
+
+    def operators(self) -> Sequence[Operator]:
+        """Return all declared operators, by id."""
+        ...
+
+    def route(self, name: str) -> Route | None:
+        """Return a route, or None."""
+        ...
+
+    def is_nonproduction(self, environment: str) -> bool:
+        """Whether `environment` is declared and marked nonproduction."""
+        ...
+
+    def tools_for(self, agent: AgentId) -> Sequence[ToolView]:
+        """Return the tools that some rule could let this agent use, by name."""
+        ...
+
+
+def decision_cursor(action: Action) -> str:
+    """Return the position of a decided action in its agent's list of decisions, for `decided_for`."""
+    decided = action.decided_at or action.created_at
+    return f"{int(decided.timestamp() * 1_000_000):020d}.{action.id}"
