@@ -1,0 +1,34 @@
+"""The pages hold together: every relative link leads somewhere, decisions have one number each."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
+LINK = re.compile(r"\]\((?!https?:|mailto:)(?P<path>[^)#\s]*)(#(?P<anchor>[^)\s]+))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """Returns what a link can jump to: headings in lower case, without punctuation, with dashes for spaces."""
+    headings = HEADING.findall(page.read_text())
+    return {re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", heading.lower())) for heading in headings}
+
+
+def leads_somewhere(page: Path, path: str, anchor: str | None) -> bool:
+    target = (page.parent / path).resolve() if path else page
+    return target.exists() and (anchor is None or anchor in anchors(target))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_relative_link_leads_to_a_page_and_heading_that_exist(page: Path) -> None:
+    links = list(LINK.finditer(page.read_text()))
+    assert [link[0] for link in links if not leads_somewhere(page, link["path"], link["anchor"])] == []
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    numbers = Counter(path.name[:4] for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    assert [number for number, count in numbers.items() if count > 1] == []
