@@ -33,7 +33,7 @@ def literal_or_source(node: ast.expr) -> str:
     return ast.literal_eval(node) if literal else ast.unparse(node)
 
 
-def tests_by_id(folder: Path) -> dict[str, list[str]]:
+def scan(folder: Path) -> dict[str, list[str]]:
     found: defaultdict[str, list[str]] = defaultdict(list)
     for path in sorted(folder.rglob("test_*.py")):
         for requirement_id in marked_ids(ast.parse(path.read_text())):
@@ -41,7 +41,7 @@ def tests_by_id(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-PROVEN = tests_by_id(ROOT / "tests")
+PROVEN = scan(ROOT / "tests")
 
 
 def test_the_scan_sees_markers_on_functions_classes_modules_and_parameters() -> None:
