@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NewType
 
 from assent.core.agents import AgentId
-from assent.core.canonical import Json, canonical, digest
+from assent.core.canonical import Json, canonical, digest, load
 from assent.core.credentials import CredentialId
 from assent.core.errors import IllegalMove
 from assent.core.reasons import Reason
@@ -259,6 +259,11 @@ def report(action: Action, outcome: Outcome) -> Action:
 def is_held_by(action: Action, attempt: bytes | None) -> bool:
     """Whether `attempt` is the one that may run, or ran, this action."""
     return attempt is not None and action.attempt is not None and action.attempt == attempt
+
+
+def frozen_arguments(action: Action) -> Json:
+    """Return a fresh copy of the arguments as judged, shown and bound; changing it changes nothing here."""
+    return load(action.arguments)
 
 
 def can_be_found_again(action: Action) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from assent.core.actions import Impact, Proposal
+from assent.core.actions import Action, ActionState, Impact, Proposal, is_held_by
 from assent.core.agents import AgentProfile, AgentStanding, why_not
 from assent.core.breakers import Breaker, first_open
 from assent.core.reasons import Reason
@@ -173,3 +173,27 @@ def strictest(verdicts: Iterable[Verdict]) -> Verdict:
 
 def _union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for group in groups for name in group))
+
+
+def answer_now(action: Action, attempt: bytes | None, blocked: Reason | None) -> Decision:
+    """Return what an earlier action answers now, to whoever puts `attempt` forward.
+
+    `blocked` is why its agent may not act at the moment. What was allowed may turn into a deny here, never the
+    reverse; an action that is executing or ended is runnable for nobody but the attempt that holds it.
+    """
+    if action.state in _DID_NOT_RUN:
+        return _told(Answer.DENY, action.reasons[-1:], action)
+    if blocked is not None:
+        return _told(Answer.DENY, (blocked,), action)
+    if action.state is ActionState.PENDING:
+        return _told(Answer.PENDING, action.reasons, action)
+    if action.state is ActionState.READY or (action.state is ActionState.EXECUTING and is_held_by(action, attempt)):
+        return _told(Answer.ALLOW, action.reasons, action)
+    return _told(Answer.DENY, (Reason.of("already_executed", f"it is `{action.state}`"),), action)
+
+
+_DID_NOT_RUN = frozenset({ActionState.DENIED, ActionState.LAPSED, ActionState.REVOKED, ActionState.CANCELLED})
+
+
+def _told(answer: Answer, reasons: tuple[Reason, ...], action: Action) -> Decision:
+    return Decision(answer=answer, reasons=reasons, rules=action.rules)

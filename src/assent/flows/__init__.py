@@ -1,0 +1,1 @@
+"""Flows: one module for each thing that somebody does; each is one transaction: gather, decide, write, then tell."""

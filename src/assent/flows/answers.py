@@ -1,0 +1,61 @@
+"""Answers: what the broker says about one action at this moment, whoever reads it and however often."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from assent.core import approvals, decisions, grants
+from assent.core.actions import Action, ActionState, RedeemedBy
+from assent.core.agents import AgentStanding, why_not
+from assent.core.approvals import Approval
+from assent.core.breakers import Breaker, first_open
+from assent.core.decisions import Answer, Decision
+from assent.core.grants import Grant
+from assent.core.reasons import Reason
+from assent.flows.broker import Broker
+from assent.ports import Policy, View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What the broker answers about one action, now: decision, grant or approval, and who could decide it."""
+
+    action: Action
+    decision: Decision
+    grant: Grant | None = None
+    token: str | None = None
+    approval: Approval | None = None
+    who: tuple[str, ...] = ()
+
+
+async def read_anew(view: View, policy: Policy, action: Action, attempt: bytes | None) -> Answered:
+    """Return what `action` answers now: its state, its approval or grant, and whatever stops its agent."""
+    standing = await view.get(AgentStanding, action.agent)
+    blocked = why_not(policy.agent(action.agent), standing, view.now) or _held(await view.open_breakers(), action)
+    decision = decisions.answer_now(action, attempt, blocked)
+    approval = await view.approval_of(action.id) if action.decided_by_human else None
+    grant = None
+    if action.state is ActionState.READY and decision.answer is Answer.ALLOW:
+        grant = await view.grant_of(action.id)
+    who = () if approval is None else who_can_decide(approval, policy, view.now)
+    return Answered(action=action, decision=decision, grant=grant, approval=approval, who=who)
+
+
+def _held(breakers: Sequence[Breaker], action: Action) -> Reason | None:
+    held = first_open(breakers, agent=action.agent, tool=action.tool, environment=action.environment)
+    return None if held is None else Reason.of("breaker_open", held.scope.describe())
+
+
+def who_can_decide(approval: Approval, policy: Policy, now: datetime) -> tuple[str, ...]:
+    """Return the operators who could still vote, or nobody when the approval is closed."""
+    if approval.state not in approvals.OPEN:
+        return ()
+    return tuple(approvals.who_can_vote(approval, policy.operators(), now))
+
+
+def with_token(broker: Broker, answered: Answered) -> Answered:
+    """Return `answered` with the signed grant token, where somebody but the asking agent must be able to check it."""
+    grant, action = answered.grant, answered.action
+    if grant is None or not (action.decided_by_human or action.redeemed_by is RedeemedBy.TOOL):
+        return answered
+    return replace(answered, token=broker.sign_grant(grants.claims(grant, action, issuer=broker.issuer)))

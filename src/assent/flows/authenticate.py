@@ -1,0 +1,137 @@
+"""Authenticate: a bearer token becomes an agent, a service or an operator, or nothing.
+
+Every flow that decides, and every one that shows something, confirms the caller once more in its own transaction:
+a key revoked a moment ago is no key.
+"""
+
+from dataclasses import dataclass
+from hmac import compare_digest
+
+from assent.core.agents import AgentId
+from assent.core.approvals import Voter
+from assent.core.credentials import Credential, CredentialId, Kind, Presented, is_live, take_apart
+from assent.core.errors import Forbidden, Unauthenticated
+from assent.core.operators import Assurance, Operator, Permission
+from assent.flows.broker import Broker
+from assent.ports import View
+
+CREDENTIAL = "credential"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCaller:
+    """An agent, by one of its keys."""
+
+    agent: AgentId
+    key: CredentialId
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCaller:
+    """A tool's own service, by its key; `tools` are the patterns of what it may redeem."""
+
+    service: str
+    key: CredentialId
+    tools: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCaller:
+    """An operator of the loaded policy, by a bearer token on the surface that authenticated them."""
+
+    operator: Operator
+    token: Credential
+    surface: str
+    assurance: Assurance = Assurance.TOKEN
+
+    def voter(self) -> Voter:
+        """Return this caller as approvals look at them."""
+        return Voter(
+            operator=self.operator,
+            assurance=self.assurance,
+            surface=self.surface,
+            token_issued_by=self.token.issued_by,
+            token_issued_at=self.token.issued_at,
+        )
+
+
+async def agent(broker: Broker, token: str | None) -> AgentCaller:
+    """Return the agent that `token` belongs to.
+
+    Raises:
+        Unauthenticated: no token, not an agent's, unknown or revoked.
+
+    """
+    credential = await _recognise(broker, token, Kind.AGENT)
+    return AgentCaller(AgentId(credential.principal), credential.id)
+
+
+async def service(broker: Broker, token: str | None) -> ServiceCaller:
+    """Return the tool's service that `token` belongs to.
+
+    Raises:
+        Unauthenticated: no token, not a service's, unknown or revoked.
+
+    """
+    credential = await _recognise(broker, token, Kind.SERVICE)
+    return ServiceCaller(credential.principal, credential.id, credential.tools)
+
+
+async def operator(broker: Broker, token: str | None, surface: str) -> OperatorCaller:
+    """Return the operator that `token` belongs to, as the loaded policy declares them.
+
+    Raises:
+        Unauthenticated: no token, not an operator's, unknown, revoked or too old, or the policy does not name them.
+
+    """
+    credential = await _recognise(broker, token, Kind.OPERATOR)
+    declared = broker.policy().operator(credential.principal)
+    if declared is None:
+        raise Unauthenticated("the loaded policy does not name this operator", hint="add them to operators.yaml")
+    return OperatorCaller(declared, credential, surface)
+
+
+def require(caller: OperatorCaller, permission: Permission) -> None:
+    """Let `caller` through when they hold `permission`.
+
+    Raises:
+        Forbidden: they do not.
+
+    """
+    if not caller.operator.may(permission):
+        raise Forbidden(f"`{caller.operator.id}` does not hold `{permission}`", hint="see `may` in operators.yaml")
+
+
+async def confirm(view: View, key: CredentialId) -> Credential:
+    """Return the credential if it is live in this very transaction.
+
+    Raises:
+        Unauthenticated: it was revoked, expired or removed since it was recognised.
+
+    """
+    credential = await view.get(Credential, key)
+    if credential is None or not is_live(credential, view.now):
+        raise Unauthenticated("this credential is not valid any more", hint="issue a new one")
+    return credential
+
+
+async def _recognise(broker: Broker, token: str | None, kind: Kind) -> Credential:
+    presented = take_apart(token) if token is not None else None
+    if presented is None or presented.kind is not kind:
+        raise Unauthenticated(f"this call needs the credential of an {kind}", hint="send `Authorization: Bearer …`")
+    secret_mac = broker.ledger.blind(CREDENTIAL, presented.secret.encode())
+    known = broker.recognised.get(presented.id, secret_mac)
+    return known if known is not None else await _look_up(broker, presented, secret_mac)
+
+
+async def _look_up(broker: Broker, presented: Presented, secret_mac: bytes) -> Credential:
+    async def work(view: View) -> Credential | None:
+        found = await view.get(Credential, presented.id)
+        return found if found is not None and is_live(found, view.now) else None
+
+    credential = await broker.ledger.read(work)
+    matches = credential is not None and compare_digest(credential.secret_mac, secret_mac)
+    if credential is None or credential.kind is not presented.kind or not matches:
+        raise Unauthenticated("this credential is not known", hint="check that it was copied whole")
+    broker.recognised.remember(credential)
+    return credential

@@ -1,0 +1,35 @@
+"""The broker as flows see it: the ports and the few callables that a flow works with, put together by wiring."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from assent.core.canonical import Json
+from assent.core.decisions import Limits
+from assent.flows.recognised import Recognised
+from assent.ports import Ledger, NewId, Policy, Signals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """Everything that a flow needs from outside.
+
+    `policy` returns the version that is loaded now: take it once per flow. `sign_grant` turns claims into a signed
+    token, `open_grant` gives the claims of a token that this broker signed, or None. `lease` is how long a redeemed
+    grant may take to report, `pick_up_within` how long a grant that no human was asked about may wait.
+    """
+
+    ledger: Ledger
+    policy: Callable[[], Policy]
+    signals: Signals
+    new_id: NewId
+    new_code: Callable[[], str]
+    new_secret: Callable[[], str]
+    new_nonce: Callable[[], bytes]
+    sign_grant: Callable[[Mapping[str, Json]], str]
+    open_grant: Callable[[str], Mapping[str, Json] | None]
+    issuer: str
+    limits: Limits = field(default_factory=Limits)
+    lease: timedelta = timedelta(minutes=5)
+    pick_up_within: timedelta = timedelta(minutes=5)
+    recognised: Recognised = field(default_factory=Recognised)

@@ -1,0 +1,267 @@
+"""Entries: what each flow writes into the log; public facts by name, payload only as commitments."""
+
+from typing import Any
+
+from assent.core.actions import Action
+from assent.core.approvals import Approval, Voter, is_self_approved
+from assent.core.breakers import Breaker, Scope
+from assent.core.canonical import Json, load
+from assent.core.credentials import Credential, Kind
+from assent.core.decisions import Decision
+from assent.core.grants import Grant
+from assent.core.reasons import Reason
+from assent.core.records import Entry, RecordKind, rfc3339
+
+
+def _about(action: Action) -> dict[str, Any]:
+    return {
+        "agent": action.agent,
+        "tool": action.tool,
+        "environment": action.environment or None,
+        "action": action.id,
+        "digest": action.digest or None,
+        "policy": action.policy_version,
+    }
+
+
+def _codes(reasons: tuple[Reason, ...]) -> tuple[str, ...]:
+    return tuple(reason.code for reason in reasons)
+
+
+def action_decided(action: Action, decision: Decision, approval: Approval | None) -> Entry:
+    """Return the record of a decision: the answer and why in public, what was asked as commitments."""
+    detail: dict[str, Json] = {"state": action.state.value, "impact": action.impact.value, "key": action.key}
+    if action.definition:
+        detail["definition"] = action.definition
+    if action.run_id is not None:
+        detail["run"] = action.run_id
+    if action.on_behalf_of:
+        detail["on_behalf_of"] = list(action.on_behalf_of)
+    if action.resource_is_public:
+        detail["resource"] = action.resource
+    return Entry(
+        kind=RecordKind.ACTION_DECIDED,
+        decision=decision.answer.value,
+        reasons=_codes(decision.reasons),
+        rules=decision.rules,
+        approval=None if approval is None else approval.id,
+        detail=detail,
+        payload=_asked_payload(action),
+        **_about(action),
+    )
+
+
+def _asked_payload(action: Action) -> dict[str, Json]:
+    payload: dict[str, Json] = {"arguments": load(action.arguments), "nonce": action.nonce.hex()}
+    if action.resource and not action.resource_is_public:
+        payload["resource"] = action.resource
+    if action.reason:
+        payload["reason"] = action.reason
+    if action.context:
+        payload["context"] = load(action.context)
+    return payload
+
+
+def action_replayed(action: Action, decision: Decision) -> Entry:
+    """Return the record of an ask that found an earlier action and was told no."""
+    return Entry(
+        kind=RecordKind.ACTION_REPLAYED,
+        decision=decision.answer.value,
+        reasons=_codes(decision.reasons),
+        detail={"state": action.state.value},
+        **_about(action),
+    )
+
+
+def action_moved(action: Action, *, by: str | None = None) -> Entry:
+    """Return the record of an action that ended without running: cancelled, lapsed, revoked, denied or expired."""
+    return Entry(
+        kind=RecordKind.ACTION_MOVED,
+        operator=by,
+        reasons=_codes(action.reasons[-1:]),
+        detail={"state": action.state.value},
+        **_about(action),
+    )
+
+
+def action_outcome(action: Action) -> Entry:
+    """Return the record of an outcome, or of a lease that ran out unheard; the outcome is the agent's own word."""
+    outcome = action.outcome
+    detail: dict[str, Json] = {"state": action.state.value, "reported": outcome is not None and outcome.reported}
+    if outcome is not None and outcome.duration_ms is not None:
+        detail["duration_ms"] = outcome.duration_ms
+    if outcome is not None and outcome.result_digest is not None:
+        detail["result_digest"] = outcome.result_digest
+    payload: dict[str, Json] = {} if outcome is None or outcome.error is None else {"error": outcome.error}
+    return Entry(kind=RecordKind.ACTION_OUTCOME, detail=detail, payload=payload, **_about(action))
+
+
+def approval_asked(action: Action, approval: Approval) -> Entry:
+    """Return the record of a question to humans: which routes, how sure, until when."""
+    detail: dict[str, Json] = {
+        "routes": [route.name for route in approval.routes],
+        "assurance": [route.assurance.name.lower() for route in approval.routes],
+        "expires_at": rfc3339(approval.expires_at),
+        "owner": approval.owner,
+        "drivers": list(approval.drivers),
+        "key_issuer": approval.key_issuer,
+    }
+    return Entry(kind=RecordKind.APPROVAL_ASKED, approval=approval.id, detail=detail, **_about(action))
+
+
+def approval_voted(action: Action, approval: Approval, voter: Voter) -> Entry:
+    """Return the record of one yes: who, how sure, on which surface, and what it led to."""
+    detail: dict[str, Json] = {
+        "assurance": voter.assurance.name.lower(),
+        "surface": voter.surface,
+        "state": approval.state.value,
+        "self_approved": is_self_approved(approval),
+    }
+    return Entry(
+        kind=RecordKind.APPROVAL_VOTED,
+        operator=voter.operator.id,
+        approval=approval.id,
+        detail=detail,
+        **_about(action),
+    )
+
+
+def vote_refused(action: Action, approval: Approval, voter: Voter, act: str, reason: Reason) -> Entry:
+    """Return the record of an act on an approval that did not count, with the exact reason."""
+    return Entry(
+        kind=RecordKind.APPROVAL_VOTE_REFUSED,
+        operator=voter.operator.id,
+        approval=approval.id,
+        reasons=(reason.code,),
+        detail={"act": act, "assurance": voter.assurance.name.lower(), "surface": voter.surface},
+        **_about(action),
+    )
+
+
+def approval_moved(action: Action, approval: Approval) -> Entry:
+    """Return the record of an approval that ended: approved, denied, expired or cancelled."""
+    detail: dict[str, Json] = {"state": approval.state.value}
+    if approval.category is not None:
+        detail["category"] = approval.category.value
+    payload: dict[str, Json] = {"comment": approval.comment} if approval.comment else {}
+    return Entry(
+        kind=RecordKind.APPROVAL_MOVED,
+        operator=approval.decided_by,
+        approval=approval.id,
+        reasons=_codes(action.reasons[-1:]),
+        detail=detail,
+        payload=payload,
+        **_about(action),
+    )
+
+
+def grant_issued(action: Action, grant: Grant) -> Entry:
+    """Return the record of a grant: for which digest, until when, redeemed by whom."""
+    detail: dict[str, Json] = {
+        "expires_at": rfc3339(grant.expires_at),
+        "redeemed_by": grant.redeemed_by.value,
+    }
+    return Entry(kind=RecordKind.GRANT_ISSUED, grant=grant.id, detail=detail, **_about(action))
+
+
+def grant_redeemed(action: Action, grant: Grant, *, by: str) -> Entry:
+    """Return the record of a redemption: from here on the action runs, and nobody else may run it."""
+    lease: dict[str, Json] = {"by": by}
+    if action.lease_expires_at is not None:
+        lease["lease_expires_at"] = rfc3339(action.lease_expires_at)
+    return Entry(kind=RecordKind.GRANT_REDEEMED, grant=grant.id, detail=lease, **_about(action))
+
+
+def grant_refused(action: Action, grant: Grant, *, by: str, reason: Reason) -> Entry:
+    """Return the record of a redemption that was refused; a spent grant presented again is a replay."""
+    kind = RecordKind.GRANT_REPLAYED if reason.code == "grant_spent" else RecordKind.GRANT_REFUSED
+    return Entry(kind=kind, grant=grant.id, reasons=(reason.code,), detail={"by": by}, **_about(action))
+
+
+def grant_killed(action: Action, grant: Grant) -> Entry:
+    """Return the record of a grant that was withdrawn before anybody redeemed it."""
+    return Entry(kind=RecordKind.GRANT_KILLED, grant=grant.id, reasons=_codes(action.reasons[-1:]), **_about(action))
+
+
+def breaker_tripped(breaker: Breaker, *, cancelled: int, running: int) -> Entry:
+    """Return the record of a trip: over what, by whom, how much it cut off and what still runs."""
+    return Entry(
+        kind=RecordKind.BREAKER_TRIPPED,
+        operator=breaker.changed_by,
+        breaker=breaker.id,
+        detail={"state": breaker.state.value, "cancelled": cancelled, "running": running},
+        payload={"reason": breaker.reason} if breaker.reason else {},
+        **_over(breaker.scope),
+    )
+
+
+def breaker_reset(breaker: Breaker, *, by: str, closed: bool, reason: str) -> Entry:
+    """Return the record of a reset, or of the first person's wish for one."""
+    return Entry(
+        kind=RecordKind.BREAKER_RESET if closed else RecordKind.BREAKER_RESET_ASKED,
+        operator=by,
+        breaker=breaker.id,
+        detail={"state": breaker.state.value},
+        payload={"reason": reason} if reason else {},
+        **_over(breaker.scope),
+    )
+
+
+def _over(scope: Scope) -> dict[str, Any]:
+    return {"agent": scope.agent, "tool": scope.tool, "environment": scope.environment}
+
+
+_ISSUED = {
+    Kind.AGENT: RecordKind.KEY_ISSUED,
+    Kind.SERVICE: RecordKind.KEY_ISSUED,
+    Kind.OPERATOR: RecordKind.TOKEN_ISSUED,
+}
+_REVOKED = {
+    Kind.AGENT: RecordKind.KEY_REVOKED,
+    Kind.SERVICE: RecordKind.KEY_REVOKED,
+    Kind.OPERATOR: RecordKind.TOKEN_REVOKED,
+}
+
+
+def credential_issued(credential: Credential) -> Entry:
+    """Return the record of an issued key or token: for whom, by whom, until when; never its secret."""
+    return _credential(_ISSUED[credential.kind], credential, by=credential.issued_by)
+
+
+def credential_revoked(credential: Credential, *, by: str) -> Entry:
+    """Return the record of a revoked key or token."""
+    return _credential(_REVOKED[credential.kind], credential, by=by)
+
+
+def _credential(kind: RecordKind, credential: Credential, *, by: str) -> Entry:
+    detail: dict[str, Json] = {
+        "credential": credential.id,
+        "for": credential.principal,
+        "credential_kind": credential.kind.value,
+    }
+    if credential.tools:
+        detail["tools"] = list(credential.tools)
+    if credential.expires_at is not None:
+        detail["expires_at"] = rfc3339(credential.expires_at)
+    agent = credential.principal if credential.kind is Kind.AGENT else None
+    return Entry(kind=kind, agent=agent, operator=by, detail=detail)
+
+
+def policy_activated(version: str, previous: str | None) -> Entry:
+    """Return the record of a policy version that serves from now on."""
+    return Entry(kind=RecordKind.POLICY_ACTIVATED, policy=version, detail={"previous": previous} if previous else {})
+
+
+def policy_refused(findings: int, serving: str) -> Entry:
+    """Return the record of a policy directory that was refused, while the version before goes on serving."""
+    return Entry(kind=RecordKind.POLICY_REFUSED, policy=serving, detail={"findings": findings})
+
+
+def broker_started(version: str, policy: str) -> Entry:
+    """Return the record of a broker that begins to serve."""
+    return Entry(kind=RecordKind.BROKER_STARTED, policy=policy, detail={"version": version})
+
+
+def broker_stopped(version: str) -> Entry:
+    """Return the record of a broker that stopped as asked; a crash leaves none."""
+    return Entry(kind=RecordKind.BROKER_STOPPED, detail={"version": version})

@@ -1,0 +1,270 @@
+"""An agent asks: the decision is recorded, then answered. The same ask again is found, read anew, and never run twice."""
+
+from dataclasses import dataclass, field, replace
+
+from assent.core import approvals, decisions, grants
+from assent.core.actions import (
+    Action,
+    ActionId,
+    ActionState,
+    Impact,
+    Proposal,
+    RedeemedBy,
+    RunId,
+    action_digest,
+    attempt_of,
+    can_be_found_again,
+    content_of,
+)
+from assent.core.agents import AgentId, AgentStanding
+from assent.core.approvals import Approval, ApprovalId
+from assent.core.canonical import Json, canonical
+from assent.core.credentials import Credential
+from assent.core.decisions import Answer, Decision, Effect, Facts, Load, Verdict
+from assent.core.errors import IdempotencyConflict
+from assent.core.grants import GrantId
+from assent.core.operators import OperatorId
+from assent.core.reasons import Reason
+from assent.flows import entries
+from assent.flows.answers import Answered, read_anew, who_can_decide, with_token
+from assent.flows.authenticate import AgentCaller, confirm
+from assent.flows.broker import Broker
+from assent.ports import Policy, Tx
+
+OPERATOR_PREFIX = "operator:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request of an agent, parsed but not believed.
+
+    `in_flight` names actions with the same content that the asking process holds already: asking again beside them
+    means another action. `attempt` is the caller's secret for this try, `context` is the agent's own word.
+    """
+
+    tool: str
+    arguments: Json
+    idempotency_key: str | None = None
+    reason: str = ""
+    run_id: str | None = None
+    call_id: str | None = None
+    attempt: str | None = None
+    on_behalf_of: tuple[str, ...] = ()
+    context: Json = None
+    in_flight: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """Everything about an ask that needs no transaction: what policy makes of it, and the ids it would get."""
+
+    policy: Policy
+    proposal: Proposal | Reason
+    verdict: Verdict
+    arguments: bytes
+    content: bytes
+    nonce: bytes
+    attempt: bytes | None
+
+
+async def request_action(broker: Broker, caller: AgentCaller, ask: Ask) -> Answered:
+    """Return the broker's answer to `ask` once its record is durable.
+
+    Raises:
+        Unauthenticated: the caller's key is not valid any more.
+        IdempotencyConflict: the idempotency key or call id was used for other content.
+        LedgerUnavailable: nothing was decided, or not known to be.
+
+    """
+    judged = _judge(broker, caller, ask)
+
+    async def work(tx: Tx) -> Answered:
+        key = await confirm(tx, caller.key)
+        found = await _find_again(tx, caller, ask, judged.content)
+        if found is None:
+            return await _decide(broker, tx, key, ask, judged)
+        if found.content != judged.content:
+            raise IdempotencyConflict(f"action `{found.id}` was asked under this key with other content")
+        return await _replayed(tx, found, judged)
+
+    answered = await broker.ledger.transact(work)
+    if answered.approval is not None and answered.action.revision == 1:
+        broker.signals.wake("approvals")
+    return with_token(broker, answered)
+
+
+def _judge(broker: Broker, caller: AgentCaller, ask: Ask) -> _Judged:
+    policy = broker.policy()
+    proposal = policy.propose(ask.tool, ask.arguments)
+    if isinstance(proposal, Reason):
+        verdict, arguments = _NO_VERDICT, canonical(ask.arguments)
+    else:
+        verdict, arguments = policy.verdict(proposal, caller.agent, ask.on_behalf_of), proposal.arguments
+    return _Judged(
+        policy=policy,
+        proposal=proposal,
+        verdict=verdict,
+        arguments=arguments,
+        content=content_of(agent=caller.agent, tool=ask.tool, arguments=arguments, on_behalf_of=ask.on_behalf_of),
+        nonce=broker.new_nonce(),
+        attempt=None if ask.attempt is None else attempt_of(ask.attempt),
+    )
+
+
+_NO_VERDICT = Verdict(effect=Effect.DENY)
+
+
+async def _find_again(tx: Tx, caller: AgentCaller, ask: Ask, content: bytes) -> Action | None:
+    if ask.idempotency_key is not None:
+        found = await tx.action_by_idempotency_key(caller.agent, ask.idempotency_key)
+        if found is not None:
+            return found
+    if ask.call_id is not None:
+        return await tx.action_by_call(caller.agent, ask.run_id, ask.call_id)
+    if ask.run_id is None:
+        return None
+    like = await tx.actions_like(caller.agent, ask.run_id, content)
+    return next((a for a in like if a.id not in ask.in_flight and can_be_found_again(a)), None)
+
+
+async def _replayed(tx: Tx, action: Action, judged: _Judged) -> Answered:
+    answered = await read_anew(tx, judged.policy, action, judged.attempt)
+    if answered.decision.answer is Answer.DENY and action.state is not ActionState.DENIED:
+        await tx.append(entries.action_replayed(action, answered.decision))
+    return answered
+
+
+async def _decide(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Judged) -> Answered:
+    agent = AgentId(key.principal)
+    profile = judged.policy.agent(agent)
+    draft = _draft(broker, tx, key, ask, judged)
+    question = _question(broker, draft, key, judged)
+    facts = Facts(
+        profile=profile,
+        standing=await tx.get(AgentStanding, agent),
+        proposal=judged.proposal,
+        verdict=judged.verdict,
+        breakers=tuple(await tx.open_breakers()),
+        load=Load() if question is None else await tx.load(agent, ask.run_id, judged.verdict.routes),
+        someone_can_approve=question is not None
+        and approvals.can_be_satisfied(question, judged.policy.operators(), tx.now),
+    )
+    decision = decisions.decide(facts, broker.limits, tx.now)
+    if decision.answer is Answer.PENDING and question is not None:
+        return await _store_pending(tx, draft, decision, question, judged)
+    if decision.answer is Answer.ALLOW:
+        return await _store_allowed(broker, tx, draft, decision, judged.attempt)
+    return await _store_denied(tx, draft, decision)
+
+
+def _draft(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Judged) -> Action:
+    """Return the action as asked, in state denied until something says otherwise."""
+    draft = Action(
+        id=ActionId(broker.new_id("act")),
+        agent=AgentId(key.principal),
+        key=key.id,
+        tool=ask.tool,
+        definition="",
+        impact=Impact.DESTRUCTIVE,
+        environment="",
+        state=ActionState.DENIED,
+        created_at=tx.now,
+        arguments=judged.arguments,
+        content=judged.content,
+        nonce=judged.nonce,
+        digest="",
+        reason=ask.reason,
+        context=b"" if ask.context is None else canonical(ask.context),
+        run_id=None if ask.run_id is None else RunId(ask.run_id),
+        call_id=ask.call_id,
+        idempotency_key=ask.idempotency_key,
+        on_behalf_of=ask.on_behalf_of,
+        policy_version=judged.policy.version,
+    )
+    return draft if isinstance(judged.proposal, Reason) else _with_facts(draft, judged.proposal)
+
+
+def _with_facts(draft: Action, proposal: Proposal) -> Action:
+    return replace(
+        draft,
+        definition=proposal.definition,
+        impact=proposal.impact,
+        environment=proposal.environment,
+        digest=action_digest(agent=draft.agent, proposal=proposal, nonce=draft.nonce),
+        resource=proposal.resource,
+        resource_is_public=proposal.resource_is_public,
+        redeemed_by=proposal.redeemed_by,
+        sensitive=proposal.sensitive,
+        how_bad=proposal.how_bad,
+        undo=proposal.undo,
+    )
+
+
+def _question(broker: Broker, draft: Action, key: Credential, judged: _Judged) -> Approval | None:
+    """Return the approval that would be asked, or None when no route of the verdict would be."""
+    found = [judged.policy.route(name) for name in judged.verdict.routes]
+    routes = tuple(route for route in found if route is not None)
+    profile = judged.policy.agent(draft.agent)
+    if profile is None or not routes or len(routes) != len(found):
+        return None
+    return Approval(
+        id=ApprovalId(broker.new_id("apr")),
+        code=broker.new_code(),
+        action=draft.id,
+        digest=draft.digest,
+        agent=draft.agent,
+        owner=profile.owner,
+        tool=draft.tool,
+        environment=draft.environment,
+        impact=draft.impact,
+        routes=routes,
+        asked_at=draft.created_at,
+        expires_at=draft.created_at + min(route.expires_after for route in routes),
+        drivers=_drivers(draft.on_behalf_of),
+        key_issuer=key.issued_by,
+        run_id=draft.run_id,
+    )
+
+
+def _drivers(on_behalf_of: tuple[str, ...]) -> tuple[OperatorId, ...]:
+    return tuple(
+        OperatorId(name.removeprefix(OPERATOR_PREFIX)) for name in on_behalf_of if name.startswith(OPERATOR_PREFIX)
+    )
+
+
+async def _store_denied(tx: Tx, draft: Action, decision: Decision) -> Answered:
+    denied = replace(draft, reasons=decision.reasons, rules=decision.rules, decided_at=tx.now)
+    return await _store(tx, denied, decision)
+
+
+async def _store_pending(tx: Tx, draft: Action, decision: Decision, question: Approval, judged: _Judged) -> Answered:
+    pending = replace(
+        draft, state=ActionState.PENDING, reasons=decision.reasons, rules=decision.rules, decided_by_human=True
+    )
+    answered = await _store(tx, pending, decision, approval=question)
+    await tx.add(question)
+    await tx.append(entries.approval_asked(pending, question))
+    return replace(answered, approval=question, who=who_can_decide(question, judged.policy, tx.now))
+
+
+async def _store_allowed(broker: Broker, tx: Tx, draft: Action, decision: Decision, attempt: bytes | None) -> Answered:
+    allowed = replace(draft, reasons=decision.reasons, rules=decision.rules, decided_at=tx.now)
+    if attempt is not None and draft.redeemed_by is RedeemedBy.AGENT:
+        # One round trip: the asking attempt holds the action from the start, so there is no grant to sign or redeem.
+        held = replace(allowed, state=ActionState.EXECUTING, attempt=attempt, lease_expires_at=tx.now + broker.lease)
+        return await _store(tx, held, decision)
+    ready = replace(allowed, state=ActionState.READY, pick_up_until=tx.now + broker.pick_up_within)
+    grant = grants.issue(
+        ready, new_id=GrantId(broker.new_id("grt")), now=tx.now, expires_at=tx.now + broker.pick_up_within
+    )
+    answered = await _store(tx, ready, decision)
+    await tx.add(grant)
+    await tx.append(entries.grant_issued(answered.action, grant))
+    return replace(answered, grant=grant)
+
+
+async def _store(tx: Tx, action: Action, decision: Decision, approval: Approval | None = None) -> Answered:
+    record = await tx.append(entries.action_decided(action, decision, approval))
+    stored = replace(action, record_id=record.id)
+    await tx.add(stored)
+    return Answered(action=stored, decision=decision)

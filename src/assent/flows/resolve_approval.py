@@ -1,0 +1,236 @@
+"""A human answers: a yes, a no or a revocation, counted by one function whatever the surface.
+
+Every act is recorded, also the one that did not count, with the exact reason. The answer leaves after the commit.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from assent.core import approvals, grants
+from assent.core.actions import Action, ActionEvent, ActionState, approve, end
+from assent.core.approvals import Approval, ApprovalId, ApprovalState, DenialCategory, Moved, Voter
+from assent.core.errors import NotFound
+from assent.core.grants import Grant, GrantId
+from assent.core.operators import Permission
+from assent.core.reasons import Reason
+from assent.flows import entries
+from assent.flows.answers import who_can_decide
+from assent.flows.authenticate import OperatorCaller, confirm, require
+from assent.flows.broker import Broker
+from assent.flows.end_action import end_without_running
+from assent.flows.watch_actions import tell
+from assent.ports import Tx, View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One approval as an operator sees it: the whole action, who could still vote, and why the caller cannot."""
+
+    approval: Approval
+    action: Action
+    who: tuple[str, ...]
+    why_not_me: Reason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """What became of an act on an approval: `refused` says why it did not count, else the values are the new ones."""
+
+    approval: Approval
+    action: Action
+    refused: Reason | None = None
+    who: tuple[str, ...] = ()
+
+
+async def show_approval(broker: Broker, caller: OperatorCaller, key: str) -> Seen:
+    """Return one approval by id or code.
+
+    Raises:
+        NotFound: no such approval.
+        Forbidden: the caller may not read approvals.
+
+    """
+    require(caller, Permission.APPROVALS_READ)
+
+    async def work(view: View) -> Seen:
+        await confirm(view, caller.token.id)
+        return await _seen(broker, view, caller, await _find(view, key))
+
+    return await broker.ledger.read(work)
+
+
+async def list_approvals(
+    broker: Broker,
+    caller: OperatorCaller,
+    states: tuple[ApprovalState, ...],
+    *,
+    code: str | None = None,
+    limit: int = 50,
+    before: ApprovalId | None = None,
+) -> list[Seen]:
+    """Return approvals in any of `states`, newest first, or the one with `code`.
+
+    Raises:
+        Forbidden: the caller may not read approvals.
+
+    """
+    require(caller, Permission.APPROVALS_READ)
+
+    async def work(view: View) -> list[Seen]:
+        await confirm(view, caller.token.id)
+        if code is None:
+            found = list(await view.approvals(states, limit=limit, before=before))
+        else:
+            one = await view.approval_by_code(code)
+            found = [one] if one is not None else []
+        return [await _seen(broker, view, caller, approval) for approval in found]
+
+    return await broker.ledger.read(work)
+
+
+async def _seen(broker: Broker, view: View, caller: OperatorCaller, approval: Approval) -> Seen:
+    why_not = approvals.why_closed(approval, view.now) or approvals.why_not_vote(approval, caller.voter(), view.now)
+    return Seen(
+        approval=approval,
+        action=await _action_of(view, approval),
+        who=who_can_decide(approval, broker.policy(), view.now),
+        why_not_me=why_not,
+    )
+
+
+async def _find(view: View, key: str) -> Approval:
+    found = await view.get(Approval, key) or await view.approval_by_code(key.upper())
+    if found is None:
+        raise NotFound(f"no approval `{key}`", hint="list the open ones with `assent approvals list`")
+    return found
+
+
+async def _action_of(view: View, approval: Approval) -> Action:
+    action = await view.get(Action, approval.action)
+    if action is None:
+        raise NotFound(f"the action of approval `{approval.code}` is gone", hint="run `assent audit verify`")
+    return action
+
+
+async def approve_action(broker: Broker, caller: OperatorCaller, key: str, *, digest_prefix: str) -> Resolved:
+    """Return the approval with the caller's yes counted, and its grant issued when that completed it.
+
+    Raises:
+        NotFound: no such approval.
+        Unauthenticated: the caller's token was revoked since.
+
+    """
+    grant_id = GrantId(broker.new_id("grt"))
+
+    async def work(tx: Tx) -> Resolved:
+        await confirm(tx, caller.token.id)
+        approval = await _find(tx, key)
+        action = await _action_of(tx, approval)
+        people = broker.policy().operators()
+        voted = approvals.vote(approval, caller.voter(), digest_prefix=digest_prefix, operators=people, now=tx.now)
+        if isinstance(voted, Reason):
+            return await _refused(broker, tx, action, approval, caller.voter(), "approve", voted)
+        if not voted.moved:
+            return Resolved(approval=approval, action=action)
+        await tx.replace(approval, voted.approval)
+        await tx.append(entries.approval_voted(action, voted.approval, caller.voter()))
+        if voted.approval.state is ApprovalState.APPROVED:
+            action = await _make_ready(tx, action, voted.approval, grant_id)
+        return Resolved(
+            approval=voted.approval, action=action, who=who_can_decide(voted.approval, broker.policy(), tx.now)
+        )
+
+    return await _transact_and_tell(broker, work)
+
+
+async def _make_ready(tx: Tx, action: Action, approval: Approval, grant_id: GrantId) -> Action:
+    until = tx.now + min(route.pick_up_within for route in approval.routes)
+    ready = approve(action, now=tx.now, pick_up_until=until)
+    grant: Grant = grants.issue(ready, new_id=grant_id, now=tx.now, expires_at=until)
+    await tx.replace(action, ready)
+    await tx.add(grant)
+    await tx.append(entries.approval_moved(ready, approval))
+    await tx.append(entries.grant_issued(ready, grant))
+    return ready
+
+
+async def deny_action(
+    broker: Broker, caller: OperatorCaller, key: str, *, category: DenialCategory, comment: str
+) -> Resolved:
+    """Return the approval denied by the caller: nothing will be run.
+
+    Raises:
+        NotFound: no such approval.
+        Unauthenticated: the caller's token was revoked since.
+
+    """
+
+    async def work(tx: Tx) -> Resolved:
+        await confirm(tx, caller.token.id)
+        approval = await _find(tx, key)
+        action = await _action_of(tx, approval)
+        denied = approvals.deny(approval, caller.voter(), category=category, comment=comment, now=tx.now)
+        if isinstance(denied, Reason):
+            return await _refused(broker, tx, action, approval, caller.voter(), "deny", denied)
+        if denied.moved:
+            action = await _store_denied(tx, action, approval, denied)
+        return Resolved(approval=denied.approval, action=action)
+
+    return await _transact_and_tell(broker, work)
+
+
+async def _store_denied(tx: Tx, action: Action, approval: Approval, denied: Moved) -> Action:
+    category = denied.approval.category
+    why = Reason.of("approval_denied", "" if category is None else category.value)
+    ended = end(action, ActionEvent.DENY, why, now=tx.now)
+    await tx.replace(approval, denied.approval)
+    await tx.replace(action, ended)
+    await tx.append(entries.approval_moved(ended, denied.approval))
+    return ended
+
+
+async def revoke_approval(broker: Broker, caller: OperatorCaller, key: str, *, reason: str) -> Resolved:
+    """Return the approved action revoked, as long as nobody has picked it up.
+
+    Raises:
+        NotFound: no such approval.
+        Unauthenticated: the caller's token was revoked since.
+
+    """
+
+    async def work(tx: Tx) -> Resolved:
+        await confirm(tx, caller.token.id)
+        approval = await _find(tx, key)
+        action = await _action_of(tx, approval)
+        refused = approvals.why_not_stop(approval, caller.voter(), tx.now) or _why_not_revocable(action)
+        if refused is not None:
+            return await _refused(broker, tx, action, approval, caller.voter(), "revoke", refused)
+        if action.state is ActionState.READY:
+            why = Reason.of("approval_revoked", reason)
+            by = caller.operator.id
+            action = (await end_without_running(tx, action, ActionEvent.REVOKE, why, by=by)).action
+        return Resolved(approval=approval, action=action)
+
+    return await _transact_and_tell(broker, work)
+
+
+def _why_not_revocable(action: Action) -> Reason | None:
+    if action.state in {ActionState.READY, ActionState.REVOKED}:
+        return None
+    running = "it is running: this is only a request to stop" if action.state is ActionState.EXECUTING else ""
+    return Reason.of("already_decided", running or f"the action is `{action.state}`")
+
+
+async def _refused(
+    broker: Broker, tx: Tx, action: Action, approval: Approval, voter: Voter, act: str, reason: Reason
+) -> Resolved:
+    await tx.append(entries.vote_refused(action, approval, voter, act, reason))
+    who = who_can_decide(approval, broker.policy(), tx.now)
+    return Resolved(approval=approval, action=action, refused=reason, who=who)
+
+
+async def _transact_and_tell(broker: Broker, work: Callable[[Tx], Awaitable[Resolved]]) -> Resolved:
+    resolved = await broker.ledger.transact(work)
+    if resolved.refused is None:
+        tell(broker, resolved.action)
+    return resolved

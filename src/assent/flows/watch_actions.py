@@ -1,0 +1,118 @@
+"""An agent waits: for one of its actions to move, or for whatever was decided for it since it last looked."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from assent.core.actions import Action, ActionId, attempt_of
+from assent.core.errors import NotFound
+from assent.flows.answers import Answered, read_anew, with_token
+from assent.flows.authenticate import AgentCaller, confirm
+from assent.flows.broker import Broker
+from assent.ports import View
+
+T = TypeVar("T")
+
+MAX_WAIT_SECONDS = 55.0
+# Another process may write to the same ledger (`--direct`); its wake-ups do not reach this one, so look again.
+LOOK_AGAIN_SECONDS = 2.0
+
+
+async def watch_action(
+    broker: Broker,
+    caller: AgentCaller,
+    key: ActionId,
+    *,
+    after: int | None = None,
+    attempt: str | None = None,
+    wait_seconds: float = 0.0,
+) -> Answered:
+    """Return what the action answers, once its revision is above `after` or the wait is over.
+
+    Raises:
+        NotFound: no such action of this agent.
+        Unauthenticated: the key was revoked, also while waiting.
+
+    """
+    held_by = None if attempt is None else attempt_of(attempt)
+
+    async def work(view: View) -> Answered:
+        await confirm(view, caller.key)
+        action = await owned(view, caller, key)
+        return await read_anew(view, broker.policy(), action, held_by)
+
+    def moved(answered: Answered) -> bool:
+        return after is None or answered.action.revision > after
+
+    topics = (topic_of(key), EVERYBODY)
+    return with_token(broker, await _wait_until(broker, work, moved, topics, wait_seconds))
+
+
+async def watch_decided(
+    broker: Broker, caller: AgentCaller, *, after: str | None, limit: int, wait_seconds: float = 0.0
+) -> Sequence[Answered]:
+    """Return what humans decided for this agent after the cursor, oldest first, once there is something or time is up."""
+
+    async def work(view: View) -> Sequence[Answered]:
+        await confirm(view, caller.key)
+        found = await view.decided_for(caller.agent, after, limit)
+        return [await read_anew(view, broker.policy(), action, None) for action in found]
+
+    topics = (decided_topic(caller.agent), EVERYBODY)
+    found = await _wait_until(broker, work, bool, topics, wait_seconds)
+    return [with_token(broker, answered) for answered in found]
+
+
+EVERYBODY = "everybody"
+
+
+def topic_of(action: str) -> str:
+    """Return what to wake when this action moved."""
+    return f"action:{action}"
+
+
+def decided_topic(agent: str) -> str:
+    """Return what to wake when something was decided for this agent."""
+    return f"decided:{agent}"
+
+
+def tell(broker: Broker, *moved: Action) -> None:
+    """Wake everybody who waits for one of these actions, or for decisions of their agents; call it after the commit."""
+    for action in moved:
+        broker.signals.wake(topic_of(action.id))
+        broker.signals.wake(decided_topic(action.agent))
+
+
+async def owned(view: View, caller: AgentCaller, key: ActionId) -> Action:
+    """Return the caller's own action; another agent's is not found, so that ids tell nothing.
+
+    Raises:
+        NotFound: no such action of this agent.
+
+    """
+    action = await view.get(Action, key)
+    if action is None or action.agent != caller.agent:
+        raise NotFound("no such action")
+    return action
+
+
+async def _wait_until(
+    broker: Broker,
+    work: Callable[[View], Awaitable[T]],
+    enough: Callable[[T], bool],
+    topics: Sequence[str],
+    wait_seconds: float,
+) -> T:
+    """Read until `enough`; the subscription begins before the first read, so no wake-up falls between."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + min(wait_seconds, MAX_WAIT_SECONDS)
+    subscription = broker.signals.subscribe(topics)
+    try:
+        while True:
+            value = await broker.ledger.read(work)
+            left = deadline - loop.time()
+            if enough(value) or left <= 0:
+                return value
+            await subscription.wait(min(left, LOOK_AGAIN_SECONDS))
+    finally:
+        subscription.close()
