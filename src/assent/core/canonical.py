@@ -13,7 +13,7 @@ from then on. Rules kept here:
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NoReturn, TypeAlias
 
 import rfc8785
@@ -144,7 +144,7 @@ class _Refused(Exception):
         self.literal = literal
 
     def locate(self, text: str) -> int | None:
-        return _duplicate_at(text) if self.literal is None else _literal_at(text, self.literal)
+        return next(_duplicates(text), None) if self.literal is None else _literal_at(text, self.literal)
 
 
 def _refuse(message: str, text: str, position: int | None) -> NoReturn:
@@ -223,8 +223,8 @@ def _literal_at(text: str, literal: str) -> int | None:
     return next((token.start() for token in _LITERALS.finditer(text) if token[0] == literal), None)
 
 
-def _duplicate_at(text: str) -> int | None:
-    # The parser has read this far, so brackets match and every key is a sound string.
+def _duplicates(text: str) -> Iterator[int]:
+    # The parser has read as far as the first of them, so up to there braces match and every key is a sound string.
     open_objects: list[set[str]] = []
     for token in _KEYS.finditer(text):
         if token[0] == "{":
@@ -234,9 +234,8 @@ def _duplicate_at(text: str) -> int | None:
         elif token[2]:
             key = json.loads(token[1]) if "\\" in token[1] else token[1][1:-1]
             if key in open_objects[-1]:
-                return token.start()
+                yield token.start()
             open_objects[-1].add(key)
-    return None
 
 
 def _exact_form(value: float) -> bool:

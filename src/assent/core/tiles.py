@@ -96,16 +96,14 @@ def hashes_in_tiles(read: Callable[[Tile], bytes], size: int) -> HashAt:
         if end > width:
             raise ProofInvalid(f"the tree of size {size} has no whole subtree {index} of level {level}")
         tile = Tile(level=tile_level, index=tile_index, width=width)
-        return root(decode_tile(tile, read(tile))[first:end])
+        return root(_hashes(_whole(tile, read(tile)), first, end))
 
     return hash_at
 
 
 def decode_tile(tile: Tile, raw: bytes) -> tuple[bytes, ...]:
     """Return the hashes of a tile. Raises ProofInvalid when there are not exactly `tile.width`."""
-    if len(raw) != tile.width * HASH_BYTES:
-        raise ProofInvalid(f"tile `{tile.path}` is {len(raw)} bytes long, not {tile.width * HASH_BYTES}")
-    return tuple(raw[start : start + HASH_BYTES] for start in range(0, len(raw), HASH_BYTES))
+    return _hashes(_whole(tile, raw), 0, tile.width)
 
 
 def encode_entries(records: Sequence[bytes]) -> bytes:
@@ -123,6 +121,16 @@ def decode_entries(tile: Tile, raw: bytes) -> tuple[bytes, ...]:
     if len(records) != tile.width or encode_entries(records) != raw:
         raise ProofInvalid(f"bundle `{tile.path}` does not hold exactly {tile.width} records")
     return records
+
+
+def _whole(tile: Tile, raw: bytes) -> bytes:
+    if len(raw) != tile.width * HASH_BYTES:
+        raise ProofInvalid(f"tile `{tile.path}` is {len(raw)} bytes long, not {tile.width * HASH_BYTES}")
+    return raw
+
+
+def _hashes(raw: bytes, first: int, end: int) -> tuple[bytes, ...]:
+    return tuple(raw[start : start + HASH_BYTES] for start in range(first * HASH_BYTES, end * HASH_BYTES, HASH_BYTES))
 
 
 def _entries(raw: bytes) -> Iterator[bytes]:
