@@ -117,7 +117,7 @@ def test_a_log_does_not_shrink() -> None:
         tiles_between(2, 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None)  # each example builds tiles
 @given(st.integers(1, 70_000), st.integers(1, 70_000), st.data())
 @example(70_000, 69_999, None)
 @example(65_536, 256, None)
