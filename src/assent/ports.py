@@ -129,7 +129,7 @@ class View(Protocol):
         ...
 
     async def load(self, agent: AgentId, run_id: str | None, routes: Sequence[str]) -> Load:
-        """Return how much waits for humans: for this agent, run, and the fullest of `routes`, and asked in an hour."""
+        """Return how much waits for humans: of this agent, this run, the fullest of `routes`; and asked in an hour."""
         ...
 
     async def waiting(self, scope: Scope) -> Sequence[Action]:
@@ -236,7 +236,7 @@ class Ledger(Protocol):
 
 
 class Signals(Protocol):
-    """Wake-ups and counters shared by whoever serves. Signals may only ever say no; losing one costs time, not safety."""
+    """Wake-ups and counters shared by whoever serves: they may only ever say no, and losing one costs time only."""
 
     def wake(self, topic: str) -> None:
         """Wake everybody who waits for `topic`."""

@@ -99,12 +99,11 @@ class Facts:
 def decide(facts: Facts, limits: Limits, now: datetime) -> Decision:
     """Return the decision on one ask; anything that is not clearly allowed is denied or asked."""
     # (1) who asks
-    if (reason := why_not(facts.profile, facts.standing, now)) is not None:
-        return _deny(reason, facts.verdict)
+    if (reason := why_not(facts.profile, facts.standing, now)) is not None or facts.profile is None:
+        return _deny(reason or Reason.of("unknown_agent"), facts.verdict)
     # (2) what the catalogue could not make sense of
     if isinstance(facts.proposal, Reason):
         return _deny(facts.proposal, facts.verdict)
-    assert facts.profile is not None  # narrowed by (1); mypy cannot see it through the helper
     # (3) what a human or a machine switched off
     proposal = facts.proposal
     held = first_open(facts.breakers, agent=facts.profile.id, tool=proposal.tool, environment=proposal.environment)

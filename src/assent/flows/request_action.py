@@ -1,4 +1,4 @@
-"""An agent asks: the decision is recorded, then answered. The same ask again is found, read anew, and never run twice."""
+"""An agent asks: the decision is recorded, then answered. The same ask again is found, read anew, never run twice."""
 
 from dataclasses import dataclass, field, replace
 

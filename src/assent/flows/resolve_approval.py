@@ -129,7 +129,7 @@ async def approve_action(broker: Broker, caller: OperatorCaller, key: str, *, di
         people = broker.policy().operators()
         voted = approvals.vote(approval, caller.voter(), digest_prefix=digest_prefix, operators=people, now=tx.now)
         if isinstance(voted, Reason):
-            return await _refused(broker, tx, action, approval, caller.voter(), "approve", voted)
+            return await _refused(broker, tx, action, approval, voter=caller.voter(), act="approve", reason=voted)
         if not voted.moved:
             return Resolved(approval=approval, action=action)
         await tx.replace(approval, voted.approval)
@@ -171,7 +171,7 @@ async def deny_action(
         action = await _action_of(tx, approval)
         denied = approvals.deny(approval, caller.voter(), category=category, comment=comment, now=tx.now)
         if isinstance(denied, Reason):
-            return await _refused(broker, tx, action, approval, caller.voter(), "deny", denied)
+            return await _refused(broker, tx, action, approval, voter=caller.voter(), act="deny", reason=denied)
         if denied.moved:
             action = await _store_denied(tx, action, approval, denied)
         return Resolved(approval=denied.approval, action=action)
@@ -204,7 +204,7 @@ async def revoke_approval(broker: Broker, caller: OperatorCaller, key: str, *, r
         action = await _action_of(tx, approval)
         refused = approvals.why_not_stop(approval, caller.voter(), tx.now) or _why_not_revocable(action)
         if refused is not None:
-            return await _refused(broker, tx, action, approval, caller.voter(), "revoke", refused)
+            return await _refused(broker, tx, action, approval, voter=caller.voter(), act="revoke", reason=refused)
         if action.state is ActionState.READY:
             why = Reason.of("approval_revoked", reason)
             by = caller.operator.id
@@ -222,7 +222,7 @@ def _why_not_revocable(action: Action) -> Reason | None:
 
 
 async def _refused(
-    broker: Broker, tx: Tx, action: Action, approval: Approval, voter: Voter, act: str, reason: Reason
+    broker: Broker, tx: Tx, action: Action, approval: Approval, *, voter: Voter, act: str, reason: Reason
 ) -> Resolved:
     await tx.append(entries.vote_refused(action, approval, voter, act, reason))
     who = who_can_decide(approval, broker.policy(), tx.now)

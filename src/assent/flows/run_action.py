@@ -11,7 +11,7 @@ from assent.core.canonical import Json, canonical
 from assent.core.credentials import Credential
 from assent.core.decisions import Effect, Verdict
 from assent.core.errors import Forbidden, IllegalMove, NotFound
-from assent.core.grants import Claim, Grant, GrantId, Redeemed
+from assent.core.grants import Claim, Grant, GrantId
 from assent.core.patterns import TOOL_SEPARATOR, matches
 from assent.core.reasons import Reason
 from assent.flows import entries
@@ -107,16 +107,16 @@ async def _redeem(broker: Broker, tx: Tx, grant: Grant, claim: Claim, *, by: str
         return Redemption(action=action, refused=result)
     if result.repeated:
         return Redemption(action=action)
-    return await _start(broker, tx, grant, action, result, claim, by=by)
+    return await _start(broker, tx, grant, action, spent=result.grant, attempt=claim.attempt, by=by)
 
 
 async def _start(
-    broker: Broker, tx: Tx, grant: Grant, action: Action, result: Redeemed, claim: Claim, *, by: str
+    broker: Broker, tx: Tx, grant: Grant, action: Action, *, spent: Grant, attempt: bytes, by: str
 ) -> Redemption:
-    executing = actions.start(action, attempt=claim.attempt, lease_expires_at=tx.now + broker.lease)
-    await tx.replace(grant, result.grant)
+    executing = actions.start(action, attempt=attempt, lease_expires_at=tx.now + broker.lease)
+    await tx.replace(grant, spent)
     await tx.replace(action, executing)
-    await tx.append(entries.grant_redeemed(executing, result.grant, by=by))
+    await tx.append(entries.grant_redeemed(executing, spent, by=by))
     return Redemption(action=executing)
 
 

@@ -1,4 +1,4 @@
-"""What falls due with time: approvals expire, grants lapse, leases run out. Timers are rows, so a restart is nothing."""
+"""What falls due with time: approvals expire, grants lapse, leases run out. Timers are rows: a restart is nothing."""
 
 from dataclasses import dataclass
 

@@ -8,7 +8,7 @@ from assent.core import breakers
 from assent.core.actions import Action, ActionEvent
 from assent.core.breakers import Breaker, BreakerId, BreakerState, NeedsSecond, Scope
 from assent.core.errors import NotFound
-from assent.core.operators import Operator, Permission
+from assent.core.operators import Operator, OperatorId, Permission
 from assent.core.reasons import Reason
 from assent.flows import entries
 from assent.flows.authenticate import OperatorCaller, confirm, require
@@ -53,7 +53,7 @@ async def trip(
 
     async def work(tx: Tx) -> Tripped:
         await confirm(tx, caller.token.id)
-        breaker = await _open(tx, scope, caller, new_id, reason, ttl)
+        breaker = await _open(tx, scope, by=caller.operator.id, new_id=new_id, reason=reason, ttl=ttl)
         why = Reason.of("breaker_open", scope.describe())
         cut = [
             (await end_without_running(tx, action, ActionEvent.CANCEL, why, by=caller.operator.id)).action
@@ -69,14 +69,14 @@ async def trip(
 
 
 async def _open(
-    tx: Tx, scope: Scope, caller: OperatorCaller, new_id: BreakerId, reason: str, ttl: timedelta | None
+    tx: Tx, scope: Scope, *, by: OperatorId, new_id: BreakerId, reason: str, ttl: timedelta | None
 ) -> Breaker:
     existing = await tx.breaker_over(scope)
     tripped = breakers.trip(
         existing,
         new_id=new_id,
         scope=scope,
-        by=caller.operator.id,
+        by=by,
         now=tx.now,
         reason=reason,
         ask_again_at=None if ttl is None else tx.now + ttl,

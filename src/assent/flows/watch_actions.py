@@ -51,7 +51,7 @@ async def watch_action(
 async def watch_decided(
     broker: Broker, caller: AgentCaller, *, after: str | None, limit: int, wait_seconds: float = 0.0
 ) -> Sequence[Answered]:
-    """Return what humans decided for this agent after the cursor, oldest first, once there is something or time is up."""
+    """Return what was decided for this agent after the cursor, oldest first, once there is something or time is up."""
 
     async def work(view: View) -> Sequence[Answered]:
         await confirm(view, caller.key)
