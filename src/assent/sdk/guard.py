@@ -1,0 +1,129 @@
+"""The decorator: a function whose body runs only with the broker's assent, and with the arguments it assented to.
+
+Decorating needs no network: what the signature alone tells is refused there; whether the tool has these arguments is
+checked as soon as the client knows its tools, at the latest before the first ask.
+"""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ParamSpec, Protocol, TypeVar, cast
+
+from assent.sdk import calls
+from assent.sdk.action import Action, AsyncAction
+from assent.sdk.binding import Binding, bind, refuse_unknown_parameters
+from assent.sdk.errors import ConfigurationError
+from assent.sdk.state import ClientState
+from assent.sdk.steps import Answer, Step, Steps, drive, drive_async
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Guarding(Protocol):
+    """What a guard needs of its client."""
+
+    @property
+    def state(self) -> ClientState: ...
+
+    def perform(self, step: Step) -> Answer: ...
+
+    async def perform_async(self, step: Step) -> Answer: ...
+
+    def plan_sync(self, tool: str, arguments: bytes, *, reason: str | None, wait: float | None) -> Action: ...
+
+    def plan_async(self, tool: str, arguments: bytes, *, reason: str | None, wait: float | None) -> AsyncAction: ...
+
+
+def guard(
+    client: Guarding, tool: str, *, wait: float | None, unjudged: Sequence[str], reason: str | None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return the decorator for functions that are `tool`."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        if not inspect.isfunction(function):
+            raise ConfigurationError(f"`{tool}`: only a plain function can be guarded", hint="decorate `def` directly")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise ConfigurationError(
+                f"`{tool}`: a generator runs after its call returned, when nobody holds the action",
+                hint="return a list, or use `with broker.action(...)` around the loop",
+            )
+        schema = _Schema(client.state, bind(function, tool, unjudged))
+        if inspect.iscoroutinefunction(function):
+            return cast("Callable[P, R]", _guard_async(client, function, schema, wait=wait, reason=reason))
+        return _guard_sync(client, function, schema, wait=wait, reason=reason)
+
+    return decorate
+
+
+class _Schema:
+    """Checks once that the tool has the function's parameters as arguments."""
+
+    def __init__(self, state: ClientState, binding: Binding) -> None:
+        self.binding = binding
+        self._state = state
+        self._fits = False
+        if state.tools is not None:
+            self._compare()
+
+    def check(self) -> Steps[None]:
+        """Compare with the tools that the broker lists, asking for them when need be."""
+        if self._fits:
+            return
+        if self._state.tools is None:
+            yield from calls.tools(self._state)
+        self._compare()
+
+    def _compare(self) -> None:
+        notice = self._state.tool(self.binding.tool)
+        # A tool that is not listed is asked for all the same: refusing it is the broker's word, with its reasons.
+        if notice is not None and notice.arguments is not None:
+            refuse_unknown_parameters(self.binding, notice.arguments)
+            self._fits = True
+
+
+def _guard_sync(
+    client: Guarding, function: Callable[P, R], schema: _Schema, *, wait: float | None, reason: str | None
+) -> Callable[P, R]:
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        call = schema.binding.freeze(args, kwargs)
+        drive(schema.check(), client.perform)
+        with client.plan_sync(schema.binding.tool, call.arguments, reason=reason, wait=wait) as action:
+            _refuse_token(action.token, schema.binding.tool)
+            frozen_args, frozen_kwargs = call.thaw(action.arguments)
+            return _complete(function(*frozen_args, **frozen_kwargs), schema.binding.tool)
+
+    return guarded
+
+
+def _guard_async(
+    client: Guarding, function: Callable[P, Awaitable[R]], schema: _Schema, *, wait: float | None, reason: str | None
+) -> Callable[P, Awaitable[R]]:
+    @functools.wraps(function)
+    async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        call = schema.binding.freeze(args, kwargs)
+        await drive_async(schema.check(), client.perform_async)
+        async with client.plan_async(schema.binding.tool, call.arguments, reason=reason, wait=wait) as action:
+            _refuse_token(action.token, schema.binding.tool)
+            frozen_args, frozen_kwargs = call.thaw(action.arguments)
+            return _complete(await function(*frozen_args, **frozen_kwargs), schema.binding.tool)
+
+    return guarded
+
+
+def _refuse_token(token: str | None, tool: str) -> None:
+    if token is not None:
+        raise ConfigurationError(
+            f"`{tool}` is redeemed by its own service, so its body cannot run here",
+            hint="use `with broker.action(...)` and send `action.token` to the service",
+        )
+
+
+def _complete(result: R, tool: str) -> R:
+    """Return `result` unless it is work that has yet to be done: that would run after the outcome was reported."""
+    if inspect.iscoroutine(result):
+        result.close()
+    if inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
+        raise ConfigurationError(f"`{tool}`: the function returned work that has yet to run", hint="guard that instead")
+    return result
