@@ -1,0 +1,149 @@
+"""Reads a policy directory as one consistent set of bytes that only its owner could have written.
+
+Rules kept here: directory and files belong to the running user or to root and nobody else may write them; no symbolic
+link is followed; only files whose place is known are there; sizes are bounded; nothing changed while it was read.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from assent.core.canonical import digest
+from assent.policy.findings import Findings, Place, did_you_mean, quoted
+
+MAX_FILES: Final = 1_000
+MAX_FILE_BYTES: Final = 32 * 1024 * 1024
+MAX_TOTAL_BYTES: Final = 64 * 1024 * 1024
+
+MODEL: Final = "model.conf"
+AGENTS: Final = "agents.yaml"
+OPERATORS: Final = "operators.yaml"
+ROUTES: Final = "routes.yaml"
+ENVIRONMENTS: Final = "environments.yaml"
+README: Final = "README.md"
+REQUIRED: Final = (MODEL, AGENTS, OPERATORS, ROUTES, ENVIRONMENTS)
+TOOLS: Final = "tools"
+ROLES: Final = "roles"
+CASES: Final = "tests"
+FOLDERS: Final = (TOOLS, ROLES, CASES)
+
+_OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_Seen = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The files of one policy directory by their path inside it, sorted, with the digest over all of them."""
+
+    files: dict[str, bytes]
+
+    @property
+    def version(self) -> str:
+        """SHA-256 over every path and content, hex; lengths are part of it, so no two sets share one."""
+        parts = (part for path, content in self.files.items() for part in (path.encode(), content))
+        return digest("assent/policy/v1", *parts).hex()
+
+    def within(self, folder: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the files of one folder, by name."""
+        return ((path, content) for path, content in self.files.items() if path.startswith(f"{folder}/"))
+
+
+def read_directory(directory: Path, findings: Findings) -> Source:
+    """Return every file of `directory`; what may not be there, or not like this, becomes a finding."""
+    before = _survey(directory, findings)
+    files = {name: _read(directory, name, findings) for name in sorted(before)}
+    if sum(map(len, files.values())) > MAX_TOTAL_BYTES:
+        findings.add(Place("."), f"the files are larger than {MAX_TOTAL_BYTES} bytes together")
+    if _survey(directory, Findings()) != before:
+        findings.add(Place("."), "the directory changed while it was read, load it again")
+    for name in REQUIRED:
+        if name not in files:
+            findings.add(Place(name), "this file is missing")
+    return Source(files)
+
+
+def _survey(directory: Path, findings: Findings) -> dict[str, _Seen]:
+    """Return what identifies the state of each file; a link, a stranger or an unsafe mode becomes a finding."""
+    found: dict[str, _Seen] = {}
+    for folder in ("", *FOLDERS):
+        found.update(_survey_folder(directory, folder, findings))
+    if len(found) > MAX_FILES:
+        findings.add(Place("."), f"there are more than {MAX_FILES} files")
+    return found
+
+
+def _survey_folder(directory: Path, folder: str, findings: Findings) -> Iterator[tuple[str, _Seen]]:
+    path = directory / folder
+    try:
+        state = path.stat(follow_symlinks=not folder)
+        names = sorted(entry.name for entry in path.iterdir())
+    except FileNotFoundError:
+        if not folder:
+            findings.add(Place("."), f"there is no directory {quoted(str(directory))}")
+        return
+    except OSError as fault:
+        findings.add(Place(folder or "."), f"cannot be read: {fault.strerror}")
+        return
+    _check_owner(folder or ".", state, findings)
+    for name in names:
+        inside = f"{folder}/{name}" if folder else name
+        if (seen := _survey_entry(directory, inside, findings)) is not None:
+            yield inside, seen
+
+
+def _survey_entry(directory: Path, name: str, findings: Findings) -> _Seen | None:
+    try:
+        state = (directory / name).lstat()
+    except OSError as fault:
+        findings.add(Place(name), f"cannot be read: {fault.strerror}")
+        return None
+    if stat.S_ISLNK(state.st_mode):
+        findings.add(Place(name), "is a symbolic link, put the file itself here")
+        return None
+    if stat.S_ISDIR(state.st_mode) and name in FOLDERS:
+        return None
+    if not stat.S_ISREG(state.st_mode) or not _has_a_place(name):
+        findings.add(Place(name), "nothing of this name has a place here" + _suggestion(name))
+        return None
+    _check_owner(name, state, findings)
+    return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
+def _has_a_place(name: str) -> bool:
+    path = PurePosixPath(name)
+    if len(path.parts) == 1:
+        return name in (*REQUIRED, README)
+    return path.suffix == ".yaml" and not path.name.startswith(".") and name.isascii()
+
+
+def _suggestion(name: str) -> str:
+    path = PurePosixPath(name)
+    if len(path.parts) > 1:
+        return ", files of this folder end in `.yaml`"
+    return did_you_mean(name, (*REQUIRED, README, *FOLDERS))
+
+
+def _check_owner(name: str, state: os.stat_result, findings: Findings) -> None:
+    if state.st_uid not in {0, os.geteuid()}:
+        findings.add(Place(name), "belongs to somebody else, give it to the user that runs the broker or to root")
+    if state.st_mode & _OTHERS_MAY_WRITE:
+        findings.add(Place(name), "others may write it, run `chmod -R go-w` on the directory")
+
+
+def _read(directory: Path, name: str, findings: Findings) -> bytes:
+    # The descriptor is checked again: between the survey and here the name may have come to mean another file.
+    try:
+        descriptor = os.open(directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as fault:
+        findings.add(Place(name), f"cannot be read: {fault.strerror}")
+        return b""
+    with os.fdopen(descriptor, "rb") as file:
+        state = os.fstat(file.fileno())
+        _check_owner(name, state, findings)
+        if not stat.S_ISREG(state.st_mode) or state.st_size > MAX_FILE_BYTES:
+            findings.add(Place(name), f"is no file of at most {MAX_FILE_BYTES} bytes")
+            return b""
+        return file.read(MAX_FILE_BYTES + 1)

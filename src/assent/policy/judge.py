@@ -1,0 +1,181 @@
+"""The judge: Casbin's enforcer on the candidate rules, with the loaded model, returning every rule that applies.
+
+One enforcer belongs to one policy version and is built before that version serves; nothing is added to it later. Only
+our own match functions are known to it, and values reach it as fields, never as matcher text. It is used under a lock:
+`enforce` from two threads can raise on CPython 3.11. Whoever calls must turn any exception into a deny.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Lock
+from typing import Final
+
+import casbin
+from casbin.effect import Effector
+from casbin.model import FunctionMap, Model
+from casbin.util import SimpleEval
+
+from assent.core.canonical import Json, load
+from assent.core.decisions import Effect
+from assent.core.errors import AssentError
+from assent.core.patterns import RESOURCE_SEPARATOR, TOOL_SEPARATOR, matches
+from assent.policy.conditions import holds
+from assent.policy.roles import ANY, SEPARATOR, Rule
+
+SENTINEL: Final = ("*sentinel*", "", "", "", "", Effect.DENY.value)
+"""Stands in every list that Casbin gets: an empty list makes it judge a rule of empty fields, and then some allow."""
+
+Row = tuple[str, ...]
+Match = Callable[..., bool]
+
+
+class JudgeFailed(AssentError):
+    """Casbin's answer and the rules that were collected do not fit together."""
+
+    code = "policy_error"
+
+
+class Question:
+    """What is asked, as the matcher's functions see it; arguments are parsed when a condition first looks at them."""
+
+    __slots__ = ("_arguments", "_bytes", "agent", "environment", "now", "resource", "tool")
+
+    def __init__(
+        self, *, agent: str, tool: str, environment: str, resource: str, arguments: bytes, now: datetime
+    ) -> None:
+        self.agent = agent
+        self.tool = tool
+        self.environment = environment
+        self.resource = resource
+        self.now = now
+        self._bytes = arguments
+        self._arguments: dict[str, Json] | None = None
+
+    @property
+    def arguments(self) -> Mapping[str, Json]:
+        if self._arguments is None:
+            parsed = load(self._bytes)
+            if not isinstance(parsed, dict):
+                raise JudgeFailed("the arguments are no object")
+            self._arguments = parsed
+        return self._arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the matcher's functions look up: roles by agent, rules by id."""
+
+    roles_of: Mapping[str, frozenset[str]]
+    rules: Mapping[str, Rule]
+
+
+def functions(facts: Facts, hits: list[str]) -> dict[str, Match]:  # noqa: C901 # one small closure for each name
+    """Return everything a matcher may call; `hit` appends to `hits`."""
+    alternatives: dict[str, Row] = {}
+
+    def split(field: str) -> Row:
+        if (found := alternatives.get(field)) is None:
+            found = tuple(field.split(SEPARATOR))
+            if len(alternatives) < _REMEMBERED:
+                alternatives[field] = found
+        return found
+
+    def has_role(agent: str, role: str) -> bool:
+        return role in facts.roles_of.get(agent, ())
+
+    def covers_tool(patterns: str, tool: str) -> bool:
+        return any(matches(pattern, tool, TOOL_SEPARATOR) for pattern in split(patterns))
+
+    def covers_environment(environments: str, environment: str) -> bool:
+        return environments == ANY or environment in split(environments)
+
+    def covers_resource(patterns: str, resource: str) -> bool:
+        return any(matches(pattern, resource, RESOURCE_SEPARATOR) for pattern in split(patterns))
+
+    def rule_holds(rule_id: str, question: Question) -> bool:
+        rule = facts.rules[rule_id]
+        if not rule.in_force(question.now):
+            return False
+        when_unknown = rule.effect is Effect.DENY
+        return not rule.condition or holds(rule.condition, question.arguments, when_unknown=when_unknown)
+
+    def hit(rule_id: str) -> bool:
+        hits.append(rule_id)
+        return True
+
+    return {
+        "has_role": has_role,
+        "covers_tool": covers_tool,
+        "covers_environment": covers_environment,
+        "covers_resource": covers_resource,
+        "holds": rule_holds,
+        "hit": hit,
+    }
+
+
+FUNCTIONS: Final = frozenset(functions(Facts({}, {}), []))
+_REMEMBERED: Final = 4_096
+
+
+class CollectingEffector(Effector):
+    """Casbin's own combination (an allow is needed, a deny beats it), without stopping at the first deny."""
+
+    def intermediate_effect(self, effects: set[int]) -> int:  # noqa: ARG002 # Casbin calls it by position
+        return Effector.INDETERMINATE
+
+    def final_effect(self, effects: set[int]) -> int:
+        if Effector.DENY in effects or Effector.ALLOW not in effects:
+            return Effector.DENY
+        return Effector.ALLOW
+
+
+class _Enforcer(casbin.Enforcer):
+    """Casbin's enforcer, keeping the parsed matcher: stock Casbin parses the same text again on every call."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model)
+        self.set_effector(CollectingEffector())
+        # A logger of our own that nobody configures: Casbin's would write every denied request, arguments and all.
+        self.logger = logging.Logger("assent.policy.casbin")  # noqa: LOG001 # outside the tree of loggers: no configuration reaches it
+        self.logger.disabled = True
+        self._parsed: tuple[str, SimpleEval] | None = None
+
+    def _get_expression(self, expr: str, functions: Mapping[str, Match] | None = None) -> SimpleEval:
+        if self._parsed is None or self._parsed[0] != expr:
+            self._parsed = expr, super()._get_expression(expr, functions)
+        return self._parsed[1]
+
+
+class Judge:
+    """Judges questions over candidate rows with one loaded model.
+
+    Raises (every method): anything that Casbin or a condition raises; the caller denies.
+    """
+
+    def __init__(self, model_text: str, facts: Facts) -> None:
+        self._facts = facts
+        self._hits: list[str] = []
+        self._lock = Lock()
+        self._enforcer = _Enforcer(casbin.Enforcer.new_model(text=model_text))
+        known = FunctionMap()
+        for name, function in functions(facts, self._hits).items():
+            known.add_function(name, function)
+        self._enforcer.fm = known
+        self._policy = self._enforcer.model["p"]["p"]
+
+    def applying(self, question: Question, candidates: Sequence[Row]) -> tuple[Rule, ...]:
+        """Return every rule among `candidates` that applies to `question`, in their order."""
+        with self._lock:
+            self._hits.clear()
+            self._policy.policy = [SENTINEL, *candidates]
+            allowed = self._enforcer.enforce(
+                question.agent, question.tool, question.environment, question.resource, question
+            )
+            hits = tuple(self._hits)
+        rules = tuple(self._facts.rules[rule_id] for rule_id in dict.fromkeys(hits))
+        effects = {rule.effect for rule in rules}
+        if allowed is not (Effect.ALLOW in effects and Effect.DENY not in effects):
+            raise JudgeFailed("Casbin's answer does not follow from the rules that apply")
+        return rules

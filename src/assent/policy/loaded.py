@@ -1,0 +1,205 @@
+"""One loaded version of the policy: immutable, complete, and the whole of what flows ask about privileges.
+
+Judging is pure but for the clock that `until` and `expires` need. Whatever goes wrong inside it is a deny.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Final
+
+from assent.core.actions import Impact, Proposal
+from assent.core.agents import AgentId, AgentProfile
+from assent.core.approvals import Route
+from assent.core.canonical import Json
+from assent.core.decisions import Effect, Verdict, strictest
+from assent.core.operators import Operator
+from assent.core.reasons import Reason
+from assent.policy.catalogue import Tool, propose
+from assent.policy.index import RuleIndex
+from assent.policy.judge import Facts, Judge, Question
+from assent.policy.roles import ANY, Rule
+from assent.policy.routes import DEFAULT
+from assent.policy.spelling import Spelling
+from assent.ports import Clock, ToolView
+
+MAX_PRINCIPALS: Final = 16
+_OPERATOR, _AGENT = "operator:", "agent:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """Everything that the files declare, checked; `demanded` is the spelling of arguments by tool."""
+
+    version: str
+    model: str
+    tools: Mapping[str, Tool]
+    environments: Mapping[str, bool]
+    operators: Mapping[str, Operator]
+    routes: Mapping[str, Route]
+    rules: Mapping[str, Rule]
+    agents: Mapping[str, AgentProfile]
+    demanded: Mapping[str, Mapping[str, Spelling]]
+
+
+class LoadedPolicy:
+    """Answers the `Policy` port from one version of the files."""
+
+    def __init__(self, declared: Declared, clock: Clock) -> None:
+        self._declared = declared
+        self._clock = clock
+        self._nonproduction = frozenset(name for name, marked in declared.environments.items() if marked)
+        self._index = RuleIndex(declared.rules.values(), declared.tools)
+        roles_of: dict[str, frozenset[str]] = {agent.id: frozenset(agent.roles) for agent in declared.agents.values()}
+        self._judge = Judge(declared.model, Facts(roles_of, declared.rules))
+
+    @property
+    def version(self) -> str:
+        return self._declared.version
+
+    def propose(self, tool: str, arguments: Json) -> Proposal | Reason:
+        catalogued = self._declared.tools.get(tool)
+        if catalogued is None:
+            return Reason.of("unknown_tool")
+        try:
+            demanded = self._declared.demanded[tool]
+            return propose(catalogued, arguments, demanded=demanded, nonproduction=self._nonproduction)
+        except Exception as fault:  # noqa: BLE001 # whatever it is, nothing was judged, and that denies
+            return _failed(fault)
+
+    def verdict(self, proposal: Proposal, agent: AgentId, on_behalf_of: Sequence[str]) -> Verdict:
+        now = self._clock()
+        try:
+            principals = self._principals(agent, on_behalf_of, now)
+            if isinstance(principals, Reason):
+                return _denied(principals)
+            if self.definition(proposal.tool) != proposal.definition:
+                return _denied(
+                    Reason.of("definition_changed" if proposal.tool in self._declared.tools else "unknown_tool")
+                )
+            return strictest([self._verdict_for(profile, proposal, now) for profile in principals])
+        except Exception as fault:  # noqa: BLE001 # SystemError of a concurrent parse included: any error denies
+            return _denied(_failed(fault))
+
+    def definition(self, tool: str) -> str | None:
+        catalogued = self._declared.tools.get(tool)
+        return None if catalogued is None else catalogued.definition
+
+    def agent(self, key: str) -> AgentProfile | None:
+        return self._declared.agents.get(key)
+
+    def agents(self) -> Sequence[AgentProfile]:
+        return self._agents_by_id
+
+    def operator(self, key: str) -> Operator | None:
+        return self._declared.operators.get(key)
+
+    def operators(self) -> Sequence[Operator]:
+        return self._operators_by_id
+
+    def route(self, name: str) -> Route | None:
+        return self._declared.routes.get(name)
+
+    def is_nonproduction(self, environment: str) -> bool:
+        return environment in self._nonproduction
+
+    def tools_for(self, agent: AgentId) -> Sequence[ToolView]:
+        profile = self.agent(agent)
+        if profile is None:
+            return ()
+        views = (self._view(profile, tool) for _, tool in sorted(self._declared.tools.items()))
+        return tuple(view for view in views if view is not None)
+
+    @cached_property
+    def _agents_by_id(self) -> tuple[AgentProfile, ...]:
+        return tuple(agent for _, agent in sorted(self._declared.agents.items()))
+
+    @cached_property
+    def _operators_by_id(self) -> tuple[Operator, ...]:
+        return tuple(operator for _, operator in sorted(self._declared.operators.items()))
+
+    def _principals(self, agent: AgentId, on_behalf_of: Sequence[str], now: datetime) -> list[AgentProfile] | Reason:
+        """Return every agent whose rights bound this action, or why one of the names cannot be used."""
+        profile = self.agent(agent)
+        if profile is None:
+            return Reason.of("unknown_agent")
+        if now >= profile.expires:
+            return Reason.of("agent_expired")
+        if len(on_behalf_of) > MAX_PRINCIPALS:
+            return Reason.of("unknown_principal", f"name at most {MAX_PRINCIPALS}")
+        principals = {profile.id: profile}
+        for name in on_behalf_of:
+            if name.startswith(_OPERATOR) and self.operator(name.removeprefix(_OPERATOR)) is not None:
+                continue
+            other = self.agent(name.removeprefix(_AGENT)) if name.startswith(_AGENT) else None
+            if other is None or now >= other.expires:
+                return Reason.of("unknown_principal")
+            principals[other.id] = other
+        if profile.interactive and not any(name.startswith(_OPERATOR) for name in on_behalf_of):
+            return Reason.of("driver_required")
+        return list(principals.values())
+
+    def _verdict_for(self, profile: AgentProfile, proposal: Proposal, now: datetime) -> Verdict:
+        question = Question(
+            agent=profile.id,
+            tool=proposal.tool,
+            environment=proposal.environment,
+            resource=proposal.resource,
+            arguments=proposal.arguments,
+            now=now,
+        )
+        candidates = self._index.candidates(profile.roles, proposal.tool, proposal.resource)
+        # Both the version that derived it and this one must call the environment nonproduction.
+        is_floored = proposal.impact is not Impact.READ and not (
+            proposal.nonproduction and self.is_nonproduction(proposal.environment)
+        )
+        return combined(self._judge.applying(question, candidates), now, is_floored=is_floored)
+
+    def _view(self, profile: AgentProfile, tool: Tool) -> ToolView | None:
+        now = self._clock()
+        rules = [self._declared.rules[row[0]] for row in self._index.about(profile.roles, tool.name)]
+        useful = [rule for rule in rules if rule.effect is not Effect.DENY and rule.in_force(now)]
+        if not useful:
+            return None
+        return ToolView(
+            name=tool.name,
+            description=tool.description,
+            impact=tool.impact.value,
+            arguments=tool.schema,
+            waits_for_human=not any(self._may_pass(rule, tool, now) for rule in useful),
+        )
+
+    def _may_pass(self, rule: Rule, tool: Tool, now: datetime) -> bool:
+        if rule.effect is not Effect.ALLOW:
+            return False
+        if tool.impact is Impact.READ or rule.stands(now):
+            return True
+        return ANY in rule.environments or not self._nonproduction.isdisjoint(rule.environments)
+
+
+def combined(rules: Collection[Rule], now: datetime, *, is_floored: bool) -> Verdict:
+    """Return what all rules that apply say together: deny > require_approval > allow > nothing, which denies.
+
+    Below the production floor an allow becomes an ask on `default`, unless one of the allowing rules stands.
+    """
+    ids = tuple(sorted(rule.id for rule in rules))
+    if any(rule.effect is Effect.DENY for rule in rules):
+        return Verdict(effect=Effect.DENY, rules=ids, reasons=(Reason.of("rule_denied"),))
+    routes = tuple(sorted({rule.route for rule in rules if rule.effect is Effect.REQUIRE_APPROVAL}))
+    if routes:
+        return Verdict(effect=Effect.REQUIRE_APPROVAL, rules=ids, routes=routes)
+    if not rules:
+        return _denied(Reason.of("no_rule"))
+    standing = tuple(sorted(rule.id for rule in rules if rule.stands(now)))
+    if is_floored and not standing:
+        return Verdict(effect=Effect.REQUIRE_APPROVAL, rules=ids, routes=(DEFAULT,), floored=True)
+    return Verdict(effect=Effect.ALLOW, rules=ids, standing=standing)
+
+
+def _denied(reason: Reason) -> Verdict:
+    return Verdict(effect=Effect.DENY, reasons=(reason,))
+
+
+def _failed(fault: Exception) -> Reason:
+    return Reason.of("policy_error", f"judging stopped with `{type(fault).__name__}`")

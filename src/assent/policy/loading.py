@@ -1,0 +1,110 @@
+"""Files to one checked whole: reads every part of a policy directory in the order in which they refer to each other."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from assent.policy import files
+from assent.policy.catalogue import Tool, own_demands, read_tools
+from assent.policy.conditions import demands
+from assent.policy.documents import Consume, Node, keep, read_data, read_document
+from assent.policy.documents import Mapping as MappingNode
+from assent.policy.environments import read_environments
+from assent.policy.fields import entries
+from assent.policy.files import Source, read_directory
+from assent.policy.findings import Findings, Place, quoted
+from assent.policy.judge import FUNCTIONS
+from assent.policy.loaded import Declared
+from assent.policy.model import check_model
+from assent.policy.people import read_agents, read_operators
+from assent.policy.roles import Names, Rule, Rulebook, covered
+from assent.policy.routes import read_routes
+from assent.policy.spelling import Spelling, stricter
+
+_NOTHING: Final = MappingNode(Place("."))
+
+
+def read_declared(directory: Path) -> Declared:
+    """Return everything that `directory` declares.
+
+    Raises:
+        PolicyInvalid: with every finding, `file:line:column: message`.
+
+    """
+    findings = Findings()
+    source = read_directory(directory, findings)
+    findings.raise_if_any(str(directory))
+    model = check_model(source.files[files.MODEL], FUNCTIONS, findings)
+    environments = read_environments(_document(source, files.ENVIRONMENTS, findings), findings)
+    operators = read_operators(_document(source, files.OPERATORS, findings), findings)
+    routes = read_routes(_document(source, files.ROUTES, findings), findings, operators.values())
+    tools = _tools(source, findings, environments)
+    rulebook = _rules(
+        source, findings, Names(tools=tools, environments=environments, routes=routes, operators=operators)
+    )
+    agents_node = _document(source, files.AGENTS, findings)
+    agents = read_agents(agents_node, findings, operators=operators, roles=rulebook.roles)
+    for name, content in source.within(files.CASES):
+        read_data(name, content, findings)
+    findings.raise_if_any(str(directory))
+    return Declared(
+        version=source.version,
+        model=model,
+        tools=tools,
+        environments=environments,
+        operators=operators,
+        routes=routes,
+        rules=rulebook.rules,
+        agents=agents,
+        demanded=_demanded(tools, rulebook.rules.values()),
+    )
+
+
+def _document(source: Source, name: str, findings: Findings) -> Node:
+    return _read(name, source.files[name], findings)
+
+
+def _read(name: str, content: bytes, findings: Findings, consume: Consume = keep) -> Node:
+    return read_document(name, content, findings, consume) or _NOTHING
+
+
+def _tools(source: Source, findings: Findings, environments: Mapping[str, bool]) -> dict[str, Tool]:
+    tools: dict[str, Tool] = {}
+    for name, content in source.within(files.TOOLS):
+        node = _read(name, content, findings)
+        for tool in read_tools(node, findings, environments):
+            if tool.name in tools:
+                findings.add(node.place, f"the tool {quoted(tool.name)} stands in two files")
+            tools[tool.name] = tool
+    if not tools:
+        findings.add(Place(files.TOOLS), "the catalogue is empty: there is no tool to ask for")
+    return tools
+
+
+def _rules(source: Source, findings: Findings, names: Names) -> Rulebook:
+    rulebook = Rulebook(names, findings)
+    for name, content in source.within(files.ROLES):
+        node = _read(name, content, findings, rulebook.take)
+        for role, value in entries(node, findings, "a file of roles"):
+            rulebook.add_role(role, value)
+    if not rulebook.rules:
+        findings.add(Place(files.ROLES), "there is no rule: nothing would ever be allowed")
+    return rulebook
+
+
+def _demanded(tools: Mapping[str, Tool], rules: Iterable[Rule]) -> dict[str, dict[str, Spelling]]:
+    """Return, by tool and argument, the spelling that the catalogue and every rule's condition demand together."""
+    demanded = {name: own_demands(tool) for name, tool in tools.items()}
+    for rule in rules:
+        if not rule.condition:
+            continue
+        for key, how in demands(rule.condition).items():
+            for name in covered(rule.tools, tools):
+                _demand(demanded[name], key, how, tools[name])
+    return demanded
+
+
+def _demand(demanded: dict[str, Spelling], key: str, how: Spelling, tool: Tool) -> None:
+    if key in tool.arguments:
+        declared = (tool.arguments[key].of or tool.arguments[key]).spelling
+        demanded[key] = stricter(demanded.get(key, declared), stricter(declared, how))

@@ -1,0 +1,102 @@
+"""Canonical or refused: one spelling for every value that a rule looks at, so that no other spelling slips past it.
+
+Nothing is normalised and used: a tool would run something else than was judged. A refusal names the form to use.
+Case is part of a value; for systems that fold it, an argument is declared `case: lower`.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+
+from assent.core.characters import hidden_characters, visible
+
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+# RFC 3986 section 2.3, and what a second decoder would turn into structure: `/`, `\`, `%`, controls.
+_NEVER_ESCAPED: Final = frozenset(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/\\%\x7f"
+) | frozenset(map(chr, range(0x20)))
+_LONGEST_ADVICE: Final = 200
+# Scripts whose letters pass for one another; a word of two of them is not what it looks like.
+_CONFUSABLE: Final = frozenset(
+    {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "GEORGIAN", "LISU", "OLD", "DESERET", "GOTHIC"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spelling:
+    """What is demanded of one value: any text, a path or one segment of it; ASCII or any script; any case or lower."""
+
+    is_path: bool = False
+    is_segment: bool = False
+    is_unicode: bool = False
+    is_lower: bool = False
+
+
+PATTERN: Final = Spelling(is_path=True, is_unicode=True)
+
+
+def stricter(one: Spelling, other: Spelling) -> Spelling:
+    """Return what both demand."""
+    return Spelling(
+        is_path=one.is_path or other.is_path,
+        is_segment=one.is_segment or other.is_segment,
+        is_unicode=one.is_unicode and other.is_unicode,
+        is_lower=one.is_lower or other.is_lower,
+    )
+
+
+def fault(value: str, spelling: Spelling) -> str | None:
+    """Return what is not canonical about `value`, or None when it is."""
+    if hidden_characters(value):
+        return "it holds characters that a reader cannot see"
+    if not value.isascii():
+        if not spelling.is_unicode:
+            return "it holds characters outside ASCII"
+        if unicodedata.normalize("NFKC", value) != value:
+            return "it is not in Unicode normal form"
+        if any(_mixes_scripts(word) for word in value.split("/")):
+            return "it mixes letters of scripts that look alike"
+    if any(chr(int(escape, 16)) in _NEVER_ESCAPED for escape in _ESCAPE.findall(value)):
+        return "it holds a percent-encoding that is not needed"
+    if spelling.is_lower and value != value.lower():
+        return "it holds upper-case letters"
+    if spelling.is_segment and "/" in value:
+        return "it must be one segment, without `/`"
+    return _path_fault(value) if spelling.is_path or spelling.is_segment else None
+
+
+def form_to_use(value: str, spelling: Spelling) -> str | None:
+    """Return the canonical spelling that `value` most likely meant, or None where guessing would mislead."""
+    guess = "".join(c for c in unicodedata.normalize("NFKC", value) if not hidden_characters(c))
+    guess = _ESCAPE.sub(lambda m: c if (c := chr(int(m[1], 16))).isalnum() or c in "-._~" else m[0], guess)
+    if spelling.is_lower:
+        guess = guess.lower()
+    if spelling.is_path:
+        guess = "/".join(segment for segment in guess.replace("\\", "/").split("/") if segment not in {"", "."})
+    return guess if guess and fault(guess, spelling) is None else None
+
+
+def advice(value: str, spelling: Spelling) -> str:
+    """Return what is wrong with a value that is not canonical, and the form to use where there is one."""
+    wrong = fault(value, spelling) or "it is not canonical"
+    form = form_to_use(value, spelling)
+    return f"{wrong}, use `{visible(form)}`" if form and len(form) <= _LONGEST_ADVICE else wrong
+
+
+def _path_fault(value: str) -> str | None:
+    if "\\" in value:
+        return "it holds a backslash"
+    segments = value.split("/")
+    if "" in segments:
+        return "it is empty" if not value else "it holds an empty segment, or begins or ends with `/`"
+    if "." in segments or ".." in segments:
+        return "it holds a segment `.` or `..`"
+    if any(segment != segment.strip() for segment in segments):
+        return "a segment begins or ends with a space"
+    return None
+
+
+def _mixes_scripts(word: str) -> bool:
+    scripts = {unicodedata.name(c, "").partition(" ")[0] for c in word if c.isalpha()}
+    return len(scripts & _CONFUSABLE) > 1

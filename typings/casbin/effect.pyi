@@ -1,0 +1,6 @@
+class Effector:
+    ALLOW: int
+    INDETERMINATE: int
+    DENY: int
+    def intermediate_effect(self, effects: set[int]) -> int: ...
+    def final_effect(self, effects: set[int]) -> int: ...

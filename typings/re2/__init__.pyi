@@ -1,0 +1,13 @@
+# What this project uses of google-re2, which ships no types.
+class error(Exception): ...
+
+class Options:
+    log_errors: bool
+    max_mem: int
+
+class _Match: ...
+
+class _Regexp:
+    def fullmatch(self, text: str) -> _Match | None: ...
+
+def compile(pattern: str, options: Options | None = ...) -> _Regexp: ...

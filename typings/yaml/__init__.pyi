@@ -1,0 +1,44 @@
+# What this project uses of PyYAML, which ships no types: parser events with positions.
+from collections.abc import Iterator
+
+class BaseLoader: ...
+
+class Mark:
+    line: int
+    column: int
+
+class YAMLError(Exception): ...
+
+class MarkedYAMLError(YAMLError):
+    context_mark: Mark | None
+    problem: str | None
+    problem_mark: Mark | None
+
+class Event:
+    start_mark: Mark
+
+class StreamEndEvent(Event): ...
+
+class DocumentStartEvent(Event):
+    version: tuple[int, int] | None
+    tags: dict[str, str] | None
+
+class NodeEvent(Event):
+    anchor: str | None
+
+class AliasEvent(NodeEvent): ...
+
+class ScalarEvent(NodeEvent):
+    tag: str | None
+    value: str
+    implicit: tuple[bool, bool]
+
+class CollectionStartEvent(NodeEvent):
+    tag: str | None
+
+class SequenceStartEvent(CollectionStartEvent): ...
+class MappingStartEvent(CollectionStartEvent): ...
+class SequenceEndEvent(Event): ...
+class MappingEndEvent(Event): ...
+
+def parse(stream: str, Loader: type[BaseLoader]) -> Iterator[Event]: ...
