@@ -4,6 +4,7 @@ Every flow that decides, and every one that shows something, confirms the caller
 a key revoked a moment ago is no key.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hmac import compare_digest
 
@@ -16,6 +17,13 @@ from assent.flows.broker import Broker
 from assent.ports import View
 
 CREDENTIAL = "credential"
+
+BeforeLookUp = Callable[[], None]
+"""Called before the ledger is asked about a secret that was not seen before; it may raise to spare the ledger."""
+
+
+def _no_limit() -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,36 +63,38 @@ class OperatorCaller:
         )
 
 
-async def agent(broker: Broker, token: str | None) -> AgentCaller:
+async def agent(broker: Broker, token: str | None, *, before_look_up: BeforeLookUp = _no_limit) -> AgentCaller:
     """Return the agent that `token` belongs to.
 
     Raises:
         Unauthenticated: no token, not an agent's, unknown or revoked.
 
     """
-    credential = await _recognise(broker, token, Kind.AGENT)
+    credential = await _recognise(broker, token, Kind.AGENT, before_look_up)
     return AgentCaller(AgentId(credential.principal), credential.id)
 
 
-async def service(broker: Broker, token: str | None) -> ServiceCaller:
+async def service(broker: Broker, token: str | None, *, before_look_up: BeforeLookUp = _no_limit) -> ServiceCaller:
     """Return the tool's service that `token` belongs to.
 
     Raises:
         Unauthenticated: no token, not a service's, unknown or revoked.
 
     """
-    credential = await _recognise(broker, token, Kind.SERVICE)
+    credential = await _recognise(broker, token, Kind.SERVICE, before_look_up)
     return ServiceCaller(credential.principal, credential.id, credential.tools)
 
 
-async def operator(broker: Broker, token: str | None, surface: str) -> OperatorCaller:
+async def operator(
+    broker: Broker, token: str | None, surface: str, *, before_look_up: BeforeLookUp = _no_limit
+) -> OperatorCaller:
     """Return the operator that `token` belongs to, as the loaded policy declares them.
 
     Raises:
         Unauthenticated: no token, not an operator's, unknown, revoked or too old, or the policy does not name them.
 
     """
-    credential = await _recognise(broker, token, Kind.OPERATOR)
+    credential = await _recognise(broker, token, Kind.OPERATOR, before_look_up)
     declared = broker.policy().operator(credential.principal)
     if declared is None:
         raise Unauthenticated("the loaded policy does not name this operator", hint="add them to operators.yaml")
@@ -115,13 +125,16 @@ async def confirm(view: View, key: CredentialId) -> Credential:
     return credential
 
 
-async def _recognise(broker: Broker, token: str | None, kind: Kind) -> Credential:
+async def _recognise(broker: Broker, token: str | None, kind: Kind, before_look_up: BeforeLookUp) -> Credential:
     presented = take_apart(token) if token is not None else None
     if presented is None or presented.kind is not kind:
         raise Unauthenticated(f"this call needs the credential of an {kind}", hint="send `Authorization: Bearer …`")
     secret_mac = broker.ledger.blind(CREDENTIAL, presented.secret.encode())
     known = broker.recognised.get(presented.id, secret_mac)
-    return known if known is not None else await _look_up(broker, presented, secret_mac)
+    if known is not None:
+        return known
+    before_look_up()
+    return await _look_up(broker, presented, secret_mac)
 
 
 async def _look_up(broker: Broker, presented: Presented, secret_mac: bytes) -> Credential:

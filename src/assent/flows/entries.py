@@ -109,7 +109,7 @@ def approval_asked(action: Action, approval: Approval) -> Entry:
     return Entry(kind=RecordKind.APPROVAL_ASKED, approval=approval.id, detail=detail, **_about(action))
 
 
-def approval_voted(action: Action, approval: Approval, voter: Voter) -> Entry:
+def approval_voted(action: Action, approval: Approval, voter: Voter, comment: str = "") -> Entry:
     """Return the record of one yes: who, how sure, on which surface, and what it led to."""
     detail: dict[str, Json] = {
         "assurance": voter.assurance.name.lower(),
@@ -122,6 +122,7 @@ def approval_voted(action: Action, approval: Approval, voter: Voter) -> Entry:
         operator=voter.operator.id,
         approval=approval.id,
         detail=detail,
+        payload={"comment": comment} if comment else {},
         **_about(action),
     )
 

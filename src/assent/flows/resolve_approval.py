@@ -112,8 +112,12 @@ async def _action_of(view: View, approval: Approval) -> Action:
     return action
 
 
-async def approve_action(broker: Broker, caller: OperatorCaller, key: str, *, digest_prefix: str) -> Resolved:
+async def approve_action(
+    broker: Broker, caller: OperatorCaller, key: str, *, digest_prefix: str, comment: str = ""
+) -> Resolved:
     """Return the approval with the caller's yes counted, and its grant issued when that completed it.
+
+    `comment` is payload of the vote's record.
 
     Raises:
         NotFound: no such approval.
@@ -133,7 +137,7 @@ async def approve_action(broker: Broker, caller: OperatorCaller, key: str, *, di
         if not voted.moved:
             return Resolved(approval=approval, action=action)
         await tx.replace(approval, voted.approval)
-        await tx.append(entries.approval_voted(action, voted.approval, caller.voter()))
+        await tx.append(entries.approval_voted(action, voted.approval, caller.voter(), comment))
         if voted.approval.state is ApprovalState.APPROVED:
             action = await _make_ready(tx, action, voted.approval, grant_id)
         return Resolved(

@@ -1,0 +1,133 @@
+"""What operators call about approvals: list, show, approve, deny, revoke. A refused act is recorded too."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+from starlette.responses import Response
+
+from assent.api import problems, replies
+from assent.api.authentication import OperatorOf
+from assent.api.documentation import OPERATOR, answers, described
+from assent.api.given import ApiOf
+from assent.api.operator_views import approval_view, approvals_page, resolved_answer
+from assent.api.replies import Replied, Reply
+from assent.api.requests import body_of
+from assent.core.approvals import OPEN, ApprovalId, ApprovalState, DenialCategory
+from assent.core.operators import Permission
+from assent.core.records import rfc3339
+from assent.flows.resolve_approval import (
+    Resolved,
+    approve_action,
+    deny_action,
+    list_approvals,
+    revoke_approval,
+    show_approval,
+)
+from assent.wire.operators import (
+    ApprovalPage,
+    ApprovalsQuery,
+    ApprovalView,
+    ApproveBody,
+    DenyBody,
+    ResolvedAnswer,
+    RevokeBody,
+)
+from assent.wire.shapes import PlainId
+
+router = APIRouter(tags=["approvals"])
+
+ApprovalKeyOf = Annotated[PlainId, Path(description="the id or the short code")]
+
+
+@router.get(
+    "/v1/approvals",
+    operation_id="listApprovals",
+    summary="List approvals, newest first",
+    responses=answers(ApprovalPage, 401, 403),
+    openapi_extra=described(OPERATOR, permission=Permission.APPROVALS_READ),
+)
+async def list_all(api: ApiOf, caller: OperatorOf, query: Annotated[ApprovalsQuery, Query()]) -> Response:
+    """List the open ones, or those in the states named (repeat `state`), or the newest with a `code`."""
+    found = await list_approvals(
+        api.broker,
+        caller,
+        tuple(ApprovalState(name) for name in query.state) or tuple(sorted(OPEN)),
+        code=None if query.code is None else query.code.upper(),
+        limit=query.limit,
+        before=None if query.cursor is None else ApprovalId(query.cursor),
+    )
+    return Replied(Reply(200, approvals_page(found, limit=query.limit)))
+
+
+@router.get(
+    "/v1/approvals/{approval}",
+    operation_id="showApproval",
+    summary="Show one approval: everything that will run",
+    responses=answers(ApprovalView, 401, 403, 404),
+    openapi_extra=described(OPERATOR, permission=Permission.APPROVALS_READ),
+)
+async def show(api: ApiOf, caller: OperatorOf, approval: ApprovalKeyOf) -> Response:
+    """Show the whole action, who could still vote, and why the caller cannot."""
+    return Replied(Reply(200, approval_view(await show_approval(api.broker, caller, approval))))
+
+
+@router.post(
+    "/v1/approvals/{approval}/approve",
+    operation_id="approve",
+    summary="Say yes to what was shown",
+    responses=answers(ResolvedAnswer, 401, 403, 404, 409, 410, 413, 415),
+    openapi_extra=described(OPERATOR, takes=ApproveBody, permission=Permission.APPROVALS_DECIDE),
+)
+async def approve(
+    api: ApiOf,
+    caller: OperatorOf,
+    approval: ApprovalKeyOf,
+    body: Annotated[ApproveBody, Depends(body_of(ApproveBody))],
+) -> Response:
+    """Count the caller's yes; repeating one's own vote is 200 as well."""
+    prefix = body.digest_prefix.lower()
+    resolved = await approve_action(api.broker, caller, approval, digest_prefix=prefix, comment=body.comment or "")
+    return _answer(resolved)
+
+
+@router.post(
+    "/v1/approvals/{approval}/deny",
+    operation_id="deny",
+    summary="Say no: nothing will be run",
+    responses=answers(ResolvedAnswer, 401, 403, 404, 409, 410, 413, 415),
+    openapi_extra=described(OPERATOR, takes=DenyBody, permission=Permission.APPROVALS_DECIDE),
+)
+async def deny(
+    api: ApiOf, caller: OperatorOf, approval: ApprovalKeyOf, body: Annotated[DenyBody, Depends(body_of(DenyBody))]
+) -> Response:
+    """Deny; the agent's owner and security admins may do so too, without the permission to approve."""
+    category = DenialCategory(body.category)
+    return _answer(await deny_action(api.broker, caller, approval, category=category, comment=body.reason))
+
+
+@router.post(
+    "/v1/approvals/{approval}/revoke",
+    operation_id="revoke",
+    summary="Take an approval back before the action runs",
+    responses=answers(ResolvedAnswer, 401, 403, 404, 409, 410, 413, 415),
+    openapi_extra=described(OPERATOR, takes=RevokeBody, permission=Permission.APPROVALS_DECIDE),
+)
+async def revoke(
+    api: ApiOf, caller: OperatorOf, approval: ApprovalKeyOf, body: Annotated[RevokeBody, Depends(body_of(RevokeBody))]
+) -> Response:
+    """Revoke; the agent's owner and security admins may do so too. Once it runs, 409 says that it is too late."""
+    return _answer(await revoke_approval(api.broker, caller, approval, reason=body.reason))
+
+
+def _answer(resolved: Resolved) -> Response:
+    if resolved.refused is None:
+        return Replied(Reply(200, resolved_answer(resolved)))
+    approval = resolved.approval
+    problem = problems.of_refusal(
+        resolved.refused,
+        state=approval.state.value,
+        decided_by=approval.decided_by,
+        decided_at=None if approval.decided_at is None else rfc3339(approval.decided_at),
+        who=resolved.who or None,
+    )
+    return Replied(replies.of_problem(problem))

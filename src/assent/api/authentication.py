@@ -1,0 +1,141 @@
+"""Who calls: one dependency for each kind of credential, and rates before and after the credential is known.
+
+A credential of the wrong kind is no credential: 401. What an operator may do is checked by the flow that does it, so
+that every surface asks the same question; each route names the permission in its description.
+"""
+
+import math
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+from starlette.types import Scope
+
+from assent.api.given import Api, ApiOf
+from assent.api.requests import bearer, head_of
+from assent.core.credentials import CredentialId, Kind, take_apart
+from assent.core.errors import RateLimited, Unauthenticated
+from assent.flows import authenticate
+from assent.flows.authenticate import AgentCaller, OperatorCaller, ServiceCaller, confirm
+from assent.ports import View
+
+SURFACE: Final = "api"
+_NOBODY: Final = "unknown"
+
+
+async def agent_from(api: Api, scope: Scope, token: str | None) -> AgentCaller:
+    """Return the agent that calls, within its rate.
+
+    Raises:
+        Unauthenticated: not an agent's credential. RateLimited: too many requests.
+
+    """
+    caller = await authenticate.agent(api.broker, token, before_look_up=lambda: _slow_down_strangers(api, scope))
+    _slow_down(api, caller.key)
+    return caller
+
+
+async def service_from(api: Api, scope: Scope, token: str | None) -> ServiceCaller:
+    """Return the tool's service that calls, within its rate.
+
+    Raises:
+        Unauthenticated: not a service's credential. RateLimited: too many requests.
+
+    """
+    caller = await authenticate.service(api.broker, token, before_look_up=lambda: _slow_down_strangers(api, scope))
+    _slow_down(api, caller.key)
+    return caller
+
+
+async def operator_from(api: Api, scope: Scope, token: str | None) -> OperatorCaller:
+    """Return the operator that calls, within their rate.
+
+    Raises:
+        Unauthenticated: not an operator's credential. RateLimited: too many requests.
+
+    """
+    caller = await authenticate.operator(
+        api.broker, token, SURFACE, before_look_up=lambda: _slow_down_strangers(api, scope)
+    )
+    _slow_down(api, caller.token.id)
+    return caller
+
+
+async def anybody_from(api: Api, scope: Scope, token: str | None) -> CredentialId:
+    """Return whose valid credential it is, of whatever kind, confirmed in the ledger now.
+
+    Raises:
+        Unauthenticated: no valid credential. RateLimited: too many requests.
+
+    """
+    presented = None if token is None else take_apart(token)
+    if presented is None:
+        raise Unauthenticated("this call needs a credential", hint="send `Authorization: Bearer …`")
+    if presented.kind is Kind.OPERATOR:
+        key = (await operator_from(api, scope, token)).token.id
+    elif presented.kind is Kind.SERVICE:
+        key = (await service_from(api, scope, token)).key
+    else:
+        key = (await agent_from(api, scope, token)).key
+
+    async def work(view: View) -> None:
+        await confirm(view, key)
+
+    await api.broker.ledger.read(work)
+    return key
+
+
+def _slow_down(api: Api, key: CredentialId) -> None:
+    limits = api.settings
+    wait = api.broker.signals.take(
+        f"credential:{key}", per_second=limits.requests_per_second, burst=limits.requests_burst
+    )
+    if wait > 0:
+        raise _too_fast(wait)
+
+
+def _slow_down_strangers(api: Api, scope: Scope) -> None:
+    limits = api.settings
+    client = scope.get("client")
+    peer = client[0] if client else _NOBODY
+    wait = api.broker.signals.take(
+        f"stranger:{peer}", per_second=limits.strangers_per_second, burst=limits.strangers_burst
+    )
+    if wait > 0:
+        raise _too_fast(wait)
+
+
+def _too_fast(wait_seconds: float) -> RateLimited:
+    seconds = max(1, math.ceil(wait_seconds))
+    return RateLimited("too many requests with this credential or from this address", retry_after_seconds=seconds)
+
+
+async def _agent(request: Request, api: ApiOf) -> AgentCaller:
+    return await agent_from(api, request.scope, bearer(head_of(request.scope)))
+
+
+async def _service(request: Request, api: ApiOf) -> ServiceCaller:
+    return await service_from(api, request.scope, bearer(head_of(request.scope)))
+
+
+async def _operator(request: Request, api: ApiOf) -> OperatorCaller:
+    return await operator_from(api, request.scope, bearer(head_of(request.scope)))
+
+
+async def _agent_or_service(request: Request, api: ApiOf) -> AgentCaller | ServiceCaller:
+    token = bearer(head_of(request.scope))
+    presented = None if token is None else take_apart(token)
+    if presented is not None and presented.kind is Kind.SERVICE:
+        return await service_from(api, request.scope, token)
+    return await agent_from(api, request.scope, token)
+
+
+async def _reader_of_the_log(request: Request, api: ApiOf) -> None:
+    if not api.settings.public_log:
+        await anybody_from(api, request.scope, bearer(head_of(request.scope)))
+
+
+AgentOf = Annotated[AgentCaller, Depends(_agent)]
+ServiceOf = Annotated[ServiceCaller, Depends(_service)]
+OperatorOf = Annotated[OperatorCaller, Depends(_operator)]
+AgentOrServiceOf = Annotated[AgentCaller | ServiceCaller, Depends(_agent_or_service)]
+LogReaderAllowed = Depends(_reader_of_the_log)

@@ -1,0 +1,85 @@
+"""What the API is given: the broker, its limits, the log to publish, and how to tell whether it can serve.
+
+Every route works with one `Api`; nothing here is global.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from assent.core.canonical import MAX_BODY_BYTES, Json
+from assent.core.records import RecordId
+from assent.core.tiles import Tile
+from assent.flows.broker import Broker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """Limits, units in their names.
+
+    Rates are per credential, or per peer address while the credential is one that this process has not seen.
+    `approvals_url` is where people open an approval; its id is appended. `public_log` opens `/log` to everybody.
+    """
+
+    max_body_bytes: int = MAX_BODY_BYTES
+    requests_per_second: float = 2_000.0
+    requests_burst: int = 4_000
+    strangers_per_second: float = 200.0
+    strangers_burst: int = 1_000
+    max_waits: int = 20_000
+    public_log: bool = False
+    approvals_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """Whether the broker can decide: the ledger takes writes, a policy is loaded. `notes` hold no secrets."""
+
+    ledger_writable: bool
+    policy_loaded: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Whether both hold."""
+        return self.ledger_writable and self.policy_loaded
+
+
+class LogReader(Protocol):
+    """The published side of the log: what anybody may verify it with."""
+
+    def newest_checkpoint(self) -> bytes | None:
+        """Return the newest signed note without waiting, or None before the first; it stands in agents' answers."""
+        ...
+
+    async def tile(self, tile: Tile) -> bytes | None:
+        """Return a tile or an entry bundle of exactly this width, or None when the log is not that far."""
+        ...
+
+    async def proof(self, record: RecordId) -> bytes | None:
+        """Return the log proof of a record under the newest checkpoint, or None while it is not below one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """Everything that routes work with; `closing` ends long waits when the process shuts down."""
+
+    broker: Broker
+    readiness: Callable[[], Awaitable[Readiness]]
+    log: LogReader
+    key_set: Callable[[], Mapping[str, Json]]
+    closing: asyncio.Event
+    settings: ApiSettings = field(default_factory=ApiSettings)
+
+
+def api_of(request: Request) -> Api:
+    """Return what the application was built with."""
+    given: Api = request.app.state.api
+    return given
+
+
+ApiOf = Annotated[Api, Depends(api_of)]

@@ -1,0 +1,218 @@
+"""From what flows answer to what operators are shown: an approval whole, but no value of a sensitive argument."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from assent.api.agent_views import needs_of, outcome_view
+from assent.api.replies import encoded, page, with_raw
+from assent.core import breakers
+from assent.core.actions import Action, frozen_arguments
+from assent.core.approvals import Approval, is_self_approved
+from assent.core.breakers import Breaker
+from assent.core.canonical import Json, canonical, load
+from assent.core.characters import invisible_count
+from assent.core.records import Record, rfc3339
+from assent.flows.resolve_approval import Resolved, Seen
+from assent.flows.trip_breaker import ResetAnswer, Tripped
+from assent.wire import operators as wire
+from assent.wire.agents import ReasonView
+
+_KINDS: Final = {str: "string", bool: "boolean", int: "number", float: "number", list: "list", dict: "object"}
+
+
+def approval_view(seen: Seen) -> bytes:
+    """Return the JSON of one approval as an operator is shown it."""
+    shown = canonical(_masked(seen.action))
+    return with_raw(encoded(_approval(seen, shown)), {"arguments": shown})
+
+
+def approvals_page(found: Sequence[Seen], *, limit: int) -> bytes:
+    """Return the JSON of a page of approvals."""
+    cursor = found[-1].approval.id if len(found) >= limit else None
+    return page([approval_view(seen) for seen in found], cursor)
+
+
+def resolved_answer(resolved: Resolved) -> bytes:
+    """Return the JSON of what became of an act on an approval."""
+    approval, action = resolved.approval, resolved.action
+    view = wire.ResolvedAnswer(
+        id=approval.id,
+        code=approval.code,
+        state=approval.state.value,
+        revision=approval.revision,
+        action_id=action.id,
+        action_state=action.state.value,
+        votes=_votes(approval),
+        who=resolved.who,
+        self_approved=is_self_approved(approval),
+        decided_at=None if approval.decided_at is None else rfc3339(approval.decided_at),
+        decided_by=approval.decided_by,
+    )
+    return encoded(view)
+
+
+def breakers_page(found: Sequence[Breaker]) -> bytes:
+    """Return the JSON of all breakers."""
+    return page([encoded(_breaker(breaker)) for breaker in found], None)
+
+
+def tripped_answer(tripped: Tripped) -> bytes:
+    """Return the JSON of a trip that is durable."""
+    view = wire.TrippedAnswer(
+        breaker=_breaker(tripped.breaker),
+        cut_off=tuple(_affected(action) for action in tripped.cut_off),
+        running=tuple(_affected(action) for action in tripped.running),
+        cut_off_elsewhere=tripped.cut_off_elsewhere or None,
+    )
+    return encoded(view)
+
+
+def reset_answer(answer: ResetAnswer) -> bytes:
+    """Return the JSON of what became of a reset."""
+    return encoded(wire.ResetAnswer(breaker=_breaker(answer.breaker), closed=answer.closed, who=answer.who))
+
+
+def records_page(found: Sequence[Record], *, limit: int) -> bytes:
+    """Return the JSON of a page of records: each leaf is the very bytes that the tree hashes."""
+    last = found[-1].index if len(found) >= limit else None
+    items = [with_raw(encoded(wire.RecordView(index=record.index)), {"leaf": record.leaf}) for record in found]
+    return page(items, None if last is None else str(last))
+
+
+def _approval(seen: Seen, shown: bytes) -> wire.ApprovalView:
+    approval, action = seen.approval, seen.action
+    return wire.ApprovalView(
+        id=approval.id,
+        code=approval.code,
+        state=approval.state.value,
+        revision=approval.revision,
+        action_id=action.id,
+        action_state=action.state.value,
+        agent=approval.agent,
+        owner=approval.owner,
+        tool=approval.tool,
+        environment=approval.environment,
+        resource=action.resource,
+        impact=approval.impact.value,
+        how_bad=action.how_bad,
+        undo=action.undo,
+        digest=approval.digest,
+        arguments_text=shown.decode(),
+        arguments_bytes=len(action.arguments),
+        sensitive=tuple(_sensitive(action)),
+        invisible=_invisible(action),
+        agent_says=_agent_says(action),
+        drivers=approval.drivers,
+        key_issuer=approval.key_issuer,
+        needs=needs_of(approval),
+        votes=_votes(approval),
+        who=seen.who,
+        rules=action.rules,
+        policy_version=action.policy_version,
+        self_approved=is_self_approved(approval),
+        asked_at=rfc3339(approval.asked_at),
+        expires_at=rfc3339(approval.expires_at),
+        run_id=action.run_id,
+        why_not_me=None
+        if seen.why_not_me is None
+        else ReasonView(code=seen.why_not_me.code, message=seen.why_not_me.message),
+        decided_at=None if approval.decided_at is None else rfc3339(approval.decided_at),
+        decided_by=approval.decided_by,
+        category=None if approval.category is None else approval.category.value,
+        comment=approval.comment or None,
+        outcome=None if action.outcome is None else outcome_view(action.outcome),
+    )
+
+
+def _votes(approval: Approval) -> tuple[wire.VoteView, ...]:
+    return tuple(
+        wire.VoteView(
+            operator=vote.operator, at=rfc3339(vote.at), assurance=vote.assurance.name.lower(), surface=vote.surface
+        )
+        for vote in approval.votes
+    )
+
+
+def _agent_says(action: Action) -> wire.AgentSays:
+    context = load(action.context) if action.context else None
+    return wire.AgentSays(reason=action.reason, context=context, on_behalf_of=action.on_behalf_of)
+
+
+def _masked(action: Action) -> Json:
+    """Return the arguments as they may be shown: each sensitive one replaced by its kind and length."""
+    arguments = frozen_arguments(action)
+    if not isinstance(arguments, dict) or not action.sensitive:
+        return arguments
+    hidden = {view.name: view for view in _sensitive(action)}
+    return {name: _stand_in(hidden[name]) if name in hidden else value for name, value in arguments.items()}
+
+
+def _stand_in(view: wire.SensitiveView) -> dict[str, Json]:
+    return {"sensitive": view.kind} if view.length is None else {"sensitive": view.kind, "length": view.length}
+
+
+def _sensitive(action: Action) -> Iterator[wire.SensitiveView]:
+    arguments = frozen_arguments(action)
+    for name in action.sensitive:
+        if isinstance(arguments, dict) and name in arguments:
+            value = arguments[name]
+            length = len(value) if isinstance(value, str | list | dict) else None
+            yield wire.SensitiveView(name=name, kind=_KINDS.get(type(value), "null"), length=length)
+
+
+def _invisible(action: Action) -> wire.InvisibleCounts:
+    return wire.InvisibleCounts(
+        arguments=sum(map(invisible_count, _texts(frozen_arguments(action)))),
+        reason=invisible_count(action.reason),
+        resource=invisible_count(action.resource),
+    )
+
+
+def _texts(value: Json) -> Iterator[str]:
+    """Yield every text in `value`, member names too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            yield name
+            yield from _texts(member)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _breaker(breaker: Breaker) -> wire.BreakerView:
+    asked = breaker.reset_asked
+    scope = breaker.scope
+    return wire.BreakerView(
+        id=breaker.id,
+        scope=wire.ScopeView(agent=scope.agent, tool=scope.tool, environment=scope.environment),
+        covers=scope.describe(),
+        state=breaker.state.value,
+        changed_by=breaker.changed_by,
+        changed_at=rfc3339(breaker.changed_at),
+        revision=breaker.revision,
+        reason=breaker.reason,
+        ask_again_at=None if breaker.ask_again_at is None else rfc3339(breaker.ask_again_at),
+        reset_asked=None
+        if asked is None
+        else wire.ResetAskedView(
+            by=asked.by,
+            at=rfc3339(asked.at),
+            expires_at=rfc3339(asked.at + breakers.SECOND_PERSON_WITHIN),
+            reason=asked.reason,
+        ),
+    )
+
+
+def _affected(action: Action) -> wire.AffectedAction:
+    return wire.AffectedAction(
+        action_id=action.id,
+        agent=action.agent,
+        tool=action.tool,
+        environment=action.environment,
+        state=action.state.value,
+        run_id=action.run_id,
+        resource=action.resource if action.resource_is_public else None,
+        lease_expires_at=None if action.lease_expires_at is None else rfc3339(action.lease_expires_at),
+    )

@@ -1,0 +1,295 @@
+"""What operators send, and what they are shown: approvals whole, breakers, records.
+
+Text of an agent stands under `agent_says` and is its own word. Values of sensitive arguments are never shown here.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+
+from assent.core.approvals import MIN_DIGEST_PREFIX
+from assent.core.canonical import Json
+from assent.wire.agents import NeedView, OutcomeView, ReasonView
+from assent.wire.shapes import MAX_TTL_SECONDS, Body, Count, Id, PageLimit, PlainId, Query, Text
+
+ApprovalStateName = Literal["pending", "partial", "approved", "denied", "expired", "cancelled"]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
+
+
+class ApproveBody(Body):
+    """A yes to what was shown: the first hex digits of its digest, at least 8."""
+
+    digest_prefix: Annotated[str, StringConstraints(pattern=rf"^[0-9a-fA-F]{{{MIN_DIGEST_PREFIX},64}}$")]
+    comment: Text | None = None
+
+
+class DenyBody(Body):
+    """A no, with its kind and its reason."""
+
+    category: Literal["wrong_target", "wrong_time", "too_risky", "not_needed", "malicious", "other"]
+    reason: Text
+
+
+class RevokeBody(Body):
+    """Why an approval is taken back."""
+
+    reason: Reason
+
+
+class ScopeBody(Body):
+    """What a breaker covers: an agent, a tool (pattern), an environment, or any combination."""
+
+    agent: Id | None = None
+    tool: Id | None = None
+    environment: Id | None = None
+
+
+class TripBody(Body):
+    """What to stop: a scope, or everything with `all`. After `ttl_seconds` somebody is asked again; nothing closes."""
+
+    scope: ScopeBody | None = None
+    all: Literal[True] | None = None
+    reason: Text | None = None
+    ttl_seconds: Annotated[int, Field(ge=1, le=MAX_TTL_SECONDS)] | None = None
+
+    @model_validator(mode="after")
+    def _names_what_to_stop(self) -> Self:
+        named = self.scope is not None and any((self.scope.agent, self.scope.tool, self.scope.environment))
+        if named == bool(self.all):
+            raise ValueError("name an agent, a tool or an environment in `scope`, or send `all: true`, one of them")
+        return self
+
+
+class ResetBody(Body):
+    """Why a breaker may close."""
+
+    reason: Reason
+
+
+class ApprovalsQuery(Query):
+    """Which approvals, newest first; without `state` the open ones."""
+
+    state: list[ApprovalStateName] = Field(default_factory=list, max_length=6)
+    code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,32}$")] | None = None
+    cursor: PlainId | None = None
+    limit: PageLimit = 50
+
+
+class RecordsQuery(Query):
+    """Which records, newest first; times are RFC 3339 with a zone."""
+
+    agent: Id | None = None
+    tool: Id | None = None
+    kind: Id | None = None
+    decision: Id | None = None
+    operator: Id | None = None
+    action: Id | None = None
+    approval: Id | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    cursor: Count | None = None
+    limit: PageLimit = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoteView:
+    """One yes: who, when, on which surface, and how sure we were who it was."""
+
+    operator: str
+    at: str
+    assurance: str
+    surface: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSays:
+    """The agent's own word, verified by nobody."""
+
+    reason: str
+    context: Json = None
+    on_behalf_of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensitiveView:
+    """One argument whose value stays in the payload store: its kind, and its characters, items or members."""
+
+    name: str
+    kind: str
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvisibleCounts:
+    """How many characters a reader cannot see, by where they stand."""
+
+    arguments: int
+    reason: int
+    resource: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalView:
+    """One approval as an operator is shown it.
+
+    `arguments_text` is the canonical text of `arguments`, what will run; sensitive values are replaced in both and
+    listed in `sensitive`. `who` could still vote, `why_not_me` says why the caller cannot. `self_approved` is true when
+    somebody involved voted under `single_person`.
+    """
+
+    id: str
+    code: str
+    state: str
+    revision: int
+    action_id: str
+    action_state: str
+    agent: str
+    owner: str
+    tool: str
+    environment: str
+    resource: str
+    impact: str
+    how_bad: str
+    undo: str
+    digest: str
+    arguments_text: str
+    arguments_bytes: int
+    sensitive: tuple[SensitiveView, ...]
+    invisible: InvisibleCounts
+    agent_says: AgentSays
+    drivers: tuple[str, ...]
+    key_issuer: str
+    needs: tuple[NeedView, ...]
+    votes: tuple[VoteView, ...]
+    who: tuple[str, ...]
+    rules: tuple[str, ...]
+    policy_version: str
+    self_approved: bool
+    asked_at: str
+    expires_at: str
+    run_id: str | None = None
+    why_not_me: ReasonView | None = None
+    decided_at: str | None = None
+    decided_by: str | None = None
+    category: str | None = None
+    comment: str | None = None
+    outcome: OutcomeView | None = None
+    arguments: dict[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalPage:
+    """Approvals, newest first."""
+
+    items: tuple[ApprovalView, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedAnswer:
+    """What became of an act on an approval: the new states, and who could still vote."""
+
+    id: str
+    code: str
+    state: str
+    revision: int
+    action_id: str
+    action_state: str
+    votes: tuple[VoteView, ...]
+    who: tuple[str, ...]
+    self_approved: bool
+    decided_at: str | None = None
+    decided_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeView:
+    """What a breaker covers; naming nothing covers everything."""
+
+    agent: str | None = None
+    tool: str | None = None
+    environment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetAskedView:
+    """The first person's wish to close a breaker; a second has until `expires_at`."""
+
+    by: str
+    at: str
+    expires_at: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerView:
+    """One breaker; all but `closed` deny. `covers` is its scope in words."""
+
+    id: str
+    scope: ScopeView
+    covers: str
+    state: str
+    changed_by: str
+    changed_at: str
+    revision: int
+    reason: str
+    ask_again_at: str | None = None
+    reset_asked: ResetAskedView | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerPage:
+    """All breakers, newest change first."""
+
+    items: tuple[BreakerView, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AffectedAction:
+    """One action that a trip cut off, or that was running already; without payload."""
+
+    action_id: str
+    agent: str
+    tool: str
+    environment: str
+    state: str
+    run_id: str | None = None
+    resource: str | None = None
+    lease_expires_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrippedAnswer:
+    """A trip that is durable: what it cut off, what was running already, and how to cut the agent off elsewhere."""
+
+    breaker: BreakerView
+    cut_off: tuple[AffectedAction, ...]
+    running: tuple[AffectedAction, ...]
+    cut_off_elsewhere: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetAnswer:
+    """What became of a reset; while `closed` is false, `who` may be the second person."""
+
+    breaker: BreakerView
+    closed: bool
+    who: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordView:
+    """One record: its place in the log and its public leaf; payload is only committed to."""
+
+    index: int | None
+    leaf: dict[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPage:
+    """Records, newest first."""
+
+    items: tuple[RecordView, ...]
+    next_cursor: str | None
