@@ -1,0 +1,1 @@
+"""Stores: the ledger on disk, its keys, its Merkle tree and the signals of one process."""

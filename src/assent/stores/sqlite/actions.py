@@ -1,0 +1,202 @@
+"""How actions and grants are stored.
+
+What was asked (arguments, content, nonce, resource, the words of agent and policy about it) is payload. `content` is
+searched by its blinded form, because arguments may be guessable. `due_at` is when a live action runs out.
+"""
+
+import json
+from datetime import datetime
+
+from assent.core.actions import Action, ActionState, Impact, Outcome, RedeemedBy
+from assent.core.grants import Grant, GrantState
+from assent.core.reasons import Reason
+from assent.stores.packing import Value
+from assent.stores.sealing import LedgerKeys
+from assent.stores.sqlite.moments import moment, moment_or_none, stamp, stamp_or_none
+from assent.stores.sqlite.rows import Facts, Split, Stored, Table, hexed, unhexed
+
+CONTENT = "content"
+
+
+def _split_action(action: Action, keys: LedgerKeys) -> Split:
+    columns = (
+        action.id,
+        action.revision,
+        action.agent,
+        action.tool,
+        action.environment,
+        action.state.value,
+        action.run_id,
+        action.call_id,
+        action.idempotency_key,
+        keys.blind(CONTENT, action.content),
+        stamp_or_none(action.decided_at) if action.decided_by_human else None,
+        stamp_or_none(_due_at(action)),
+    )
+    return columns, _action_facts(action), _action_payload(action)
+
+
+def _due_at(action: Action) -> datetime | None:
+    if action.state is ActionState.READY:
+        return action.pick_up_until
+    return action.lease_expires_at if action.state is ActionState.EXECUTING else None
+
+
+def _action_facts(action: Action) -> dict[str, object]:
+    return {
+        "key": action.key,
+        "definition": action.definition,
+        "impact": action.impact.value,
+        "created_at": stamp(action.created_at),
+        "digest": action.digest,
+        "resource_is_public": action.resource_is_public,
+        "redeemed_by": action.redeemed_by.value,
+        "sensitive": action.sensitive,
+        "on_behalf_of": action.on_behalf_of,
+        "rules": action.rules,
+        "policy_version": action.policy_version,
+        "record_id": action.record_id,
+        "decided_by_human": action.decided_by_human,
+        "decided_at": stamp_or_none(action.decided_at),
+        "attempt": hexed(action.attempt),
+        "pick_up_until": stamp_or_none(action.pick_up_until),
+        "lease_expires_at": stamp_or_none(action.lease_expires_at),
+        "outcome": None if action.outcome is None else _outcome_facts(action.outcome),
+    }
+
+
+def _outcome_facts(outcome: Outcome) -> dict[str, object]:
+    return {
+        "status": outcome.status.value,
+        "at": stamp(outcome.at),
+        "reported": outcome.reported,
+        "duration_ms": outcome.duration_ms,
+        "result_digest": outcome.result_digest,
+    }
+
+
+def _action_payload(action: Action) -> tuple[Value, ...]:
+    return (
+        action.arguments,
+        action.content,
+        action.nonce,
+        action.resource,
+        action.how_bad,
+        action.undo,
+        action.reason,
+        action.context,
+        json.dumps([[reason.code, reason.message] for reason in action.reasons]),
+        None if action.outcome is None else action.outcome.error,
+    )
+
+
+def _join_action(stored: Stored) -> Action:
+    columns, facts = stored.columns, stored.facts
+    arguments, content, nonce, resource, how_bad, undo, words, context, reasons, error = stored.payload
+    return Action(
+        id=columns["id"],
+        revision=columns["revision"],
+        agent=columns["agent"],
+        tool=columns["tool"],
+        environment=columns["environment"],
+        state=ActionState(columns["state"]),
+        run_id=columns["run_id"],
+        call_id=columns["call_id"],
+        idempotency_key=columns["idempotency_key"],
+        arguments=arguments,
+        content=content,
+        nonce=nonce,
+        resource=resource,
+        how_bad=how_bad,
+        undo=undo,
+        reason=words,
+        context=context,
+        reasons=tuple(Reason(code, message) for code, message in json.loads(reasons)),
+        key=facts["key"],
+        definition=facts["definition"],
+        impact=Impact(facts["impact"]),
+        created_at=moment(facts["created_at"]),
+        digest=facts["digest"],
+        resource_is_public=facts["resource_is_public"],
+        redeemed_by=RedeemedBy(facts["redeemed_by"]),
+        sensitive=tuple(facts["sensitive"]),
+        on_behalf_of=tuple(facts["on_behalf_of"]),
+        rules=tuple(facts["rules"]),
+        policy_version=facts["policy_version"],
+        record_id=facts["record_id"],
+        decided_by_human=facts["decided_by_human"],
+        decided_at=moment_or_none(facts["decided_at"]),
+        attempt=unhexed(facts["attempt"]),
+        pick_up_until=moment_or_none(facts["pick_up_until"]),
+        lease_expires_at=moment_or_none(facts["lease_expires_at"]),
+        outcome=None if facts["outcome"] is None else _join_outcome(facts["outcome"], error),
+    )
+
+
+def _join_outcome(facts: Facts, error: str | None) -> Outcome:
+    return Outcome(
+        status=ActionState(facts["status"]),
+        at=moment(facts["at"]),
+        reported=facts["reported"],
+        duration_ms=facts["duration_ms"],
+        error=error,
+        result_digest=facts["result_digest"],
+    )
+
+
+ACTIONS: Table[Action] = Table(
+    name="action",
+    columns=(
+        "id",
+        "revision",
+        "agent",
+        "tool",
+        "environment",
+        "state",
+        "run_id",
+        "call_id",
+        "idempotency_key",
+        "content",
+        "answered_at",
+        "due_at",
+    ),
+    split=_split_action,
+    join=_join_action,
+)
+
+
+def _split_grant(grant: Grant, _keys: LedgerKeys) -> Split:
+    facts: dict[str, object] = {
+        "agent": grant.agent,
+        "tool": grant.tool,
+        "digest": grant.digest,
+        "redeemed_by": grant.redeemed_by.value,
+        "issued_at": stamp(grant.issued_at),
+        "expires_at": stamp(grant.expires_at),
+        "attempt": hexed(grant.attempt),
+        "spent_at": stamp_or_none(grant.spent_at),
+    }
+    return (grant.id, grant.revision, grant.action, grant.state.value), facts, ()
+
+
+def _join_grant(stored: Stored) -> Grant:
+    columns, facts = stored.columns, stored.facts
+    return Grant(
+        id=columns["id"],
+        revision=columns["revision"],
+        action=columns["action"],
+        state=GrantState(columns["state"]),
+        agent=facts["agent"],
+        tool=facts["tool"],
+        digest=facts["digest"],
+        redeemed_by=RedeemedBy(facts["redeemed_by"]),
+        issued_at=moment(facts["issued_at"]),
+        expires_at=moment(facts["expires_at"]),
+        attempt=unhexed(facts["attempt"]),
+        spent_at=moment_or_none(facts["spent_at"]),
+    )
+
+
+GRANTS: Table[Grant] = Table(
+    name="grant", columns=("id", "revision", "action", "state"), split=_split_grant, join=_join_grant
+)

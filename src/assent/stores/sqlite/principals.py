@@ -1,0 +1,117 @@
+"""How breakers, agents' standings and credentials are stored; the words of operators are payload."""
+
+from assent.core.agents import AgentStanding, AgentState
+from assent.core.breakers import Breaker, BreakerState, ResetAsk, Scope
+from assent.core.credentials import Credential, Kind
+from assent.stores.sealing import LedgerKeys
+from assent.stores.sqlite.moments import moment, moment_or_none, stamp, stamp_or_none
+from assent.stores.sqlite.rows import Split, Stored, Table, hexed
+
+
+def _split_breaker(breaker: Breaker, _keys: LedgerKeys) -> Split:
+    asked, scope = breaker.reset_asked, breaker.scope
+    columns = (
+        breaker.id,
+        breaker.revision,
+        scope.agent,
+        scope.tool,
+        scope.environment,
+        breaker.state.value,
+        stamp(breaker.changed_at),
+    )
+    facts: dict[str, object] = {
+        "changed_by": breaker.changed_by,
+        "ask_again_at": stamp_or_none(breaker.ask_again_at),
+        "reset_asked": None if asked is None else {"by": asked.by, "at": stamp(asked.at)},
+    }
+    return columns, facts, (breaker.reason, None if asked is None else asked.reason)
+
+
+def _join_breaker(stored: Stored) -> Breaker:
+    columns, facts = stored.columns, stored.facts
+    reason, asked_reason = stored.payload
+    asked = facts["reset_asked"]
+    return Breaker(
+        id=columns["id"],
+        revision=columns["revision"],
+        scope=Scope(agent=columns["agent"], tool=columns["tool"], environment=columns["environment"]),
+        state=BreakerState(columns["state"]),
+        changed_at=moment(columns["changed_at"]),
+        changed_by=facts["changed_by"],
+        reason=reason,
+        ask_again_at=moment_or_none(facts["ask_again_at"]),
+        reset_asked=None if asked is None else ResetAsk(by=asked["by"], at=moment(asked["at"]), reason=asked_reason),
+    )
+
+
+BREAKERS: Table[Breaker] = Table(
+    name="breaker",
+    columns=("id", "revision", "agent", "tool", "environment", "state", "changed_at"),
+    split=_split_breaker,
+    join=_join_breaker,
+)
+
+
+def _split_standing(standing: AgentStanding, _keys: LedgerKeys) -> Split:
+    facts: dict[str, object] = {"changed_by": standing.changed_by, "changed_at": stamp(standing.changed_at)}
+    return (standing.id, standing.revision, standing.state.value), facts, (standing.reason,)
+
+
+def _join_standing(stored: Stored) -> AgentStanding:
+    return AgentStanding(
+        id=stored.columns["id"],
+        revision=stored.columns["revision"],
+        state=AgentState(stored.columns["state"]),
+        changed_by=stored.facts["changed_by"],
+        changed_at=moment(stored.facts["changed_at"]),
+        reason=stored.payload[0],
+    )
+
+
+STANDINGS: Table[AgentStanding] = Table(
+    name="standing", columns=("id", "revision", "state"), split=_split_standing, join=_join_standing
+)
+
+
+def _split_credential(credential: Credential, _keys: LedgerKeys) -> Split:
+    columns = (
+        credential.id,
+        credential.revision,
+        credential.kind.value,
+        credential.principal,
+        stamp(credential.issued_at),
+    )
+    facts: dict[str, object] = {
+        "secret_mac": hexed(credential.secret_mac),
+        "issued_by": credential.issued_by,
+        "expires_at": stamp_or_none(credential.expires_at),
+        "revoked_at": stamp_or_none(credential.revoked_at),
+        "revoked_by": credential.revoked_by,
+        "tools": credential.tools,
+    }
+    return columns, facts, ()
+
+
+def _join_credential(stored: Stored) -> Credential:
+    columns, facts = stored.columns, stored.facts
+    return Credential(
+        id=columns["id"],
+        revision=columns["revision"],
+        kind=Kind(columns["kind"]),
+        principal=columns["principal"],
+        issued_at=moment(columns["issued_at"]),
+        secret_mac=bytes.fromhex(facts["secret_mac"]),
+        issued_by=facts["issued_by"],
+        expires_at=moment_or_none(facts["expires_at"]),
+        revoked_at=moment_or_none(facts["revoked_at"]),
+        revoked_by=facts["revoked_by"],
+        tools=tuple(facts["tools"]),
+    )
+
+
+CREDENTIALS: Table[Credential] = Table(
+    name="credential",
+    columns=("id", "revision", "kind", "principal", "issued_at"),
+    split=_split_credential,
+    join=_join_credential,
+)

@@ -1,0 +1,112 @@
+"""One transaction: a view that also writes. Nothing in it ever suspends.
+
+What it learns about the end of the log and the latches it keeps to itself; the writer takes that over only when the
+commit has returned.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from assent.core.agents import AgentStanding
+from assent.core.breakers import Breaker, denies
+from assent.core.errors import Stale
+from assent.core.records import SALT_BYTES, Entry, Record, RecordId
+from assent.core.records import record as recorded
+from assent.ports import Clock, NewId, R, Row
+from assent.stores.sealing import LedgerKeys
+from assent.stores.sqlite import journal, latches
+from assent.stores.sqlite.latches import Latches
+from assent.stores.sqlite.view import TABLES, SqliteView
+
+_INSERTS = {kind: table.insert for kind, table in TABLES.items()}
+_UPDATES = {kind: table.update for kind, table in TABLES.items()}
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What holds as of the last commit: where the next record goes, the last one's time, and the latches if read."""
+
+    next_index: int
+    last_time: datetime
+    latches: Latches | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamps:
+    """What the ledger puts on a record by itself."""
+
+    clock: Clock
+    new_id: NewId
+    salts: Callable[[int], bytes] = os.urandom
+
+    def now(self, last_time: datetime) -> datetime:
+        """Return the ledger's time: the clock's, and never behind the last record's.
+
+        While the clock stands behind, time creeps on by microseconds, so that later still sorts later.
+        """
+        now = self.clock()
+        return now if now >= last_time else last_time + _MICROSECOND
+
+
+class SqliteTx(SqliteView):
+    """The `Tx` of the port over the writing connection."""
+
+    def __init__(self, database: sqlite3.Connection, keys: LedgerKeys, stamps: Stamps, known: Known) -> None:
+        super().__init__(database, keys, stamps.now(known.last_time))
+        self._stamps = stamps
+        self._next_index = known.next_index
+        self._last_time = known.last_time
+        self._latches = known.latches
+
+    def known(self) -> Known:
+        """Return what will hold once this transaction is durable."""
+        return Known(self._next_index, self._last_time, self._latches)
+
+    async def get(self, kind: type[R], key: str) -> R | None:
+        if kind is AgentStanding:
+            return self._believed().standings.get(key)
+        return await super().get(kind, key)
+
+    async def open_breakers(self) -> Sequence[Breaker]:
+        return [breaker for breaker in self._believed().breakers.values() if denies(breaker)]
+
+    async def add(self, row: Row) -> None:
+        self._store(row, _INSERTS[type(row)])
+
+    async def replace(self, old: Row, new: Row) -> None:
+        if type(old) is not type(new) or old.id != new.id or new.revision != old.revision + 1:
+            raise Stale("a row is replaced by itself, one revision later")
+        if self._store(new, _UPDATES[type(new)], old.id, old.revision) != 1:
+            raise Stale("somebody else changed this first", hint="load it again")
+
+    async def append(self, entry: Entry) -> Record:
+        salts = self._stamps.salts(SALT_BYTES * len(entry.payload))
+        cut = tuple(salts[at : at + SALT_BYTES] for at in range(0, len(salts), SALT_BYTES))
+        made = recorded(entry, new_id=RecordId(self._stamps.new_id("rec")), now=self._now, salts=cut)
+        self._write(journal.INSERT, journal.dump(made, self._next_index, self._keys))
+        self._next_index, self._last_time = self._next_index + 1, made.time
+        return made
+
+    def _store(self, row: Row, statement: str, *which: object) -> int:
+        values = (*TABLES[type(row)].dump(row, self._keys), *which)
+        if not isinstance(row, Breaker | AgentStanding):
+            return self._write(statement, values)
+        # Believed before the write: vouching for what is found after it would launder what somebody else removed.
+        believed = self._believed()
+        stored = self._write(statement, values)
+        if stored == 1:
+            self._latches = believed.having(row)
+            self._guarded(lambda database: latches.renew(database, self._keys, believed.having(row)))
+        return stored
+
+    def _write(self, statement: str, values: Sequence[object]) -> int:
+        return self._guarded(lambda database: database.execute(statement, values).rowcount)
+
+    def _believed(self) -> Latches:
+        if self._latches is None:
+            self._latches = self._guarded(lambda database: latches.load(database, self._keys))
+        return self._latches

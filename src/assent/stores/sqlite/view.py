@@ -1,0 +1,206 @@
+"""A consistent look at the ledger on one connection; every row that comes out was believed by its MAC first.
+
+A view belongs to one transaction: after that it answers nothing more.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from assent.core.actions import Action, ActionId
+from assent.core.agents import AgentId, AgentStanding
+from assent.core.approvals import Approval, ApprovalId, ApprovalState
+from assent.core.breakers import Breaker, Scope, denies
+from assent.core.credentials import Credential
+from assent.core.decisions import Load
+from assent.core.errors import LedgerUnavailable, Stale
+from assent.core.grants import Grant
+from assent.core.records import Record, RecordId
+from assent.ports import Due, R, RecordFilter
+from assent.stores.sealing import LedgerKeys
+from assent.stores.sqlite import faults, journal, search
+from assent.stores.sqlite.actions import ACTIONS, CONTENT, GRANTS
+from assent.stores.sqlite.approvals import APPROVALS
+from assent.stores.sqlite.moments import moment, stamp
+from assent.stores.sqlite.principals import BREAKERS, CREDENTIALS, STANDINGS
+from assent.stores.sqlite.rows import Table
+
+V = TypeVar("V")
+
+MAX_LIKE = 100
+MAX_RUNNING = 1_000
+MAX_LISTED = 1_000
+
+TABLES: dict[type[Any], Table[Any]] = {
+    Action: ACTIONS,
+    Approval: APPROVALS,
+    Grant: GRANTS,
+    Breaker: BREAKERS,
+    AgentStanding: STANDINGS,
+    Credential: CREDENTIALS,
+}
+_BY_ID = {kind: table.select("WHERE id = ?") for kind, table in TABLES.items()}
+_BY_KEY = ACTIONS.select("WHERE agent = ? AND idempotency_key = ?")
+_BY_CALL = ACTIONS.select("WHERE agent = ? AND call_id = ? AND run_id IS ?")
+_LIKE = ACTIONS.select(
+    "WHERE agent = ? AND run_id = ? AND content = ? AND call_id IS NULL"
+    " AND state IN ('pending', 'ready', 'executing', 'unknown') ORDER BY rowid DESC LIMIT ?"
+)
+_ANSWERED = ACTIONS.select(
+    "WHERE agent = ? AND answered_at IS NOT NULL AND (answered_at, id) > (?, ?) ORDER BY answered_at, id LIMIT ?"
+)
+_LIVE = ACTIONS.select(
+    "WHERE state IN ('pending', 'ready', 'executing') AND state IN (?, ?)"
+    " AND (? IS NULL OR agent = ?) AND (? IS NULL OR environment IN (?, '')) ORDER BY rowid DESC"
+)
+_DUE_ACTIONS = ACTIONS.select("WHERE state IN ('ready', 'executing') AND due_at <= ? ORDER BY due_at LIMIT ?")
+_OF_ACTION = APPROVALS.select("WHERE action = ?")
+_BY_CODE = APPROVALS.select("WHERE code = ? ORDER BY id DESC LIMIT 1")
+_DUE_APPROVALS = APPROVALS.select(
+    "WHERE state IN ('pending', 'partial') AND expires_at <= ? ORDER BY expires_at LIMIT ?"
+)
+_NEXT_DUE = (
+    "SELECT min(due) FROM (SELECT min(due_at) AS due FROM action WHERE state = 'ready'"
+    " UNION ALL SELECT min(due_at) FROM action WHERE state = 'executing'"
+    " UNION ALL SELECT min(expires_at) FROM approval WHERE state IN ('pending', 'partial'))"
+)
+_GRANT_OF = GRANTS.select("WHERE action = ?")
+_ALL_BREAKERS = BREAKERS.select("")
+_BREAKER_OVER = BREAKERS.select("WHERE agent IS ? AND tool IS ? AND environment IS ?")
+_CREDENTIALS = CREDENTIALS.select("WHERE ? IS NULL OR principal = ? ORDER BY issued_at DESC, id DESC LIMIT ?")
+_OPEN_OF_AGENT = "SELECT run_id, count(*) FROM approval WHERE agent = ? AND state IN ('pending', 'partial') GROUP BY 1"
+_OPEN_BY_ROUTES = "SELECT routes, count(*) FROM approval WHERE state IN ('pending', 'partial') GROUP BY routes"
+_ASKED_SINCE = "SELECT count(*) FROM approval WHERE agent = ? AND asked_at > ?"
+
+
+class SqliteView:
+    """The `View` of the port over one connection."""
+
+    def __init__(self, database: sqlite3.Connection, keys: LedgerKeys, now: datetime) -> None:
+        self._database: sqlite3.Connection | None = database
+        self._keys = keys
+        self._now = now
+        self.fault: sqlite3.Error | None = None
+
+    @property
+    def now(self) -> datetime:
+        return self._now
+
+    def end(self) -> None:
+        """Answer nothing more: whoever kept this view beyond its transaction must not read on."""
+        self._database = None
+
+    def _guarded(self, act: Callable[[sqlite3.Connection], V]) -> V:
+        if self._database is None:
+            raise LedgerUnavailable("this transaction is over, nothing can be asked of it")
+        try:
+            return act(self._database)
+        except sqlite3.Error as error:
+            if faults.is_taken(error):
+                raise Stale("this exists already", hint="load it instead") from error
+            raise self._broken(error) from error
+
+    def _all(self, query: str, parameters: Sequence[object] = ()) -> list[Any]:
+        return self._guarded(lambda database: database.execute(query, parameters).fetchall())
+
+    def _one(self, query: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401  # a row of SQLite
+        return self._guarded(lambda database: database.execute(query, parameters).fetchone())
+
+    def _broken(self, error: sqlite3.Error) -> LedgerUnavailable:
+        # The transaction may be gone already. A work that swallows this must not write on without one.
+        self.fault = error
+        self.end()
+        return faults.unavailable(error)
+
+    def _rows(self, table: Table[V], query: str, *parameters: object) -> list[V]:
+        return [table.load(row, self._keys) for row in self._all(query, parameters)]
+
+    def _row(self, table: Table[V], query: str, *parameters: object) -> V | None:
+        row = self._one(query, parameters)
+        return None if row is None else table.load(row, self._keys)
+
+    async def get(self, kind: type[R], key: str) -> R | None:
+        return self._row(TABLES[kind], _BY_ID[kind], key)
+
+    async def action_by_idempotency_key(self, agent: AgentId, key: str) -> Action | None:
+        return self._row(ACTIONS, _BY_KEY, agent, key)
+
+    async def action_by_call(self, agent: AgentId, run_id: str | None, call_id: str) -> Action | None:
+        return self._row(ACTIONS, _BY_CALL, agent, call_id, run_id)
+
+    async def actions_like(self, agent: AgentId, run_id: str, content: bytes) -> Sequence[Action]:
+        return self._rows(ACTIONS, _LIKE, agent, run_id, self._keys.blind(CONTENT, content), MAX_LIKE)
+
+    async def decided_for(self, agent: AgentId, after: str | None, limit: int) -> Sequence[Action]:
+        decided_at, _, identifier = (after or "0.").partition(".")
+        return self._rows(ACTIONS, _ANSWERED, agent, int(decided_at), identifier, limit)
+
+    async def running(self, scope: Scope) -> Sequence[Action]:
+        return self._live(scope, "executing", "executing")[:MAX_RUNNING]
+
+    async def waiting(self, scope: Scope) -> Sequence[Action]:
+        return self._live(scope, "pending", "ready")
+
+    def _live(self, scope: Scope, *states: str) -> list[Action]:
+        agent, environment = scope.agent, scope.environment
+        found = self._rows(ACTIONS, _LIVE, *states, agent, agent, environment, environment)
+        return [a for a in found if scope.covers(agent=a.agent, tool=a.tool, environment=a.environment)]
+
+    async def approval_of(self, action: ActionId) -> Approval | None:
+        return self._row(APPROVALS, _OF_ACTION, action)
+
+    async def approval_by_code(self, code: str) -> Approval | None:
+        return self._row(APPROVALS, _BY_CODE, code)
+
+    async def approvals(
+        self, states: Sequence[ApprovalState], *, limit: int, before: ApprovalId | None = None
+    ) -> Sequence[Approval]:
+        query, parameters = search.approvals(states, limit=limit, before=before)
+        return self._rows(APPROVALS, APPROVALS.select(query), *parameters)
+
+    async def load(self, agent: AgentId, run_id: str | None, routes: Sequence[str]) -> Load:
+        by_run = dict(self._all(_OPEN_OF_AGENT, (agent,)))
+        by_routes = self._all(_OPEN_BY_ROUTES) if routes else []
+        an_hour_ago = stamp(self._now - timedelta(hours=1))
+        (asked,) = self._one(_ASKED_SINCE, (agent, an_hour_ago))
+        return Load(
+            open_for_agent=sum(by_run.values()),
+            open_for_run=0 if run_id is None else by_run.get(run_id, 0),
+            open_for_fullest_route=search.fullest(routes, by_routes),
+            asked_for_agent_in_last_hour=asked,
+        )
+
+    async def grant_of(self, action: ActionId) -> Grant | None:
+        return self._row(GRANTS, _GRANT_OF, action)
+
+    async def open_breakers(self) -> Sequence[Breaker]:
+        # All of them, and then those that deny: a state that was changed by hand is refused here, not skipped.
+        return [breaker for breaker in self._rows(BREAKERS, _ALL_BREAKERS) if denies(breaker)]
+
+    async def breakers(self) -> Sequence[Breaker]:
+        found = self._rows(BREAKERS, _ALL_BREAKERS)
+        return sorted(found, key=lambda breaker: (breaker.changed_at, breaker.id), reverse=True)[:MAX_LISTED]
+
+    async def breaker_over(self, scope: Scope) -> Breaker | None:
+        return self._row(BREAKERS, _BREAKER_OVER, scope.agent, scope.tool, scope.environment)
+
+    async def credentials(self, principal: str | None = None) -> Sequence[Credential]:
+        return self._rows(CREDENTIALS, _CREDENTIALS, principal, principal, MAX_LISTED)
+
+    async def due(self, limit: int) -> Due:
+        now = stamp(self._now)
+        actions = self._rows(ACTIONS, _DUE_ACTIONS, now, limit)
+        return Due(tuple(actions), tuple(self._rows(APPROVALS, _DUE_APPROVALS, now, limit)))
+
+    async def next_due(self) -> datetime | None:
+        (due,) = self._one(_NEXT_DUE)
+        return None if due is None else moment(due)
+
+    async def records(self, which: RecordFilter, *, limit: int) -> Sequence[Record]:
+        query, parameters = search.records(self._one, which, limit=limit)
+        return [journal.load(row, self._keys) for row in self._all(query, parameters)]
+
+    async def record(self, key: RecordId) -> Record | None:
+        row = self._one(search.RECORD_BY_ID, (key,))
+        return None if row is None else journal.load_disclosed(row, self._keys)

@@ -1,0 +1,184 @@
+"""The one thread that writes: it takes whatever waits, runs it as one batch, and wakes all callers.
+
+Rules kept here:
+- The queue is bounded; when it is full a caller hears so at once.
+- A batch is begun before its jobs are claimed: who gave up while another process held the ledger never ran.
+- Whether the file is still the one that was opened is looked at after the commit and before anybody is told.
+- After an I/O error, or an error that nobody thought of, the ledger is closed for good.
+"""
+
+import concurrent.futures
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Iterable
+from contextlib import nullcontext, suppress
+from queue import SimpleQueue
+from typing import Final
+
+from assent.core.errors import AssentError, LedgerUnavailable
+from assent.stores.sealing import LedgerKeys
+from assent.stores.sqlite import faults, opening
+from assent.stores.sqlite.batch import Batch, Work
+from assent.stores.sqlite.job import settle
+from assent.stores.sqlite.storage import Identity, Storage
+from assent.stores.sqlite.turnstile import Turnstile
+from assent.stores.sqlite.tx import Known, Stamps
+
+MAX_BATCH: Final = 64
+MAX_WAITING: Final = 4_096
+
+
+class Writer:
+    """Runs jobs in batches on its own thread, on the only connection of this process that writes."""
+
+    def __init__(self, storage: Storage, database: sqlite3.Connection, keys: LedgerKeys, stamps: Stamps) -> None:
+        self.failed: concurrent.futures.Future[LedgerUnavailable] = concurrent.futures.Future()
+        self.failed.set_running_or_notify_cancel()
+        self._closed: LedgerUnavailable | None = None
+        self._storage = storage
+        self._database = database
+        self._keys = keys
+        self._stamps = stamps
+        self._known: Known | None = None
+        self._version = 0
+        self._identities: tuple[Identity, ...] = storage.identities()
+        self._turnstile = None if storage.path is None else Turnstile(storage.path)
+        self._waiting: SimpleQueue[Work | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._live, name="ledger-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Work) -> None:
+        """Let `job` wait for its turn.
+
+        Raises:
+            LedgerUnavailable: the ledger is closed, or too many wait already.
+
+        """
+        self.refuse_closed()
+        if self._waiting.qsize() >= MAX_WAITING:
+            raise LedgerUnavailable(f"{MAX_WAITING} transactions wait for the ledger already", hint="the disk is slow")
+        self._waiting.put(job)
+        # It may have closed between the two. Who claims the job then answers it: this thread or the writer's.
+        if self._closed is not None and job.claim():
+            self.refuse_closed()
+
+    def refuse_closed(self) -> None:
+        """Return only while the ledger is open. Raises LedgerUnavailable."""
+        if self._closed is not None:
+            raise LedgerUnavailable(self._closed.message, hint=self._closed.hint)
+
+    def close(self, seconds: float) -> bool:
+        """Refuse new jobs, finish those that wait, and end; return whether all that was done in time."""
+        self._closed = self._closed or LedgerUnavailable("the ledger is closed")
+        self._waiting.put(None)
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _live(self) -> None:
+        try:
+            while (jobs := self._take()) is not None:
+                while jobs:
+                    self._serve(jobs)
+        except BaseException as error:  # noqa: BLE001  # whatever ends this thread ends the ledger, and everybody hears
+            self._fail(error)
+        self._shut()
+
+    def _take(self) -> deque[Work] | None:
+        """Wait for a job and return it with all others that wait by now; None when it is time to end."""
+        taken: deque[Work] = deque()
+        while not taken or (len(taken) < MAX_BATCH and not self._waiting.empty()):
+            job = self._waiting.get()
+            if job is not None:
+                taken.append(job)
+            elif not taken:
+                return None
+            else:
+                self._waiting.put(None)
+                break
+        return taken
+
+    def _serve(self, jobs: deque[Work]) -> None:
+        try:
+            if not self._begin(jobs):
+                jobs.clear()
+                return
+            batch = Batch(self._database, self._keys, self._stamps, self._know())
+        except AssentError as error:
+            _answer(jobs, error)
+            self._forget()
+            return
+        if batch.run(jobs):
+            self._keep(batch)
+        else:
+            self._lose(batch)
+
+    def _begin(self, jobs: Iterable[Work]) -> bool:
+        """Begin a transaction, or return False when everybody gave up before another process let go of the ledger."""
+        while any(job.is_waiting for job in jobs):
+            try:
+                with self._turnstile.passing() if self._turnstile is not None else nullcontext():
+                    self._database.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as error:
+                if faults.is_fatal(error):
+                    raise
+                if not faults.is_busy(error):
+                    raise faults.unavailable(error) from error
+            else:
+                return True
+        return False
+
+    def _know(self) -> Known:
+        # Another process (`--direct`) may have written since: then nothing remembered counts.
+        (version,) = self._database.execute("PRAGMA data_version").fetchone()
+        if self._known is None or version != self._version:
+            self._known, self._version = opening.known(self._database, self._keys), version
+        return self._known
+
+    def _keep(self, batch: Batch) -> None:
+        if self._storage.identities() != self._identities:
+            moved = LedgerUnavailable("the ledger file was replaced under the broker", hint=faults.RESTART)
+            batch.fail(moved)
+            settle(batch.ran)
+            raise moved
+        self._known = batch.known
+        settle(batch.ran)
+
+    def _lose(self, batch: Batch) -> None:
+        settle(batch.ran)
+        if batch.fault is not None and faults.is_fatal(batch.fault):
+            raise batch.fault
+        self._forget()
+        if batch.is_in_doubt and self._storage.path is not None:
+            self._database.close()
+            self._database = self._storage.writer()
+
+    def _forget(self) -> None:
+        self._known = None
+        if self._database.in_transaction:
+            self._database.rollback()
+
+    def _fail(self, error: BaseException) -> None:
+        cause = faults.unavailable(error) if isinstance(error, sqlite3.Error) else error
+        message = cause.message if isinstance(cause, LedgerUnavailable) else f"the ledger stopped: {cause!r}"
+        self._closed = LedgerUnavailable(message, hint=faults.RESTART)
+        self._closed.__cause__ = error
+        self.failed.set_result(self._closed)
+
+    def _shut(self) -> None:
+        while not self._waiting.empty():
+            job = self._waiting.get()
+            if job is not None and self._closed is not None:
+                _answer([job], LedgerUnavailable(self._closed.message, hint=self._closed.hint))
+        with suppress(sqlite3.Error):  # nothing is lost by it: what was answered is in the write-ahead log
+            self._database.close()
+        if self._turnstile is not None:
+            self._turnstile.close()
+
+
+def _answer(jobs: Iterable[Work], error: AssentError) -> None:
+    """Tell every job that has not run that it will not."""
+    claimed = [job for job in jobs if job.claim()]
+    for job in claimed:
+        job.error = error
+    settle(claimed)

@@ -1,0 +1,239 @@
+"""Values to store: one of each kind, every field set to something that is not its default, and a ledger's surroundings.
+
+Nothing here is random: ids count up, the clock stands still until a test moves it.
+"""
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from assent.core.actions import Action, ActionId, ActionState, Impact, Outcome, RedeemedBy, RunId
+from assent.core.agents import AgentId, AgentStanding, AgentState
+from assent.core.approvals import Approval, ApprovalId, ApprovalState, DenialCategory, Need, Route, Vote
+from assent.core.breakers import Breaker, BreakerId, BreakerState, ResetAsk, Scope
+from assent.core.credentials import Credential, CredentialId, Kind
+from assent.core.grants import Grant, GrantId, GrantState
+from assent.core.operators import Assurance, OperatorId
+from assent.core.reasons import Reason
+from assent.core.records import Entry, RecordKind
+from assent.ports import Row
+from assent.stores.sealing import LedgerKeys
+
+T0 = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+LATER = T0 + timedelta(minutes=5, microseconds=1)
+AGENT = AgentId("deployer")
+OWNER = OperatorId("dana")
+RUN = RunId("nightly-7")
+KEYS = LedgerKeys(ledger_key=b"l" * 32, payload_key=b"p" * 32)
+OTHER_KEYS = LedgerKeys(ledger_key=b"L" * 32, payload_key=b"p" * 32)
+SECRET = "kettle-orbit-marzipan"
+
+
+@dataclass
+class Clock:
+    """A clock that a test moves."""
+
+    now: datetime = T0
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def step(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass
+class Ids:
+    """Ids that sort by time of making and never repeat."""
+
+    counter: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def __call__(self, prefix: str) -> str:
+        return f"{prefix}_{next(self.counter):08d}"
+
+
+def action(identifier: str = "act_1", **changes: object) -> Action:
+    values: dict[str, object] = {
+        "id": ActionId(identifier),
+        "agent": AGENT,
+        "key": CredentialId("k1"),
+        "tool": "k8s.scale",
+        "definition": "0f" * 32,
+        "impact": Impact.WRITE,
+        "environment": "prod",
+        "state": ActionState.PENDING,
+        "created_at": T0,
+        "arguments": f'{{"deployment":"{SECRET}","replicas":3}}'.encode(),
+        "content": b"c" * 32,
+        "nonce": b"n" * 16,
+        "digest": "ab" * 32,
+        "resource": f"prod/{SECRET}",
+        "run_id": RUN,
+        "idempotency_key": f"key of {identifier}",
+        **changes,
+    }
+    return Action(**values)  # type: ignore[arg-type]  # a test names the fields it cares for
+
+
+FULL_ACTION = action(
+    "act_full",
+    state=ActionState.SUCCEEDED,
+    resource_is_public=True,
+    redeemed_by=RedeemedBy.TOOL,
+    sensitive=("token", "größe"),
+    how_bad=f"all of {SECRET} is down",
+    undo=f"scale {SECRET} back",
+    reason=f"more load on {SECRET}",
+    context=b'{"model":{"name":"m"}}\xff',
+    call_id="call-1",
+    on_behalf_of=("operator:erin", "agent:planner"),
+    reasons=(Reason("allowed", f"a rule about {SECRET}"), Reason("second", "")),
+    rules=("prod.yaml:3", "base.yaml:1"),
+    policy_version="9a" * 32,
+    record_id="rec_9",
+    decided_by_human=True,
+    decided_at=T0 + timedelta(seconds=1),
+    attempt=b"a" * 32,
+    pick_up_until=LATER,
+    lease_expires_at=LATER + timedelta(hours=1),
+    outcome=Outcome(
+        status=ActionState.SUCCEEDED,
+        at=LATER,
+        reported=True,
+        duration_ms=12,
+        error=f"none of {SECRET}",
+        result_digest="cd" * 32,
+    ),
+)
+
+
+def approval(identifier: str = "apr_1", **changes: object) -> Approval:
+    values: dict[str, object] = {
+        "id": ApprovalId(identifier),
+        "code": "K7Q-4MX",
+        "action": ActionId("act_1"),
+        "digest": "ab" * 32,
+        "agent": AGENT,
+        "owner": OWNER,
+        "tool": "k8s.scale",
+        "environment": "prod",
+        "impact": Impact.WRITE,
+        "routes": (Route(name="default", needs=(Need(count=1, of="sre"),)),),
+        "asked_at": T0,
+        "expires_at": LATER,
+        **changes,
+    }
+    return Approval(**values)  # type: ignore[arg-type]  # a test names the fields it cares for
+
+
+FULL_APPROVAL = approval(
+    "apr_full",
+    action=ActionId("act_full"),
+    routes=(
+        Route(
+            name="prod",
+            needs=(Need(count=2, of="sre"), Need(count=1, of="security")),
+            assurance=Assurance.CONSOLE,
+            expires_after=timedelta(minutes=7, microseconds=3),
+            pick_up_within=timedelta(minutes=9),
+        ),
+        Route(name="default", needs=()),
+    ),
+    state=ApprovalState.DENIED,
+    drivers=(OperatorId("erin"),),
+    key_issuer="frank",
+    run_id="nightly-7",
+    votes=(Vote(operator=OperatorId("gus"), at=LATER, assurance=Assurance.STEP_UP, surface="console"),),
+    decided_at=LATER,
+    decided_by=OperatorId("hana"),
+    category=DenialCategory.TOO_RISKY,
+    comment=f"not while {SECRET} is on call",
+)
+
+
+def grant(identifier: str = "gra_1", **changes: object) -> Grant:
+    values: dict[str, object] = {
+        "id": GrantId(identifier),
+        "action": ActionId("act_1"),
+        "agent": AGENT,
+        "tool": "k8s.scale",
+        "digest": "ab" * 32,
+        "redeemed_by": RedeemedBy.TOOL,
+        "issued_at": T0,
+        "expires_at": LATER,
+        **changes,
+    }
+    return Grant(**values)  # type: ignore[arg-type]  # a test names the fields it cares for
+
+
+FULL_GRANT = grant("gra_full", action=ActionId("act_full"), state=GrantState.SPENT, attempt=b"a" * 32, spent_at=LATER)
+
+
+def breaker(identifier: str = "brk_1", **changes: object) -> Breaker:
+    values: dict[str, object] = {
+        "id": BreakerId(identifier),
+        "scope": Scope(environment="prod"),
+        "state": BreakerState.FORCED_OPEN,
+        "changed_by": OWNER,
+        "changed_at": T0,
+        **changes,
+    }
+    return Breaker(**values)  # type: ignore[arg-type]  # a test names the fields it cares for
+
+
+FULL_BREAKER = breaker(
+    "brk_full",
+    scope=Scope(agent="deployer", tool="k8s.*", environment="prod"),
+    reason=f"it deletes {SECRET}",
+    ask_again_at=LATER,
+    reset_asked=ResetAsk(by=OWNER, at=LATER, reason=f"{SECRET} is fine again"),
+)
+
+
+def standing(agent: str = "deployer", **changes: object) -> AgentStanding:
+    values: dict[str, object] = {
+        "id": AgentId(agent),
+        "state": AgentState.SUSPENDED,
+        "revision": 1,
+        "changed_by": OWNER,
+        "changed_at": T0,
+        "reason": f"reads {SECRET}",
+        **changes,
+    }
+    return AgentStanding(**values)  # type: ignore[arg-type]  # a test names the fields it cares for
+
+
+def credential(identifier: str = "k1", **changes: object) -> Credential:
+    values: dict[str, object] = {
+        "id": CredentialId(identifier),
+        "kind": Kind.AGENT,
+        "principal": "deployer",
+        "secret_mac": b"m" * 32,
+        "issued_by": "dana",
+        "issued_at": T0,
+        **changes,
+    }
+    return Credential(**values)  # type: ignore[arg-type]  # a test names the fields it cares for
+
+
+FULL_CREDENTIAL = credential(
+    "k2", kind=Kind.SERVICE, expires_at=LATER, revoked_at=LATER, revoked_by="erin", tools=("k8s.*", "db.read")
+)
+
+PLAIN_ROWS: tuple[Row, ...] = (action(), approval(), grant(), breaker(), standing(), credential())
+FULL_ROWS: tuple[Row, ...] = (FULL_ACTION, FULL_APPROVAL, FULL_GRANT, FULL_BREAKER, standing("other"), FULL_CREDENTIAL)
+ALL_ROWS = (*PLAIN_ROWS, *FULL_ROWS)
+
+
+def entry(kind: RecordKind = RecordKind.ACTION_DECIDED, **changes: object) -> Entry:
+    values: dict[str, object] = {
+        "kind": kind,
+        "agent": "deployer",
+        "tool": "k8s.scale",
+        "environment": "prod",
+        "decision": "pending",
+        "action": "act_1",
+        "payload": {"arguments": {"deployment": SECRET, "replicas": 3}, "reason": f"more load on {SECRET}"},
+        **changes,
+    }
+    return Entry(**values)  # type: ignore[arg-type]  # a test names the fields it cares for
