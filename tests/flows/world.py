@@ -1,0 +1,210 @@
+"""A small world for stories about flows: a real ledger in memory, a policy that a story can change, a clock it sets."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from assent.core.actions import Impact, Proposal, RedeemedBy
+from assent.core.agents import AgentId, AgentProfile
+from assent.core.approvals import Need, Route
+from assent.core.canonical import Json, canonical, load, sha256_hex
+from assent.core.credentials import Kind
+from assent.core.decisions import Effect, Verdict
+from assent.core.operators import PERMISSION_SETS, Assurance, Operator, OperatorId
+from assent.core.reasons import Reason
+from assent.core.records import Record
+from assent.flows import authenticate, manage_principals
+from assent.flows.authenticate import AgentCaller, OperatorCaller, ServiceCaller
+from assent.flows.broker import Broker
+from assent.flows.request_action import Answered, Ask, request_action
+from assent.ports import Ledger, RecordFilter, ToolView, View
+from assent.stores.sealing import LedgerKeys
+from assent.stores.signals_local import LocalSignals
+from assent.stores.sqlite import SqliteLedger
+
+KEYS = LedgerKeys(ledger_key=b"l" * 32, payload_key=b"p" * 32)
+START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+
+
+class SetClock:
+    """A clock that stands still until a story moves it."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """One tool of the world: what it does, what policy says about it in production, who redeems it."""
+
+    impact: Impact = Impact.WRITE
+    effect: Effect = Effect.REQUIRE_APPROVAL
+    redeemed_by: RedeemedBy = RedeemedBy.AGENT
+    definition: str = "1"
+
+
+def _person(name: str, *groups: str, may: str = "approver") -> Operator:
+    return Operator(
+        id=OperatorId(name),
+        groups=groups,
+        permissions=PERMISSION_SETS["approver"] | PERMISSION_SETS[may],
+        security_admin=may == "security_admin",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TownPolicy:
+    """A policy as plain values. Arguments `{env, …}`: the environment is derived from `env`, `staging` is free."""
+
+    version: str = "v1"
+    tools: dict[str, Tool] = field(
+        default_factory=lambda: {
+            "files.read": Tool(impact=Impact.READ, effect=Effect.ALLOW),
+            "files.write": Tool(),
+            "files.delete": Tool(impact=Impact.DESTRUCTIVE, effect=Effect.DENY),
+            "db.run": Tool(redeemed_by=RedeemedBy.TOOL),
+        }
+    )
+    profiles: dict[str, AgentProfile] = field(
+        default_factory=lambda: {
+            name: AgentProfile(
+                id=AgentId(name),
+                owner=OperatorId("owner"),
+                roles=("r",),
+                expires=START + timedelta(days=60),
+                cut_off=f"revoke {name}",
+            )
+            for name in ("bot", "other")
+        }
+    )
+    people: tuple[Operator, ...] = (
+        _person("admin", may="security_admin"),
+        _person("eve", "oncall", may="operator"),
+        _person("owner", "oncall", may="operator"),
+        _person("sam", "oncall", "security", may="operator"),
+    )
+    routes: dict[str, Route] = field(
+        default_factory=lambda: {
+            "default": Route(name="default", needs=(Need(count=1, of="oncall"),), assurance=Assurance.TOKEN)
+        }
+    )
+
+    def propose(self, tool: str, arguments: Json) -> Proposal | Reason:
+        known = self.tools.get(tool)
+        if known is None:
+            return Reason.of("unknown_tool")
+        if not isinstance(arguments, dict) or not isinstance(arguments.get("env"), str):
+            return Reason.of("bad_arguments", "`env`")
+        environment = str(arguments["env"])
+        return Proposal(
+            tool=tool,
+            definition=sha256_hex(known.definition.encode()),
+            impact=known.impact,
+            arguments=canonical(arguments),
+            resource=f"{environment}/{arguments.get('path', '')}",
+            environment=environment,
+            nonproduction=environment == "staging",
+            redeemed_by=known.redeemed_by,
+        )
+
+    def verdict(self, proposal: Proposal, agent: AgentId, on_behalf_of: Sequence[str]) -> Verdict:
+        tool = self.tools[proposal.tool]
+        effect = Effect.ALLOW if proposal.nonproduction and tool.effect is not Effect.DENY else tool.effect
+        reasons = (Reason.of("rule_denied"),) if effect is Effect.DENY else ()
+        return Verdict(effect=effect, rules=(f"rule-{proposal.tool}",), routes=tuple(self.routes), reasons=reasons)
+
+    def definition(self, tool: str) -> str | None:
+        return sha256_hex(self.tools[tool].definition.encode()) if tool in self.tools else None
+
+    def agent(self, key: str) -> AgentProfile | None:
+        return self.profiles.get(key)
+
+    def agents(self) -> Sequence[AgentProfile]:
+        return tuple(self.profiles.values())
+
+    def operator(self, key: str) -> Operator | None:
+        return next((o for o in self.people if o.id == key), None)
+
+    def operators(self) -> Sequence[Operator]:
+        return self.people
+
+    def route(self, name: str) -> Route | None:
+        return self.routes.get(name)
+
+    def is_nonproduction(self, environment: str) -> bool:
+        return environment == "staging"
+
+    def tools_for(self, agent: AgentId) -> Sequence[ToolView]:
+        return ()
+
+
+class World:
+    """The broker of a story, with people and agents who hold credentials."""
+
+    def __init__(self, ledger: Ledger, clock: SetClock, policy: TownPolicy) -> None:
+        self.ledger = ledger
+        self.clock = clock
+        self.policy = policy
+        self._numbers = itertools.count(1)
+        self._tokens: dict[str, str] = {}
+        self.broker = Broker(
+            ledger=ledger,
+            policy=lambda: self.policy,
+            signals=LocalSignals(),
+            new_id=lambda prefix: f"{prefix}_{next(self._numbers):06d}" if prefix else f"k{next(self._numbers):06d}",
+            new_code=lambda: f"AAA-{next(self._numbers):04d}",
+            new_secret=lambda: f"secret{next(self._numbers):038d}",
+            new_nonce=lambda: next(self._numbers).to_bytes(32, "big"),
+            sign_grant=lambda claims: f"signed.{claims['jti']}",
+            open_grant=lambda token: {"jti": token.removeprefix("signed.")} if token.startswith("signed.") else None,
+            issuer="assent-test",
+        )
+
+    async def token(self, kind: Kind, name: str, *, issued_by: str = "admin", **more: Any) -> str:
+        issued = await manage_principals.issue_credential(self.broker, kind, name, issued_by=issued_by, **more)
+        return issued.token
+
+    async def agent(self, name: str = "bot", *, issued_by: str = "admin") -> AgentCaller:
+        return await authenticate.agent(self.broker, await self.token(Kind.AGENT, name, issued_by=issued_by))
+
+    async def operator(self, name: str, *, issued_by: str = "admin") -> OperatorCaller:
+        token = await self.token(Kind.OPERATOR, name, issued_by=issued_by)
+        return await authenticate.operator(self.broker, token, "api")
+
+    async def service(self, name: str = "db", tools: tuple[str, ...] = ("db.*",)) -> ServiceCaller:
+        return await authenticate.service(self.broker, await self.token(Kind.SERVICE, name, tools=tools))
+
+    async def ask(self, caller: AgentCaller, tool: str = "files.write", **changes: Any) -> Answered:
+        usual = Ask(tool=tool, arguments={"env": "production", "path": "a"}, attempt="a" * 22, run_id=self._run())
+        return await request_action(self.broker, caller, replace(usual, **changes))
+
+    def _run(self) -> str:
+        return f"run{next(self._numbers)}"
+
+    async def records(self, **which: Any) -> list[Record]:
+        """Return the records, oldest first."""
+
+        async def work(view: View) -> Sequence[Record]:
+            return await view.records(RecordFilter(**which), limit=10_000)
+
+        return list(reversed(await self.ledger.read(work)))
+
+    async def kinds(self, **which: Any) -> list[str]:
+        leaves = [load(record.leaf) for record in await self.records(**which)]
+        return [str(leaf["kind"]) for leaf in leaves if isinstance(leaf, dict)]
+
+
+def a_world(clock: SetClock | None = None, policy: TownPolicy | None = None) -> World:
+    """Return a fresh world on a ledger in memory; close its ledger when the story is over."""
+    clock = clock or SetClock()
+    numbers = itertools.count(1)
+    ledger = SqliteLedger.open(":memory:", KEYS, clock=clock, new_id=lambda prefix: f"{prefix}_{next(numbers):06d}")
+    return World(ledger, clock, policy or TownPolicy())
