@@ -6,28 +6,34 @@ from pathlib import Path
 import pytest
 
 from assent import Assent, AsyncAssent, Limits
-from tests.sdk.standin import KEY, StandIn, serving
+from tests.sdk.standin import KEY, Server, StandIn, serving
 
 BRISK = Limits(
     connect_seconds=2.0,
     answer_seconds=2.0,
     exchange_seconds=6.0,
-    outage_seconds=2.0,
-    poll_seconds=5,
+    outage_seconds=0.5,
+    poll_seconds=1,
     first_pause_seconds=0.01,
     longest_pause_seconds=0.05,
 )
 
 
-@pytest.fixture
-def standin() -> StandIn:
-    return StandIn()
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with serving() as one:
+        yield one
 
 
 @pytest.fixture
-def url(standin: StandIn) -> Iterator[str]:
-    with serving(standin) as address:
-        yield address
+def standin(server: Server) -> StandIn:
+    server.standin = StandIn()
+    return server.standin
+
+
+@pytest.fixture
+def url(server: Server, standin: StandIn) -> str:
+    return server.url
 
 
 @pytest.fixture

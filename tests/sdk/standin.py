@@ -84,6 +84,7 @@ class StandIn:
         self.jwks: Body = {"keys": []}
         self.token_for: Callable[[Body], str] = lambda action: f"token-{action['id']}"
         self.tools_known = True
+        self.away_from = "nothing"
 
     # --- what tests do -------------------------------------------------------------------------------------------
 
@@ -98,6 +99,15 @@ class StandIn:
     def deny(self, action_id: str, code: str = "approval_denied") -> None:
         reasons = [{"code": code, "message": f"the stand-in says {code}"}]
         self._move(action_id, state="denied", decision="deny", reasons=reasons)
+
+    def when_asked(self, answer: Callable[[str], None], action_id: str = "act_1") -> None:
+        """Give a human's answer from another thread, once the action exists."""
+
+        def human() -> None:
+            self.wait_until(lambda: action_id in self.actions)
+            answer(action_id)
+
+        threading.Thread(target=human, daemon=True).start()
 
     def pending(self) -> list[str]:
         with self.moved:
@@ -123,27 +133,36 @@ class StandIn:
             self.moved.notify_all()
             if seen.headers.get("authorization") not in {f"Bearer {KEY}", f"Bearer {SERVICE_KEY}"}:
                 return problem(401, "unauthenticated")
-            match seen.method, parts.path.strip("/").split("/"):
-                case "POST", ["v1", "actions"]:
-                    return self._ask(seen)
-                case "GET", ["v1", "actions"]:
-                    return self._decided(query)
-                case "GET", ["v1", "actions", action_id]:
-                    return self._look(action_id, query)
-                case "POST", ["v1", "actions", action_id, "outcome"]:
-                    return self._outcome(action_id, seen.body)
-                case "POST", ["v1", "actions", action_id, "cancel"]:
-                    return self._cancel(action_id)
-                case "POST", ["v1", "grants", "redeem"]:
-                    return self._redeem_token(seen.body)
-                case "POST", ["v1", "grants", grant_id, "redeem"]:
-                    return self._redeem(grant_id, seen.body)
-                case "GET", ["v1", "me"]:
-                    return Answer(200, {"agent": "a", "tools": self._tools()})
-                case "GET", [".well-known", "jwks.json"]:
-                    return Answer(200, self.jwks)
-                case _:
-                    return problem(404, "not_found")
+            path = parts.path.strip("/").split("/")
+            return self._read(path, query) if seen.method == "GET" else self._write(path, seen)
+
+    def _read(self, path: list[str], query: dict[str, str]) -> Answer:
+        match path:
+            case ["v1", "actions"]:
+                return self._decided(query)
+            case ["v1", "actions", action_id]:
+                return self._look(action_id, query)
+            case ["v1", "me"]:
+                return Answer(200, {"agent": "a", "tools": self._tools()})
+            case [".well-known", "jwks.json"]:
+                return Answer(200, self.jwks)
+            case _:
+                return problem(404, "not_found")
+
+    def _write(self, path: list[str], seen: Seen) -> Answer:
+        match path:
+            case ["v1", "actions"]:
+                return self._ask(seen)
+            case ["v1", "actions", action_id, "outcome"]:
+                return self._outcome(action_id, seen.body)
+            case ["v1", "actions", action_id, "cancel"]:
+                return self._cancel(action_id)
+            case ["v1", "grants", "redeem"]:
+                return self._redeem_token(seen.body)
+            case ["v1", "grants", grant_id, "redeem"]:
+                return self._redeem(grant_id, seen.body)
+            case _:
+                return problem(404, "not_found")
 
     def _ask(self, seen: Seen) -> Answer:
         body, key = seen.body, seen.headers["idempotency-key"]
@@ -280,12 +299,14 @@ class StandIn:
 
 def problem(status: int, code: str) -> Answer:
     """Return an RFC 9457 answer."""
-    return Answer(status, {"title": code, "code": code, "detail": f"the stand-in says {code}"}, media="application/problem+json")
+    return Answer(
+        status, {"title": code, "code": code, "detail": f"the stand-in says {code}"}, media="application/problem+json"
+    )
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    standin: StandIn
+    server: "Server"
 
     def do_GET(self) -> None:
         self._serve()
@@ -299,13 +320,20 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = json.loads(raw) if raw else None
         seen = Seen(self.command, self.path, headers, body, self.client_address)
-        answer = self.standin.answer(seen)
-        answer.headers |= self.standin.headers
-        fault = self.standin.fault_for(seen) or honest
+        standin = self.server.standin
+        if standin.away_from in f"{self.command} {self.path}":
+            self.close_connection = True
+            return
+        answer = standin.answer(seen)
+        answer.headers |= standin.headers
+        fault = standin.fault_for(seen) or honest
         try:
-            self.close_connection = not fault(answer, self.wfile.write)
+            self.close_connection = not fault(answer, self._write)
         except OSError:
             self.close_connection = True  # the client went away, as some tests want
+
+    def _write(self, raw: bytes) -> None:
+        self.wfile.write(raw)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
         """Stay silent."""
@@ -360,20 +388,29 @@ def refuse(status: int, code: str) -> Fault:
     return fault
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
+    """Serves one stand-in after the other on one free loopback port."""
+
     daemon_threads = True
     request_queue_size = 128
 
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.standin = StandIn()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
 
 @contextmanager
-def serving(standin: StandIn) -> Iterator[str]:
-    """Serve `standin` on a free loopback port; yields its url."""
-    handler = type("Handler", (_Handler,), {"standin": standin})
-    server = _Server(("127.0.0.1", 0), handler)
+def serving() -> Iterator[Server]:
+    """Serve until the end of the block."""
+    server = Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield server
     finally:
         server.shutdown()
         server.server_close()

@@ -4,8 +4,16 @@ import threading
 
 import pytest
 
-from assent import ActionDenied, AlreadyExecuted, ApprovalPending, ApprovalTimeout, Assent, BreakerOpen, BrokerUnavailable
-from tests.sdk.standin import StandIn, change
+from assent import (
+    ActionDenied,
+    AlreadyExecuted,
+    ApprovalPending,
+    ApprovalTimeout,
+    Assent,
+    BreakerOpen,
+    BrokerUnavailable,
+)
+from tests.sdk.standin import StandIn, change, lose, refuse
 
 WHERE = {"table": "orders", "where": "id=7"}
 
@@ -69,7 +77,7 @@ def test_a_wait_that_is_over_says_that_nobody_denied(broker: Assent, standin: St
 
 
 def test_a_human_who_denies_while_the_agent_waits_stops_it(broker: Assent, standin: StandIn) -> None:
-    threading.Thread(target=lambda: (standin.wait_until(lambda: "act_1" in standin.actions), standin.deny("act_1"))).start()
+    standin.when_asked(standin.deny)
     with pytest.raises(ActionDenied) as caught, broker.action("db.delete", WHERE):
         pytest.fail("the body ran")
     assert caught.value.code == "approval_denied"
@@ -151,7 +159,12 @@ def test_the_same_read_three_times_in_a_loop_reads_three_times(broker: Assent, s
 
 @pytest.mark.parametrize(
     ("fault", "status"),
-    [(ValueError("secret"), "failed"), (KeyboardInterrupt(), "unknown"), (SystemExit(1), "unknown"), (GeneratorExit(), "unknown")],
+    [
+        (ValueError("secret"), "failed"),
+        (KeyboardInterrupt(), "unknown"),
+        (SystemExit(1), "unknown"),
+        (GeneratorExit(), "unknown"),
+    ],
 )
 def test_only_an_exception_of_the_tool_is_a_failure(
     broker: Assent, standin: StandIn, fault: BaseException, status: str
@@ -191,18 +204,14 @@ def test_an_action_runs_once(broker: Assent) -> None:
 
 
 def test_a_wait_survives_a_broker_that_is_away_for_a_moment(broker: Assent, standin: StandIn) -> None:
-    from tests.sdk.standin import lose, refuse
-
     standin.break_next("GET /v1/actions/act_1", lose, refuse(503, "broker_unavailable"), lose)
-    threading.Thread(target=lambda: (standin.wait_until(lambda: "act_1" in standin.actions), standin.approve("act_1"))).start()
+    standin.when_asked(standin.approve)
     with broker.action("db.delete", WHERE) as action:
         assert action.id == "act_1"
 
 
 def test_a_broker_that_stays_away_while_we_wait_ends_the_wait_closed(broker: Assent, standin: StandIn) -> None:
-    from tests.sdk.standin import lose
-
-    standin.break_next("GET /v1/actions/act_1", *[lose] * 1000)
+    standin.away_from = "GET /v1/actions/act_1"
     with pytest.raises(BrokerUnavailable), broker.action("db.delete", WHERE):
         pytest.fail("the body ran")
     assert standin.executions == []

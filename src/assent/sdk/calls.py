@@ -13,6 +13,7 @@ from typing import NoReturn
 from assent.core.actions import ActionState, RedeemedBy
 from assent.core.canonical import canonical
 from assent.core.decisions import Answer
+from assent.core.errors import AssentError
 from assent.core.reasons import Reason
 from assent.core.refusals import REFUSALS
 from assent.sdk.decisions import (
@@ -34,7 +35,6 @@ from assent.sdk.errors import (
     AlreadyExecuted,
     ApprovalPending,
     ApprovalTimeout,
-    AssentError,
     UntrustedAnswer,
 )
 from assent.sdk.http import Response
@@ -158,9 +158,7 @@ def begin(state: ClientState, asked: Ask, *, wait: float | None) -> Steps[Claime
         raise
 
 
-def claim(
-    state: ClientState, decision: Decision, *, attempt: str, asked: Ask | None, waited: bool
-) -> Steps[Claimed]:
+def claim(state: ClientState, decision: Decision, *, attempt: str, asked: Ask | None, waited: bool) -> Steps[Claimed]:
     """Redeem the grant of a decision for `attempt`, or raise why it cannot run; `asked` is compared where known."""
     tool = asked.tool if asked else decision.tool
     if decision.decision is not Answer.ALLOW or decision.state is not ActionState.READY:

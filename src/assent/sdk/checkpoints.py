@@ -95,5 +95,5 @@ def _refuse_other_log(known: Checkpoint, seen: Checkpoint) -> None:
 def _went_back(how: str) -> UntrustedAnswer:
     return UntrustedAnswer(
         f"the broker's log was rewritten: {how}",
-        hint="keep `latest_checkpoint` and run `assent audit verify --checkpoint`; a restart of this process forgets it",
+        hint="keep `latest_checkpoint` and run `assent audit verify --checkpoint`; restarting this process forgets it",
     )

@@ -14,7 +14,7 @@ from assent.core.credentials import Kind
 from assent.sdk import calls
 from assent.sdk.action import Action, AsyncAction, Plan
 from assent.sdk.decisions import Decided, Decision, ToolNotice
-from assent.sdk.endpoint import Limits, endpoint
+from assent.sdk.endpoint import DEFAULT_LIMITS, Limits, endpoint
 from assent.sdk.errors import ConfigurationError
 from assent.sdk.guard import guard
 from assent.sdk.messages import Ask
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-DEFAULT_LIMITS = Limits()
 
 
 class _Client:
@@ -61,7 +59,7 @@ class _Client:
 
     @property
     def latest_checkpoint(self) -> str | None:
-        """The newest signed log head that the broker showed: keep it elsewhere and the log cannot be rewritten unseen."""
+        """The newest signed log head that the broker showed; keep it elsewhere, and no rewriting goes unseen."""
         newest = self._state.checkpoints.newest
         return newest.note if newest else None
 
@@ -141,7 +139,13 @@ class Assent(_Client):
 
         """
         asked = _ask(
-            tool, _frozen(tool, arguments), reason=reason, run_id=run_id, call_id=call_id, on_behalf_of=on_behalf_of, model=model
+            tool,
+            _frozen(tool, arguments),
+            reason=reason,
+            run_id=run_id,
+            call_id=call_id,
+            on_behalf_of=on_behalf_of,
+            model=model,
         )
         return drive(calls.request(self._state, asked, wait=wait), self.perform)
 
@@ -164,7 +168,13 @@ class Assent(_Client):
 
         """
         asked = _ask(
-            tool, _frozen(tool, arguments), reason=reason, run_id=run_id, call_id=call_id, on_behalf_of=on_behalf_of, model=model
+            tool,
+            _frozen(tool, arguments),
+            reason=reason,
+            run_id=run_id,
+            call_id=call_id,
+            on_behalf_of=on_behalf_of,
+            model=model,
         )
         return Action(self._state, Plan(ask=asked, wait=wait), self.perform)
 
@@ -173,7 +183,7 @@ class Assent(_Client):
         return Action(self._state, Plan(decision=decision, wait=wait), self.perform)
 
     def wait(self, action_id: str, *, timeout: float | None = None) -> Decision:
-        """Return the decision on an action, after waiting up to `timeout` seconds for a human; it may still be pending."""
+        """Return the decision on an action after waiting up to `timeout` seconds for a human; maybe still pending."""
         return drive(calls.look(self._state, action_id, wait=timeout), self.perform)
 
     def cancel(self, action_id: str, reason: str | None = None) -> None:
@@ -212,7 +222,13 @@ class AsyncAssent(_Client):
     ) -> Decision:
         """Ask whether `tool` may run with `arguments` and return the decision; see `Assent.request`."""
         asked = _ask(
-            tool, _frozen(tool, arguments), reason=reason, run_id=run_id, call_id=call_id, on_behalf_of=on_behalf_of, model=model
+            tool,
+            _frozen(tool, arguments),
+            reason=reason,
+            run_id=run_id,
+            call_id=call_id,
+            on_behalf_of=on_behalf_of,
+            model=model,
         )
         return await drive_async(calls.request(self._state, asked, wait=wait), self.perform_async)
 
@@ -230,7 +246,13 @@ class AsyncAssent(_Client):
     ) -> AsyncAction:
         """Return the action for `async with`; see `Assent.action`."""
         asked = _ask(
-            tool, _frozen(tool, arguments), reason=reason, run_id=run_id, call_id=call_id, on_behalf_of=on_behalf_of, model=model
+            tool,
+            _frozen(tool, arguments),
+            reason=reason,
+            run_id=run_id,
+            call_id=call_id,
+            on_behalf_of=on_behalf_of,
+            model=model,
         )
         return AsyncAction(self._state, Plan(ask=asked, wait=wait), self.perform_async)
 
@@ -239,7 +261,7 @@ class AsyncAssent(_Client):
         return AsyncAction(self._state, Plan(decision=decision, wait=wait), self.perform_async)
 
     async def wait(self, action_id: str, *, timeout: float | None = None) -> Decision:
-        """Return the decision on an action, after waiting up to `timeout` seconds for a human; it may still be pending."""
+        """Return the decision on an action after waiting up to `timeout` seconds for a human; maybe still pending."""
         return await drive_async(calls.look(self._state, action_id, wait=timeout), self.perform_async)
 
     async def cancel(self, action_id: str, reason: str | None = None) -> None:

@@ -15,12 +15,12 @@ from assent.core.actions import ActionState, RedeemedBy
 from assent.core.canonical import BadJson, Json, canonical, parse
 from assent.core.characters import visible
 from assent.core.decisions import Answer
+from assent.core.errors import AssentError
 from assent.core.reasons import Reason
 from assent.core.refusals import REFUSALS
 from assent.sdk.errors import (
     ActionDenied,
     AlreadyExecuted,
-    AssentError,
     BreakerOpen,
     BrokerUnavailable,
     UntrustedAnswer,
@@ -147,6 +147,11 @@ def parse_tools(response: Response) -> tuple[ToolNotice, ...]:
     return tuple(_tool(_mapping(item, "tools")) for item in _list(_object(response).get("tools"), "tools"))
 
 
+def parse_key_set(response: Response) -> dict[str, Json]:
+    """Return the broker's published keys (RFC 7517)."""
+    return _object(response)
+
+
 def parse_accepted(response: Response) -> None:
     """Check that the broker took what was reported."""
     _object(response)
@@ -239,10 +244,9 @@ def _approval(value: Json) -> ApprovalNotice | None:
 
 def _tool(body: Mapping[str, Json]) -> ToolNotice:
     arguments = body.get("arguments")
-    known = isinstance(arguments, list | dict)
     return ToolNotice(
         tool=_verbatim(body.get("tool")) or _verbatim(body.get("name")) or "",
-        arguments=frozenset(str(name) for name in arguments) if known and arguments is not None else None,
+        arguments=frozenset(str(name) for name in arguments) if isinstance(arguments, list | dict) else None,
         impact=_text(body.get("impact")),
         waits=body.get("decision") == Answer.PENDING,
     )
@@ -261,9 +265,8 @@ def _arguments(value: Json) -> bytes | None:
 
 def _reasons(value: Json) -> list[Reason]:
     items = value if isinstance(value, list) else []
-    return [
-        Reason(_text(item.get("code")) or "", _text(item.get("message")) or "") for item in items if isinstance(item, dict)
-    ]
+    told = [item for item in items if isinstance(item, dict)]
+    return [Reason(_text(item.get("code")) or "", _text(item.get("message")) or "") for item in told]
 
 
 def _object(response: Response) -> dict[str, Json]:

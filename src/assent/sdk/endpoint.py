@@ -16,10 +16,11 @@ from assent.core.credentials import PREFIXES, Kind
 from assent.sdk.errors import ConfigurationError
 
 URL_VARIABLE: Final = "ASSENT_URL"
-KEY_VARIABLE: Final = "ASSENT_AGENT_KEY"
+KEY_VARIABLES: Final = {Kind.AGENT: "ASSENT_AGENT_KEY", Kind.SERVICE: "ASSENT_SERVICE_KEY"}
 
-_HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*|[0-9A-Fa-f:.]{2,45}")
+_HOST = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]+")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_VISIBLE = re.compile(r"[!-\[\]-~]+")  # no backslash: some readers take it for a slash
 _SECRET = re.compile(r"[!-~]{8,512}")
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 
@@ -45,6 +46,9 @@ class Limits:
     idle_connections: int = 8
 
 
+DEFAULT_LIMITS: Final = Limits()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One broker and the key for it."""
@@ -68,7 +72,7 @@ class Endpoint:
 
 
 def endpoint(url: str | None, key: str | None, *, kind: Kind, unsafe_plain_http: str | None = None) -> Endpoint:
-    """Return the checked endpoint; what is not given comes from the environment (agents only).
+    """Return the checked endpoint; what is not given comes from the environment.
 
     Raises:
         ConfigurationError: something is missing, malformed, of the wrong kind, or would send the key in the clear.
@@ -77,8 +81,7 @@ def endpoint(url: str | None, key: str | None, *, kind: Kind, unsafe_plain_http:
     url = url or os.environ.get(URL_VARIABLE)
     if not url:
         raise ConfigurationError("no broker is named", hint=f"pass its url or set {URL_VARIABLE}")
-    if key is None and kind is Kind.AGENT:
-        key = os.environ.get(KEY_VARIABLE)
+    key = os.environ.get(KEY_VARIABLES[kind]) if key is None else key
     return _checked(url, _checked_key(key, kind), unsafe_plain_http)
 
 
@@ -91,7 +94,13 @@ def _checked(url: str, key: str, unsafe_plain_http: str | None) -> Endpoint:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise refused from None
-    if parts.scheme not in {"http", "https"} or "@" in parts.netloc or parts.query or parts.fragment or "\\" in url:
+    if (
+        parts.scheme not in {"http", "https"}
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+        or not _VISIBLE.fullmatch(url)
+    ):
         raise refused
     prefix = parts.path.rstrip("/")
     if not _HOST.fullmatch(host) or not _PREFIX.fullmatch(prefix) or port == 0:
@@ -107,9 +116,9 @@ def _checked(url: str, key: str, unsafe_plain_http: str | None) -> Endpoint:
 
 def _checked_key(key: str | None, kind: Kind) -> str:
     if not key:
-        raise ConfigurationError(f"no {kind} key is given", hint=f"pass key= or set {KEY_VARIABLE}")
+        raise ConfigurationError(f"no {kind} key is given", hint=f"pass key= or set {KEY_VARIABLES[kind]}")
     if not key.startswith(PREFIXES[kind]):
-        raise ConfigurationError(f"this is not an {kind}'s key", hint=f"keys of this kind begin with `{PREFIXES[kind]}`")
+        raise ConfigurationError(f"this is no {kind} key", hint=f"keys of this kind begin with `{PREFIXES[kind]}`")
     if not _SECRET.fullmatch(key):
         raise ConfigurationError("the key holds characters that no key has", hint="copy it again, without line breaks")
     return key

@@ -85,6 +85,8 @@ class _Schema:
 def _guard_sync(
     client: Guarding, function: Callable[P, R], schema: _Schema, *, wait: float | None, reason: str | None
 ) -> Callable[P, R]:
+    body: Callable[..., R] = function
+
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         call = schema.binding.freeze(args, kwargs)
@@ -92,7 +94,7 @@ def _guard_sync(
         with client.plan_sync(schema.binding.tool, call.arguments, reason=reason, wait=wait) as action:
             _refuse_token(action.token, schema.binding.tool)
             frozen_args, frozen_kwargs = call.thaw(action.arguments)
-            return _complete(function(*frozen_args, **frozen_kwargs), schema.binding.tool)
+            return _complete(body(*frozen_args, **frozen_kwargs), schema.binding.tool)
 
     return guarded
 
@@ -100,6 +102,8 @@ def _guard_sync(
 def _guard_async(
     client: Guarding, function: Callable[P, Awaitable[R]], schema: _Schema, *, wait: float | None, reason: str | None
 ) -> Callable[P, Awaitable[R]]:
+    body: Callable[..., Awaitable[R]] = function
+
     @functools.wraps(function)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         call = schema.binding.freeze(args, kwargs)
@@ -107,7 +111,7 @@ def _guard_async(
         async with client.plan_async(schema.binding.tool, call.arguments, reason=reason, wait=wait) as action:
             _refuse_token(action.token, schema.binding.tool)
             frozen_args, frozen_kwargs = call.thaw(action.arguments)
-            return _complete(await function(*frozen_args, **frozen_kwargs), schema.binding.tool)
+            return _complete(await body(*frozen_args, **frozen_kwargs), schema.binding.tool)
 
     return guarded
 

@@ -37,7 +37,7 @@ def verified_payload(token: str, jwks: Mapping[str, Any]) -> bytes:
         Unverified: form, type, algorithm, key or signature are not right.
 
     """
-    if not isinstance(token, str) or len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
+    if len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
         raise Unverified("the token is malformed")
     registry = _Ed25519Only(algorithms=sorted(ALGORITHMS))
     try:
@@ -65,8 +65,7 @@ def _key_id(signed: CompactSignature) -> str:
 
 
 def _published_key(jwks: Mapping[str, Any], key_id: str) -> dict[str, Any]:
-    keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
-    named = [key for key in keys or () if isinstance(key, Mapping) and key.get("kid") == key_id]
+    named = [key for key in jwks.get("keys") or () if isinstance(key, Mapping) and key.get("kid") == key_id]
     if len(named) != 1:
         raise Unverified("the token is signed with a key that the broker does not publish")
     key = named[0]

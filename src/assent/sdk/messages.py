@@ -37,7 +37,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeReport:
-    """What became of one run, as its holder reports it; `error` is a type name, never a message that may hold secrets."""
+    """What became of one run, as its holder reports it; `error` is a type name: a message may hold secrets."""
 
     action_id: str
     attempt: str = field(repr=False)

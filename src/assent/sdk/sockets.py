@@ -43,9 +43,10 @@ class SocketDriver:
             time.sleep(step.seconds)
             return None
         try:
-            return step.comes.result(timeout=step.seconds)
+            step.comes.result(timeout=step.seconds)
         except TimeoutError:
             raise BrokerUnavailable("an ask of the same content was not answered in time") from None
+        return None
 
     def close(self) -> None:
         """Close the idle connections."""

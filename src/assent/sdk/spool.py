@@ -33,8 +33,11 @@ _FORMAT: Final = 1
 class Spool:
     """One file of unsent outcomes, and a bounded memory for when the disk does not take them. Thread-safe."""
 
-    def __init__(self, path: Path) -> None:
+    _memory: deque[OutcomeReport]
+
+    def __init__(self, path: Path, *, lock_seconds: float = LOCK_SECONDS) -> None:
         self._path = path
+        self._lock_seconds = lock_seconds
         self._lock_path = path.with_suffix(".lock")
         self._reset()
 
@@ -76,9 +79,7 @@ class Spool:
             pass  # the entries stay and are sent again
 
     def _append(self, report: OutcomeReport) -> None:
-        descriptor = os.open(
-            self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
+        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             size = os.fstat(descriptor).st_size
             line = _line(report)
@@ -116,7 +117,7 @@ class Spool:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
-                _lock(descriptor)
+                _lock(descriptor, self._lock_seconds)
                 yield
             finally:
                 os.close(descriptor)
@@ -130,7 +131,7 @@ class Spool:
         self._pid = os.getpid()
         self._thread_lock = threading.Lock()
         self._memory_lock = threading.Lock()
-        self._memory: deque[OutcomeReport] = deque(maxlen=MAX_MEMORY_ENTRIES)
+        self._memory = deque(maxlen=MAX_MEMORY_ENTRIES)
 
 
 def spool_path(name: str) -> Path:
@@ -142,8 +143,8 @@ def spool_path(name: str) -> Path:
     return Path(state).expanduser() / "assent" / f"spool-{name}.jsonl"
 
 
-def _lock(descriptor: int) -> None:
-    until = time.monotonic() + LOCK_SECONDS
+def _lock(descriptor: int, seconds: float) -> None:
+    until = time.monotonic() + seconds
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -169,7 +170,7 @@ def _report(line: bytes) -> OutcomeReport | None:
         return None
     if not all(isinstance(entry.get(name), str) for name in ("action_id", "attempt", "status")):
         return None
-    return OutcomeReport(**{name: entry.get(name) for name in _NAMES})
+    return OutcomeReport(**{name: entry[name] for name in _NAMES if name in entry})
 
 
 def _identity(report: OutcomeReport) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What one client knows, shared by its sync and async side: endpoint, limits, spool, what is in flight, the log head."""
+"""What one client knows, shared by its sync and async side: endpoint, limits, spool, asks in flight, the log head."""
 
 import secrets
 import warnings
@@ -46,4 +46,3 @@ class ClientState:
 def new_secret() -> str:
     """Return fresh random characters for an attempt or an idempotency key; made in memory, never kept."""
     return secrets.token_urlsafe(_RANDOM_BYTES)
-

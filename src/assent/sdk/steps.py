@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
+from assent.core.errors import AssentError
 from assent.sdk.checkpoints import HEADER, CheckpointMemory
 from assent.sdk.decisions import refusal
 from assent.sdk.endpoint import Limits
-from assent.sdk.errors import AssentError, BrokerUnavailable
+from assent.sdk.errors import BrokerUnavailable
 from assent.sdk.http import Lost, Request, Response
 
 if TYPE_CHECKING:

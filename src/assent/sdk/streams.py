@@ -7,6 +7,7 @@ its connection with it. Connections of another loop, or of the process that fork
 import asyncio
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,9 +56,10 @@ class StreamDriver:
             await asyncio.sleep(step.seconds)
             return None
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(step.comes), step.seconds)
+            await asyncio.wait_for(asyncio.wrap_future(step.comes), step.seconds)
         except TimeoutError:
             raise BrokerUnavailable("an ask of the same content was not answered in time") from None
+        return None
 
     async def aclose(self) -> None:
         """Close the idle connections of this event loop and forget all others."""
@@ -141,7 +143,5 @@ def _drop(connection: _Connection | None) -> None:
 
 
 async def _closed(writer: asyncio.StreamWriter) -> None:
-    try:
+    with suppress(OSError):  # the peer was faster
         await writer.wait_closed()
-    except OSError:
-        pass  # the peer was faster

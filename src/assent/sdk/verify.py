@@ -78,9 +78,7 @@ def _verified_payload(token: str, jwks: Mapping[str, Any], tool: str) -> bytes:
     try:
         from assent.sdk.jose import Unverified, verified_payload
     except ImportError:
-        raise ConfigurationError(
-            "verifying grants needs more packages", hint="pip install 'assent[verify]'"
-        ) from None
+        raise ConfigurationError("verifying grants needs more packages", hint="pip install 'assent[verify]'") from None
     try:
         return verified_payload(token, jwks)
     except Unverified as fault:
@@ -95,14 +93,18 @@ def _claims(payload: bytes, tool: str) -> dict[str, Any]:
         raise malformed from None
     if not isinstance(claims, dict):
         raise malformed
+    _refuse_malformed(claims, malformed)
+    return claims
+
+
+def _refuse_malformed(claims: Mapping[str, Any], malformed: GrantInvalid) -> None:
     missing = [name for name in (*_TEXT_CLAIMS, *_TIME_CLAIMS) if name not in claims]
     if missing:
-        raise GrantInvalid(f"the grant lacks the claim `{missing[0]}`", tool=tool)
+        raise GrantInvalid(f"the grant lacks the claim `{missing[0]}`", tool=malformed.tool)
     texts = all(isinstance(claims[name], str) for name in _TEXT_CLAIMS)
     times = all(type(claims[name]) is int and 0 <= claims[name] <= _LAST_SECOND for name in _TIME_CLAIMS)
     if not texts or not times:
         raise malformed
-    return claims
 
 
 def _grant(claims: Mapping[str, Any]) -> Grant:
