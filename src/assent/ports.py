@@ -6,7 +6,7 @@ tests, not code.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Protocol, TypeVar
 
@@ -335,4 +335,6 @@ class Policy(Protocol):
 def decision_cursor(action: Action) -> str:
     """Return the position of a decided action in its agent's list of decisions, for `decided_for`."""
     decided = action.decided_at or action.created_at
-    return f"{int(decided.timestamp() * 1_000_000):020d}.{action.id}"
+    # Exact in every year: a float loses microseconds from 2038 on, and the same action would come again.
+    microseconds = (decided - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return f"{microseconds:020d}.{action.id}"
