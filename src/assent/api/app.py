@@ -6,7 +6,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -63,7 +62,7 @@ def create_framework_app(api: Api) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router)
     failures.install(app, api)
-    documentation.install(app, version=version("assent"))
+    documentation.install(app, version=api.settings.version)
     return app
 
 

@@ -22,6 +22,7 @@ class ApiSettings:
 
     Rates are per credential, or per peer address while the credential is one that this process has not seen.
     `approvals_url` is where people open an approval; its id is appended. `public_log` opens `/log` to everybody.
+    `version` is what the OpenAPI document names.
     """
 
     max_body_bytes: int = MAX_BODY_BYTES
@@ -32,6 +33,7 @@ class ApiSettings:
     max_waits: int = 20_000
     public_log: bool = False
     approvals_url: str | None = None
+    version: str = "0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from assent.core.canonical import Json
 from assent.wire.shapes import (
     MAX_ERROR_CHARACTERS,
     MAX_IN_FLIGHT,
@@ -187,7 +186,7 @@ class ActionAnswer:
     approval: ApprovalNotice | None = None
     retry_after: int | None = None
     outcome: OutcomeView | None = None
-    arguments: dict[str, Json] | None = None
+    arguments: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +203,7 @@ class RedeemedAnswer:
 
     action_id: str
     lease_expires_at: str
-    arguments: dict[str, Json] | None = None
+    arguments: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +223,7 @@ class ToolNotice:
     name: str
     description: str
     impact: str
-    arguments: dict[str, Json]
+    arguments: dict[str, Any]
     decision: str
 
 

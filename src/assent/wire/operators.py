@@ -4,12 +4,11 @@ Text of an agent stands under `agent_says` and is its own word. Values of sensit
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from assent.core.approvals import MIN_DIGEST_PREFIX
-from assent.core.canonical import Json
 from assent.wire.agents import NeedView, OutcomeView, ReasonView
 from assent.wire.shapes import MAX_TTL_SECONDS, Body, Count, Id, PageLimit, PlainId, Query, Text
 
@@ -107,7 +106,7 @@ class AgentSays:
     """The agent's own word, verified by nobody."""
 
     reason: str
-    context: Json = None
+    context: Any = None
     on_behalf_of: tuple[str, ...] = ()
 
 
@@ -175,7 +174,7 @@ class ApprovalView:
     category: str | None = None
     comment: str | None = None
     outcome: OutcomeView | None = None
-    arguments: dict[str, Json] | None = None
+    arguments: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +283,7 @@ class RecordView:
     """One record: its place in the log and its public leaf; payload is only committed to."""
 
     index: int | None
-    leaf: dict[str, Json] | None = None
+    leaf: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
