@@ -1,0 +1,285 @@
+"""What flows ask of the ledger: finding an action again, what waits, what runs, what is due, what holds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from assent.core.actions import Action, ActionState
+from assent.core.approvals import ApprovalState, Route
+from assent.core.breakers import BreakerState, Scope
+from assent.core.decisions import Load
+from assent.ports import Due, Ledger, Row, Tx, View, decision_cursor
+from tests.contracts import samples
+from tests.contracts.samples import AGENT, RUN, T0, Clock, action, approval
+
+MINUTE = timedelta(minutes=1)
+
+
+async def put(ledger: Ledger, *rows: Row) -> None:
+    async def work(tx: Tx) -> None:
+        for row in rows:
+            await tx.add(row)
+
+    await ledger.transact(work)
+
+
+def ids(rows: Sequence[Row]) -> list[str]:
+    return [str(row.id) for row in rows]
+
+
+async def test_an_action_is_found_by_its_agents_idempotency_key(ledger: Ledger) -> None:
+    mine = action("a", idempotency_key="k")
+    await put(ledger, mine, action("b", agent="other", idempotency_key="k"), action("c"))
+
+    async def work(view: View) -> list[Action | None]:
+        return [await view.action_by_idempotency_key(AGENT, key) for key in ("k", "K", "")]
+
+    assert await ledger.read(work) == [mine, None, None]
+
+
+async def test_an_action_is_found_by_its_call_with_and_without_a_run(ledger: Ledger) -> None:
+    with_run, without = action("a", call_id="c"), action("b", call_id="c", run_id=None)
+    await put(ledger, with_run, without)
+
+    async def work(view: View) -> list[Action | None]:
+        return [await view.action_by_call(AGENT, run, "c") for run in (RUN, None, "other", "")]
+
+    assert await ledger.read(work) == [with_run, without, None, None]
+
+
+async def test_actions_of_the_same_content_are_those_that_live_or_are_unknown(ledger: Ledger) -> None:
+    for state in ActionState:
+        await put(ledger, action(state.value, state=state))
+    await put(ledger, action("called", call_id="c"), action("else", content=b"x" * 32), action("run", run_id="other"))
+
+    async def work(view: View) -> Sequence[Action]:
+        return await view.actions_like(AGENT, RUN, b"c" * 32)
+
+    assert ids(await ledger.read(work)) == ["unknown", "executing", "ready", "pending"]
+
+
+async def test_at_most_a_hundred_actions_of_the_same_content_come_back(ledger: Ledger) -> None:
+    await put(ledger, *(action(f"a{n:03d}") for n in range(101)))
+
+    async def work(view: View) -> Sequence[Action]:
+        return await view.actions_like(AGENT, RUN, b"c" * 32)
+
+    assert ids(await ledger.read(work)) == [f"a{n:03d}" for n in range(100, 0, -1)]
+
+
+def decided(name: str, seconds: int, **changes: object) -> Action:
+    at = T0 + timedelta(seconds=seconds)
+    return action(name, decided_by_human=True, decided_at=at, state=ActionState.READY, **changes)
+
+
+async def test_decisions_come_oldest_first_and_go_on_after_the_last_one_seen(ledger: Ledger) -> None:
+    await put(
+        ledger, decided("c", 1), decided("a", 2), decided("b", 2), decided("d", 0), decided("x", 1, agent="other")
+    )
+    await put(ledger, action("open", decided_by_human=True), action("machine", decided_at=T0))
+    pages: list[list[str]] = []
+    after: str | None = None
+    while not pages or pages[-1]:
+
+        async def work(view: View, after: str | None = after) -> Sequence[Action]:
+            return await view.decided_for(AGENT, after, 2)
+
+        found = await ledger.read(work)
+        pages.append(ids(found))
+        after = decision_cursor(found[-1]) if found else after
+
+    assert pages == [["d", "c"], ["a", "b"], []]
+
+
+@pytest.mark.requirement("P6")
+async def test_what_runs_and_what_waits_is_found_by_scope(ledger: Ledger) -> None:
+    for state in ActionState:
+        await put(ledger, action(state.value, state=state))
+    await put(ledger, action("nowhere", environment="", tool="db.drop"), action("staging", environment="staging"))
+    await put(ledger, action("theirs", agent="other", state=ActionState.EXECUTING, tool="k8s.delete"))
+
+    async def work(view: View) -> list[list[str]]:
+        waiting = [ids(await view.waiting(scope)) for scope in (Scope(), Scope(environment="prod"), Scope(tool="db.*"))]
+        running = [ids(await view.running(scope)) for scope in (Scope(), Scope(agent="other"), Scope(tool="k8s.scale"))]
+        return waiting + running
+
+    assert await ledger.read(work) == [
+        ["staging", "nowhere", "ready", "pending"],
+        ["nowhere", "ready", "pending"],
+        ["nowhere"],
+        ["theirs", "executing"],
+        ["theirs"],
+        ["executing"],
+    ]
+
+
+async def test_an_approval_is_found_by_action_and_by_its_newest_code(ledger: Ledger) -> None:
+    old = approval("apr_1", action="act_1", state=ApprovalState.EXPIRED)
+    new = approval("apr_2", action="act_2")
+    await put(ledger, old, new)
+
+    async def work(view: View) -> list[object]:
+        by_action = [await view.approval_of(name) for name in ("act_1", "act_2", "act_3")]  # type: ignore[arg-type]  # ids
+        return [*by_action, await view.approval_by_code("K7Q-4MX"), await view.approval_by_code("nope")]
+
+    assert await ledger.read(work) == [old, new, None, new, None]
+
+
+async def test_approvals_are_listed_by_state_newest_first_in_pages(ledger: Ledger) -> None:
+    states = (ApprovalState.PENDING, ApprovalState.DENIED, ApprovalState.PARTIAL, ApprovalState.PENDING)
+    for n, state in enumerate(states):
+        await put(ledger, approval(f"apr_{n}", code=f"C{n}", action=f"act_{n}", state=state))
+    wanted = (ApprovalState.PENDING, ApprovalState.PARTIAL)
+
+    async def work(view: View) -> list[list[str]]:
+        first = await view.approvals(wanted, limit=2)
+        rest = await view.approvals(wanted, limit=2, before=first[-1].id)
+        return [ids(first), ids(rest), ids(await view.approvals((), limit=2))]
+
+    assert await ledger.read(work) == [["apr_3", "apr_2"], ["apr_0"], []]
+
+
+async def test_the_load_counts_open_approvals_by_agent_run_and_route_and_asks_in_the_hour(
+    ledger: Ledger, clock: Clock
+) -> None:
+    slow, fast = Route(name="slow", needs=()), Route(name="fast", needs=())
+    rows = [
+        approval("a", run_id="r", routes=(slow, fast)),
+        approval("b", run_id=None, routes=(slow,), asked_at=T0 - 59 * MINUTE),
+        approval("c", run_id="r", routes=(slow,), state=ApprovalState.DENIED),
+        approval("d", agent="other", run_id="r", routes=(slow,), state=ApprovalState.PARTIAL),
+        approval("e", run_id="r", state=ApprovalState.EXPIRED, asked_at=T0 - 60 * MINUTE),
+    ]
+    await put(ledger, *(replace(row, code=row.id, action=f"act_{row.id}") for row in rows))  # type: ignore[arg-type]  # ids
+
+    async def work(view: View) -> list[Load]:
+        return [
+            await view.load(AGENT, "r", ["fast", "slow"]),
+            await view.load(AGENT, None, ["fast"]),
+            await view.load(AGENT, "x", []),
+        ]
+
+    both, fast_only, neither = await ledger.read(work)
+    assert both == Load(open_for_agent=2, open_for_run=1, open_for_fullest_route=3, asked_for_agent_in_last_hour=3)
+    assert (fast_only.open_for_run, fast_only.open_for_fullest_route) == (0, 1)
+    assert (neither.open_for_run, neither.open_for_fullest_route) == (0, 0)
+
+
+async def test_a_grant_is_found_by_its_action(ledger: Ledger) -> None:
+    await put(ledger, samples.grant())
+
+    async def work(view: View) -> list[bool]:
+        return [await view.grant_of(name) == samples.grant() for name in ("act_1", "act_2")]  # type: ignore[arg-type]  # ids
+
+    assert await ledger.read(work) == [True, False]
+
+
+@pytest.mark.requirement("P6", "T11")
+async def test_open_breakers_are_all_that_are_not_closed_in_reads_and_in_transactions(ledger: Ledger) -> None:
+    for n, state in enumerate(BreakerState):
+        await put(
+            ledger, samples.breaker(f"b{n}", state=state, scope=Scope(agent=state.value), changed_at=T0 + n * MINUTE)
+        )
+
+    async def work(view: View) -> tuple[set[BreakerState], list[str]]:
+        return {found.state for found in await view.open_breakers()}, ids(await view.breakers())
+
+    expected = set(BreakerState) - {BreakerState.CLOSED}, ["b3", "b2", "b1", "b0"]
+    assert await ledger.read(work) == expected
+    assert await ledger.transact(work) == expected
+
+
+async def test_a_breaker_that_closes_is_open_no_more_even_within_the_transaction(ledger: Ledger) -> None:
+    tripped = samples.breaker()
+    closed = replace(tripped, state=BreakerState.CLOSED, revision=2)
+    await put(ledger, tripped)
+
+    async def work(tx: Tx) -> list[int]:
+        before = await tx.open_breakers()
+        await tx.replace(tripped, closed)
+        return [len(before), len(await tx.open_breakers())]
+
+    assert await ledger.transact(work) == [1, 0]
+
+    async def later(view: View) -> int:
+        return len(await view.open_breakers())
+
+    assert await ledger.transact(later) == 0
+
+
+async def test_a_trip_that_was_undone_holds_nothing(ledger: Ledger) -> None:
+    async def trip(tx: Tx) -> None:
+        await tx.add(samples.breaker())
+        await tx.add(samples.standing())
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await ledger.transact(trip)
+
+    async def work(view: View) -> tuple[int, object]:
+        return len(await view.open_breakers()), await view.get(type(samples.standing()), AGENT)
+
+    assert await ledger.transact(work) == (0, None)
+    assert await ledger.read(work) == (0, None)
+
+
+async def test_a_breaker_is_found_by_exactly_its_scope(ledger: Ledger) -> None:
+    await put(
+        ledger, samples.breaker("a", scope=Scope(agent="x")), samples.breaker("b", scope=Scope(agent="x", tool="t"))
+    )
+
+    async def work(view: View) -> list[str | None]:
+        scopes = (Scope(agent="x"), Scope(agent="x", tool="t"), Scope(), Scope(tool="t"))
+        found = [await view.breaker_over(scope) for scope in scopes]
+        return [None if one is None else str(one.id) for one in found]
+
+    assert await ledger.read(work) == ["a", "b", None, None]
+
+
+async def test_credentials_are_listed_newest_first_for_one_principal_or_all(ledger: Ledger) -> None:
+    await put(ledger, samples.credential("k1"), samples.credential("k2", issued_at=T0 + MINUTE))
+    await put(ledger, samples.credential("k3", principal="dana"))
+
+    async def work(view: View) -> list[list[str]]:
+        return [ids(await view.credentials(who)) for who in ("deployer", None, "nobody")]
+
+    assert await ledger.read(work) == [["k2", "k1"], ["k2", "k3", "k1"], []]
+
+
+def live(name: str, state: ActionState, due: datetime) -> Action:
+    field = "pick_up_until" if state is ActionState.READY else "lease_expires_at"
+    return action(name, state=state, **{field: due})
+
+
+@pytest.mark.requirement("P7")
+async def test_what_is_due_comes_longest_due_first_and_nothing_before_its_time(ledger: Ledger, clock: Clock) -> None:
+    await put(
+        ledger, live("late", ActionState.READY, T0 + 3 * MINUTE), live("soon", ActionState.EXECUTING, T0 + MINUTE)
+    )
+    await put(ledger, live("done", ActionState.SUCCEEDED, T0), live("other", ActionState.READY, T0 + 9 * MINUTE))
+    await put(
+        ledger,
+        approval("apr", expires_at=T0 + 2 * MINUTE),
+        approval("gone", code="G", action="g", state=ApprovalState.DENIED),
+    )
+
+    async def work(view: View) -> tuple[Due, datetime | None]:
+        return await view.due(2), await view.next_due()
+
+    nothing, next_due = await ledger.read(work)
+    assert (nothing, next_due) == (Due((), ()), T0 + MINUTE)
+    clock.step(minutes=2)
+    due, _ = await ledger.read(work)
+    assert (ids(due.actions), ids(due.approvals)) == (["soon"], ["apr"])
+    clock.step(minutes=60)
+    due, _ = await ledger.read(work)
+    assert ids(due.actions) == ["soon", "late"]
+
+
+async def test_nothing_is_due_in_an_empty_ledger(ledger: Ledger) -> None:
+    async def work(view: View) -> tuple[Due, datetime | None]:
+        return await view.due(10), await view.next_due()
+
+    assert await ledger.read(work) == (Due((), ()), None)

@@ -1,0 +1,146 @@
+"""The log inside the ledger: gapless, in order, with payload beside the leaf, and found by what an auditor asks."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from assent.core.canonical import Json, commitment
+from assent.core.records import Entry, Record, RecordKind
+from assent.ports import Ledger, RecordFilter, Tx, View
+from tests.contracts import samples
+from tests.contracts.samples import T0, Clock
+
+
+async def append(ledger: Ledger, *entries: Entry) -> list[Record]:
+    async def work(tx: Tx) -> list[Record]:
+        return [await tx.append(entry) for entry in entries]
+
+    return await ledger.transact(work)
+
+
+async def listed(ledger: Ledger, limit: int = 100, /, **which: object) -> list[int | None]:
+    async def work(view: View) -> list[int | None]:
+        found = await view.records(RecordFilter(**which), limit=limit)  # type: ignore[arg-type]  # names come from tests
+        return [record.index for record in found]
+
+    return await ledger.read(work)
+
+
+async def one(ledger: Ledger, key: str) -> Record | None:
+    async def work(view: View) -> Record | None:
+        return await view.record(key)  # type: ignore[arg-type]  # a test may ask for any string
+
+    return await ledger.read(work)
+
+
+@pytest.mark.requirement("P2", "P9")
+async def test_a_record_commits_to_its_payload_and_discloses_it_only_when_asked(ledger: Ledger) -> None:
+    (made,) = await append(ledger, samples.entry())
+    found = await one(ledger, made.id)
+
+    assert found is not None
+    assert (found.leaf, found.index, found.time) == (made.leaf, 0, T0)
+    assert found.disclosed == made.disclosed
+    committed = json.loads(found.leaf)["commit"]
+    for name, (salt, value) in found.disclosed.items():
+        assert committed[name] == commitment(name, salt, value)
+    assert samples.SECRET.encode() not in found.leaf
+
+
+async def test_a_list_of_records_holds_no_payload(ledger: Ledger) -> None:
+    await append(ledger, samples.entry())
+
+    async def work(view: View) -> list[Record]:
+        return list(await view.records(RecordFilter(), limit=1))
+
+    assert [record.disclosed for record in await ledger.read(work)] == [{}]
+
+
+async def test_every_payload_field_has_its_own_salt(ledger: Ledger) -> None:
+    made = await append(ledger, samples.entry(), samples.entry())
+    salts = [salt for record in made for salt, _ in record.disclosed.values()]
+    assert len(set(salts)) == len(salts) == 4
+
+
+async def test_payload_of_every_json_type_comes_back(ledger: Ledger) -> None:
+    payload: dict[str, Json] = {
+        "a": None,
+        "b": [1, -0.5, 1e300, "ü\u2028\U0001f600", True],
+        "c": {"d": {}},
+        "e": "",
+        "größe": 2**53 - 1,
+    }
+    entry = samples.entry(payload={key: value for key, value in payload.items() if key.isascii()} | {"f": payload})
+    (made,) = await append(ledger, entry)
+    found = await one(ledger, made.id)
+
+    assert found is not None
+    assert {name: value for name, (_, value) in found.disclosed.items()} == dict(entry.payload)
+
+
+async def test_indexes_have_no_gap_across_and_within_transactions(ledger: Ledger) -> None:
+    await append(ledger, samples.entry(), samples.entry())
+    await append(ledger)
+    await append(ledger, samples.entry())
+
+    assert await listed(ledger) == [2, 1, 0]
+
+
+async def test_a_record_that_is_not_there_is_none(ledger: Ledger) -> None:
+    assert await one(ledger, "rec_unknown") is None
+
+
+ENTRIES = (
+    samples.entry(),
+    samples.entry(agent="other", decision="deny"),
+    samples.entry(RecordKind.APPROVAL_VOTED, agent=None, operator="gus", approval="apr_1", decision=None),
+    samples.entry(RecordKind.BREAKER_TRIPPED, agent=None, operator="dana", tool=None, action=None, decision=None),
+    samples.entry(tool="db.read", action="act_2"),
+)
+
+
+@pytest.mark.parametrize(
+    ("which", "expected"),
+    [
+        ({}, [4, 3, 2, 1, 0]),
+        ({"agent": "deployer"}, [4, 0]),
+        ({"operator": "gus"}, [2]),
+        ({"tool": "k8s.scale"}, [2, 1, 0]),
+        ({"kind": "breaker.tripped"}, [3]),
+        ({"decision": "deny"}, [1]),
+        ({"action": "act_1"}, [2, 1, 0]),
+        ({"action": "act_1", "agent": "deployer"}, [0]),
+        ({"approval": "apr_1"}, [2]),
+        ({"before": 2}, [1, 0]),
+        ({"before": 2, "agent": "other"}, [1]),
+        ({"agent": "' OR 1 --"}, []),
+    ],
+    ids=str,
+)
+async def test_records_are_found_by_what_they_name(
+    ledger: Ledger, which: dict[str, object], expected: list[int]
+) -> None:
+    await append(ledger, *ENTRIES)
+    assert await listed(ledger, 100, **which) == expected
+
+
+async def test_records_are_found_by_time_from_since_on_and_before_until(ledger: Ledger, clock: Clock) -> None:
+    for _ in range(6):
+        await append(ledger, samples.entry())
+        clock.step(seconds=10)
+
+    assert await listed(ledger, since=T0 + timedelta(seconds=20)) == [5, 4, 3, 2]
+    assert await listed(ledger, since=T0 + timedelta(seconds=21)) == [5, 4, 3]
+    assert await listed(ledger, until=T0 + timedelta(seconds=20)) == [1, 0]
+    assert await listed(ledger, since=T0 + timedelta(seconds=10), until=T0 + timedelta(seconds=30)) == [2, 1]
+    assert await listed(ledger, since=T0 + timedelta(days=1)) == []
+    assert await listed(ledger, until=T0 - timedelta(days=1)) == []
+
+
+async def test_a_page_goes_on_where_the_last_one_ended(ledger: Ledger) -> None:
+    await append(ledger, *(samples.entry() for _ in range(7)))
+
+    assert await listed(ledger, 3) == [6, 5, 4]
+    assert await listed(ledger, 3, before=4) == [3, 2, 1]
+    assert await listed(ledger, 3, before=1) == [0]
