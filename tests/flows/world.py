@@ -16,9 +16,10 @@ from assent.core.operators import PERMISSION_SETS, Assurance, Operator, Operator
 from assent.core.reasons import Reason
 from assent.core.records import Record
 from assent.flows import authenticate, manage_principals
+from assent.flows.answers import Answered
 from assent.flows.authenticate import AgentCaller, OperatorCaller, ServiceCaller
 from assent.flows.broker import Broker
-from assent.flows.request_action import Answered, Ask, request_action
+from assent.flows.request_action import Ask, request_action
 from assent.ports import Ledger, RecordFilter, ToolView, View
 from assent.stores.sealing import LedgerKeys
 from assent.stores.signals_local import LocalSignals

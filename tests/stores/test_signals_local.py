@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from assent.stores.signals_local import LocalSignals
 
 
