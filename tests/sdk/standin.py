@@ -83,7 +83,6 @@ class StandIn:
         self.clock = 0
         self.jwks: Body = {"keys": []}
         self.token_for: Callable[[Body], str] = lambda action: f"token-{action['id']}"
-        self.tools_known = True
         self.away_from = "nothing"
 
     # --- what tests do -------------------------------------------------------------------------------------------
@@ -269,15 +268,15 @@ class StandIn:
         return Answer(200, {"items": [self._view(item, None) for item in items], "next_cursor": cursor})
 
     def _tools(self) -> list[Body]:
-        return [{"tool": name, "arguments": ARGUMENTS[name]} for name in RULES] if self.tools_known else []
+        return [{"name": name, "arguments": dict.fromkeys(ARGUMENTS[name], "string")} for name in RULES]
 
     def _view(self, action: Body, attempt: str | None) -> Body:
         names = ("decision", "state", "revision", "reasons", "digest", "approval", "outcome")
         body = {"action_id": action["id"]} | {name: action[name] for name in names if name in action}
         holds = action["attempt"] is not None and action["attempt"] == attempt
-        if action["state"] == "ready" or (action["state"] == "executing" and holds):
+        if action["state"] == "ready":
             body["grant"] = action["grant"]
-        if action["state"] == "executing":
+        if action["state"] == "executing" and holds:
             body["lease_expires_at"] = LEASE
         return body
 

@@ -91,10 +91,16 @@ def test_an_approval_that_expired_is_not_told_as_a_denial(broker: Assent, standi
     assert decision.reasons[0].code == "approval_expired"
 
 
+DENIED = {"decision": "deny", "reasons": [{"code": "already_executed", "message": "it ran"}]}
+
+
+@pytest.mark.parametrize("words", [DENIED, {"decision": "deny"}, {"lease_expires_at": None}])
 @pytest.mark.parametrize("state", ["executing", "succeeded", "failed", "unknown"])
-def test_an_action_that_another_attempt_ran_is_never_run_again(broker: Assent, standin: StandIn, state: str) -> None:
+def test_an_action_that_another_attempt_ran_is_never_run_again(
+    broker: Assent, standin: StandIn, state: str, words: dict[str, object]
+) -> None:
     outcome = None if state == "executing" else {"status": state}
-    standin.break_next("POST /v1/actions", change(state=state, outcome=outcome, grant=None))
+    standin.break_next("POST /v1/actions", change(state=state, outcome=outcome, lease_expires_at=None))
     with pytest.raises(AlreadyExecuted) as caught, broker.action("files.write", {"path": "a", "content": "b"}):
         pytest.fail("the body ran")
     assert caught.value.outcome == (None if state == "executing" else state)
@@ -116,6 +122,13 @@ def test_an_open_breaker_has_its_own_error(broker: Assent, standin: StandIn) -> 
     reasons = [{"code": "breaker_open", "message": "production"}]
     standin.break_next("POST /v1/actions", change(decision="deny", state="denied", reasons=reasons))
     with pytest.raises(BreakerOpen), broker.action("files.read", {"path": "a"}):
+        pytest.fail("the body ran")
+
+
+def test_a_trip_after_the_ask_was_carried_out_is_told_as_a_trip(broker: Assent, standin: StandIn) -> None:
+    reasons = [{"code": "breaker_open", "message": "production"}]
+    standin.break_next("POST /v1/actions", lose, change(decision="deny", reasons=reasons, lease_expires_at=None))
+    with pytest.raises(BreakerOpen), broker.action("files.write", {"path": "a", "content": "b"}):
         pytest.fail("the body ran")
 
 

@@ -147,7 +147,7 @@ def begin(state: ClientState, asked: Ask, *, wait: float | None) -> Steps[Claime
     try:
         _refuse_other_arguments(decision, asked)
         # (1) routine work: the ask itself made this attempt the holder. Only the answer to the ask may say so, and it
-        # shows the grant to nobody else.
+        # tells the end of the lease to nobody else.
         if _runs_at_once(decision):
             return Claimed(action_id=decision.action_id, arguments=asked.arguments, attempt=asked.attempt)
         decision = yield from wait_for(state, decision, wait=wait)
@@ -183,7 +183,8 @@ def stop(decision: Decision, *, tool: str | None, waited: bool) -> NoReturn:
     what = f"`{tool}`" if tool else f"action `{decision.action_id}`"
     if decision.is_pending:
         raise _pending(decision, tool, what, waited=waited)
-    if decision.state is ActionState.EXECUTING or decision.state in ENDED_BY_RUNNING:
+    reason = _decisive(decision)
+    if reason.code == AlreadyExecuted.code:
         became = f"its outcome is {decision.outcome}" if decision.outcome else "it may still be running"
         raise AlreadyExecuted(
             f"{what} was run by another attempt; {became}",
@@ -191,7 +192,6 @@ def stop(decision: Decision, *, tool: str | None, waited: bool) -> NoReturn:
             action_id=decision.action_id,
             tool=tool,
         )
-    reason = _decisive(decision.reasons)
     raise denial(
         reason.code,
         f"{what} is denied: {reason.message}",
@@ -252,8 +252,6 @@ def _runs_at_once(decision: Decision) -> bool:
     return (
         decision.decision is Answer.ALLOW
         and decision.state is ActionState.EXECUTING
-        and decision.grant is not None
-        and decision.grant.redeemed_by is RedeemedBy.AGENT
         and decision.lease_expires_at is not None
     )
 
@@ -282,11 +280,14 @@ def _pending(decision: Decision, tool: str | None, what: str, *, waited: bool) -
     )
 
 
-def _decisive(reasons: tuple[Reason, ...]) -> Reason:
-    """Return the reason that ended it: the last one that the refusals table knows."""
-    known = (reason for reason in reversed(reasons) if reason.code in REFUSALS or reason.code == UNRECOGNISED)
-    last = reasons[-1] if reasons else Reason.of(ActionDenied.code)
-    return next(known, last)
+def _decisive(decision: Decision) -> Reason:
+    """Return why it cannot run: the last reason of a deny that the refusals table knows, or that it ran before."""
+    ran = decision.state is ActionState.EXECUTING or decision.state in ENDED_BY_RUNNING
+    if ran and decision.decision is not Answer.DENY:
+        return Reason.of(AlreadyExecuted.code)
+    known = [r for r in decision.reasons if r.code in REFUSALS or r.code == UNRECOGNISED]
+    fallback = Reason.of(AlreadyExecuted.code if ran else ActionDenied.code)
+    return (known or decision.reasons or (fallback,))[-1]
 
 
 def _refuse_another(before: Decision, seen: Decision) -> None:
