@@ -1,5 +1,6 @@
 """Entries: what each flow writes into the log; public facts by name, payload only as commitments."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from assent.core.actions import Action
@@ -184,13 +185,18 @@ def grant_killed(action: Action, grant: Grant) -> Entry:
     return Entry(kind=RecordKind.GRANT_KILLED, grant=grant.id, reasons=_codes(action.reasons[-1:]), **_about(action))
 
 
-def breaker_tripped(breaker: Breaker, *, cancelled: int, running: int) -> Entry:
+def breaker_tripped(
+    breaker: Breaker, *, cancelled: int, running: int, by_hand: Mapping[str, Json] | None = None
+) -> Entry:
     """Return the record of a trip: over what, by whom, how much it cut off and what still runs."""
+    detail: dict[str, Json] = {"state": breaker.state.value, "cancelled": cancelled, "running": running}
+    if by_hand is not None:
+        detail["by_hand"] = dict(by_hand)
     return Entry(
         kind=RecordKind.BREAKER_TRIPPED,
         operator=breaker.changed_by,
         breaker=breaker.id,
-        detail={"state": breaker.state.value, "cancelled": cancelled, "running": running},
+        detail=detail,
         payload={"reason": breaker.reason} if breaker.reason else {},
         **_over(breaker.scope),
     )

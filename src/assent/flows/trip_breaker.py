@@ -1,12 +1,13 @@
 """An operator opens or closes a breaker. From the commit of a trip on, nothing in its scope passes anywhere."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from assent.core import breakers
 from assent.core.actions import Action, ActionEvent
 from assent.core.breakers import Breaker, BreakerId, BreakerState, NeedsSecond, Scope
+from assent.core.canonical import Json
 from assent.core.errors import NotFound
 from assent.core.operators import Operator, OperatorId, Permission
 from assent.core.reasons import Reason
@@ -39,9 +40,17 @@ class ResetAnswer:
 
 
 async def trip(
-    broker: Broker, caller: OperatorCaller, scope: Scope, *, reason: str = "", ttl: timedelta | None = None
+    broker: Broker,
+    caller: OperatorCaller,
+    scope: Scope,
+    *,
+    reason: str = "",
+    ttl: timedelta | None = None,
+    by_hand: Mapping[str, Json] | None = None,
 ) -> Tripped:
     """Return the breaker over `scope`, forced open, with what that cut off, in one transaction behind the gate.
+
+    `by_hand` is recorded in public: who did it, and where, when it was done on the ledger itself.
 
     Raises:
         Forbidden: the caller may not trip breakers.
@@ -60,7 +69,7 @@ async def trip(
             for action in await tx.waiting(scope)
         ]
         running = tuple(await tx.running(scope))
-        await tx.append(entries.breaker_tripped(breaker, cancelled=len(cut), running=len(running)))
+        await tx.append(entries.breaker_tripped(breaker, cancelled=len(cut), running=len(running), by_hand=by_hand))
         return Tripped(breaker=breaker, cut_off=tuple(cut), running=running)
 
     tripped = await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)

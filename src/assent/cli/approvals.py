@@ -1,0 +1,205 @@
+"""`assent approvals`: what waits for a human, shown whole; approved by the digest that was seen, or denied.
+
+Nothing is approved that was not fetched and shown: without a terminal the digest of what was seen must be given.
+"""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from assent.cli import output
+from assent.cli.client import Client, connect
+from assent.cli.output import AsJson, Usage
+from assent.core.approvals import OPEN, ApprovalState, DenialCategory
+from assent.core.characters import visible
+
+SHA_CHARACTERS = 12
+app = output.group("See what waits for a human, approve or deny it.")
+
+Code = Annotated[str, typer.Argument(help="The short code of the approval, or its id.")]
+
+
+@app.command("list")
+def list_(
+    *,
+    state: Annotated[list[ApprovalState] | None, typer.Option(help="Only these; without it the open ones.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on where the last list ended.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List approvals, newest first."""
+    states = [str(one) for one in state] if state else None
+    heard = connect().get("v1", "approvals", state=states, limit=limit, cursor=cursor)
+    if as_json:
+        output.print_json(heard)
+        return
+    headings = ("code", "state", "asked", "time", "agent", "tool", "environment", "resource", "needs")
+    output.print_table(headings, map(_row, heard.body["items"]), empty="nothing waits for a human")
+    if heard.body.get("next_cursor"):
+        typer.echo(f"older ones: --cursor {visible(heard.body['next_cursor'])}", err=True)
+
+
+def _row(approval: dict[str, Any]) -> tuple[str, ...]:
+    asked = f"{output.time_since(approval['asked_at'])} ago"
+    left = output.time_left(approval["expires_at"]) if approval["state"] in OPEN else "-"
+    what = (approval[name] for name in ("agent", "tool", "environment", "resource"))
+    return (approval["code"], approval["state"], asked, left, *what, _needs(approval))
+
+
+@app.command()
+def show(code: Code, *, as_json: AsJson = False) -> None:
+    """Show everything that will run, who can decide it, and why you cannot."""
+    heard = connect().get("v1", "approvals", code)
+    if as_json:
+        output.print_json(heard)
+        return
+    _print_whole(heard.body)
+
+
+@app.command()
+def approve(
+    code: Code,
+    *,
+    sha: Annotated[str | None, typer.Option(help="The first 8 or more hex digits of the digest you saw.")] = None,
+    comment: Annotated[str | None, typer.Option(help="A word for the record.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say yes to what you saw: it may then run once, with exactly these arguments."""
+    client = connect()
+    seen = sha if sha is not None else _seen_at_the_terminal(client, code)
+    body = {"digest_prefix": seen, "comment": comment}
+    heard = client.post("v1", "approvals", code, "approve", body=body)
+    if as_json:
+        output.print_json(heard)
+        return
+    _print_resolved(heard.body)
+
+
+def _seen_at_the_terminal(client: Client, code: str) -> str:
+    if not output.is_attended():
+        raise Usage(
+            "without a terminal an approval needs the digest that was seen",
+            hint=f"run `assent approvals show {code}` and repeat with its --sha",
+        )
+    shown = client.get("v1", "approvals", code).body
+    _print_whole(shown)
+    if output.ask(f"approve {shown['code']} to run once, exactly as shown? [y/N]").lower() not in {"y", "yes"}:
+        raise Usage("nothing was decided", hint=f"deny it with `assent approvals deny {code}`, or let it expire")
+    return str(shown["digest"])
+
+
+@app.command()
+def deny(
+    code: Code,
+    *,
+    category: Annotated[DenialCategory | None, typer.Option(help="What kind of no this is.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why, for the record and for the next person.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say no: nothing will be run."""
+    kind = category or _category_at_the_terminal()
+    why = reason if reason is not None else _reason_at_the_terminal()
+    heard = connect().post("v1", "approvals", code, "deny", body={"category": str(kind), "reason": why})
+    if as_json:
+        output.print_json(heard)
+        return
+    _print_resolved(heard.body)
+
+
+def _category_at_the_terminal() -> DenialCategory:
+    known = output.words(DenialCategory)
+    if not output.is_attended():
+        raise Usage("a denial needs --category", hint=f"one of {known}")
+    answer = output.ask(f"which kind of no ({known})?")
+    if answer not in set(DenialCategory):
+        raise Usage(f"`{answer}` is no kind of denial, nothing was decided", hint=f"one of {known}")
+    return DenialCategory(answer)
+
+
+def _reason_at_the_terminal() -> str:
+    if not output.is_attended():
+        raise Usage("a denial needs --reason", hint="say in a few words why")
+    return output.ask("why?")
+
+
+def _needs(approval: dict[str, Any]) -> str:
+    return output.words(
+        f"{need['count']} of {need['of']} ({need['assurance']} or better)" for need in approval["needs"]
+    )
+
+
+def _print_whole(approval: dict[str, Any]) -> None:
+    state = approval["state"]
+    left = f", {output.time_left(approval['expires_at'])}" if state in OPEN else ""
+    typer.echo(f"{visible(approval['code'])}  {visible(state)}{left}")
+    output.print_facts(_facts(approval))
+    _print_arguments(approval)
+    if state in OPEN:
+        sha = approval["digest"][:SHA_CHARACTERS]
+        typer.echo(f"\nif that is right: assent approvals approve {visible(approval['code'])} --sha {visible(sha)}")
+
+
+def _facts(approval: dict[str, Any]) -> list[tuple[str, str]]:
+    says, why_not = approval["agent_says"], approval.get("why_not_me")
+    votes = (f"{vote['operator']} ({vote['assurance']}, {vote['surface']})" for vote in approval["votes"])
+    decided = approval.get("decided_by") or ""
+    outcome = approval.get("outcome")
+    return [
+        ("agent", f"{approval['agent']}, owned by {approval['owner']}"),
+        ("run", approval.get("run_id") or ""),
+        ("driven by", output.words(approval["drivers"])),
+        ("tool", f"{approval['tool']} ({approval['impact']})"),
+        ("environment", approval["environment"]),
+        ("resource", approval["resource"]),
+        ("how bad", approval["how_bad"]),
+        ("undo", approval["undo"]),
+        ("agent says", f"{says['reason']} (its own word, not verified)" if says["reason"] else ""),
+        ("needs", _needs(approval)),
+        ("yes from", output.words(votes)),
+        ("self-approved", "yes: somebody involved voted under `single_person`" if approval["self_approved"] else ""),
+        ("can decide", output.words(approval["who"]) or ("nobody" if approval["state"] in OPEN else "")),
+        ("you cannot", why_not["message"] if why_not else ""),
+        ("decided by", f"{decided} {approval.get('category') or ''}".strip()),
+        ("comment", approval.get("comment") or ""),
+        ("action", f"{approval['action_state']}{_ended(outcome)}"),
+        ("rules", output.words(approval["rules"])),
+        ("digest", approval["digest"]),
+    ]
+
+
+def _ended(outcome: dict[str, Any] | None) -> str:
+    if outcome is None:
+        return ""
+    return f": {outcome['status']} at {outcome['at']}" + ("" if outcome["reported"] else ", nobody said")
+
+
+def _print_arguments(approval: dict[str, Any]) -> None:
+    hidden = approval["invisible"]
+    unseen = hidden["arguments"] + hidden["resource"] + hidden["reason"]
+    warning = f", {unseen} characters that cannot be seen, written \\u{{…}}" if unseen else ""
+    typer.echo(f"\nwhat will run, whole ({approval['arguments_bytes']} bytes{warning}):")
+    arguments = approval.get("arguments")
+    if arguments is None:
+        typer.echo(f"  {visible(approval['arguments_text'])}")
+        return
+    for name in sorted(arguments):
+        value = json.dumps(arguments[name], ensure_ascii=False, sort_keys=True)
+        typer.echo(f"  {visible(name)} = {visible(value)}")
+    for one in approval["sensitive"]:
+        length = "" if one.get("length") is None else f", length {one['length']}"
+        typer.echo(f"  {visible(one['name'])} is sensitive and not shown ({visible(one['kind'])}{length})")
+
+
+def _print_resolved(resolved: dict[str, Any]) -> None:
+    code, state = visible(resolved["code"]), resolved["state"]
+    if state == ApprovalState.APPROVED:
+        typer.echo(f"{code} approved: the agent may now run it, once, with exactly these arguments")
+    elif state == ApprovalState.DENIED:
+        typer.echo(f"{code} denied: nothing was run")
+    else:
+        typer.echo(
+            f"{code} {visible(state)}: your yes counts, still needed from {visible(output.words(resolved['who']))}"
+        )
+    if resolved["self_approved"]:
+        typer.echo("this is self-approved under `single_person`, and every record says so")

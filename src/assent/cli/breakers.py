@@ -1,0 +1,215 @@
+"""`assent breakers`: stop agents, tools or environments at once, see what that cut off, and let them go on.
+
+A trip is never held up: it happens first, and whatever is asked, looked up or suggested comes after it.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from assent.cli import output
+from assent.cli.client import Client, Heard, Refused, Unreachable, connect, operator_token
+from assent.cli.output import AsJson, Usage
+from assent.core.breakers import BreakerState
+from assent.core.characters import visible
+from assent.core.patterns import TOOL_SEPARATOR, matches
+
+ACTIVE_MINUTES: Final = 10
+SHOWN_ACTIONS: Final = 20
+MOST_RECORDS: Final = 200
+_SPAN = re.compile(r"([1-9][0-9]{0,8})(s|m|h|d)?")
+_SECONDS: Final = {None: 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+app = output.group("Stop agents, tools or environments, and let them go on.")
+stop = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command("list")
+def list_(*, as_json: AsJson = False) -> None:
+    """List all breakers, newest change first."""
+    heard = connect().get("v1", "breakers")
+    if as_json:
+        output.print_json(heard)
+        return
+    headings = ("breaker", "state", "covers", "by", "since", "reason")
+    output.print_table(headings, map(_row, heard.body["items"]), empty="no breaker was ever tripped")
+
+
+def _row(breaker: dict[str, Any]) -> tuple[str, ...]:
+    since = f"{output.time_since(breaker['changed_at'])} ago"
+    return (breaker["id"], breaker["state"], breaker["covers"], breaker["changed_by"], since, breaker["reason"])
+
+
+@app.command()
+@stop.command()
+def trip(
+    *,
+    agent: Annotated[str | None, typer.Option(help="Stop this agent.")] = None,
+    tool: Annotated[str | None, typer.Option(help="Stop this tool; `files.*` stops all of them.")] = None,
+    env: Annotated[str | None, typer.Option(help="Stop everything in this environment.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Stop every agent everywhere.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why; it can be said after the stop as well.")] = None,
+    ttl: Annotated[str | None, typer.Option(help="Ask again after this time, such as 30m; it never closes.")] = None,
+    direct: Annotated[bool, typer.Option("--direct", help="On the ledger itself, when the API is down.")] = False,
+    config: Annotated[Path | None, typer.Option(help="With --direct: the broker's configuration.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stop what the scope names; options together narrow it. From the answer on nothing in scope passes."""
+    scope = {"agent": agent, "tool": tool, "environment": env}
+    named = {name: value for name, value in scope.items() if value is not None}
+    seconds = None if ttl is None else _seconds(ttl)
+    if direct:
+        _trip_directly(named, config, everything=everything, reason=reason, seconds=seconds, as_json=as_json)
+        return
+    client = connect()
+    if bool(named) == everything:
+        raise _which(list(_recent(client, since=output.ago(minutes=ACTIVE_MINUTES))), both=everything)
+    what: dict[str, Any] = {"all": True} if everything else {"scope": named}
+    heard = client.post("v1", "breakers", "trip", body={**what, "reason": reason, "ttl_seconds": seconds})
+    if as_json:
+        output.print_json(heard)
+        return
+    _print_tripped(heard.body)
+    if reason is None and output.is_attended():
+        _add_reason(client, what, seconds)
+    _print_history(client, named)
+
+
+def _seconds(text: str) -> int:
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        raise Usage(f"`{text}` is no time", hint="write it as 90s, 30m, 2h or 1d")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def _trip_directly(
+    named: dict[str, str],
+    config: Path | None,
+    *,
+    everything: bool,
+    reason: str | None,
+    seconds: int | None,
+    as_json: bool,
+) -> None:
+    if bool(named) == everything:
+        raise _which([], both=everything)
+    from assent.cli import direct
+
+    answer = direct.trip(config, named, token=operator_token(), reason=reason or "", seconds=seconds)
+    if as_json:
+        print(answer.decode())
+        return
+    _print_tripped(json.loads(answer))
+
+
+def _which(recent: list[dict[str, Any]], *, both: bool) -> Usage:
+    if both:
+        return Usage("--all and a scope say different things", hint="leave one of them out; nothing was stopped")
+    active = Counter(str(leaf["agent"]) for leaf in recent)
+    listed = output.words(f"{name} ({count} records)" for name, count in active.most_common())
+    return Usage(
+        f"say what to stop, nothing was; active in the last {ACTIVE_MINUTES} minutes: {listed or 'nobody'}",
+        hint="use --agent, --tool, --env, or --all to stop everything",
+    )
+
+
+def _recent(client: Client, **which: str) -> Iterator[dict[str, Any]]:
+    """Yield the newest records that name an agent; nothing where they may not be read."""
+    try:
+        page = client.get("v1", "records", limit=MOST_RECORDS, **which).body
+    except (Refused, Unreachable):
+        return
+    yield from (item["leaf"] for item in page["items"] if item.get("leaf", {}).get("agent"))
+
+
+def _add_reason(client: Client, what: dict[str, Any], seconds: int | None) -> None:
+    reason = output.ask("stopped. why? (for the record, empty to leave it out)")
+    if reason:
+        client.post("v1", "breakers", "trip", body={**what, "reason": reason, "ttl_seconds": seconds})
+
+
+def _print_tripped(tripped: dict[str, Any]) -> None:
+    breaker = tripped["breaker"]
+    typer.echo(f"tripped: {visible(breaker['covers'])}; from now on nothing in this scope passes")
+    _print_actions("cut off before it ran", tripped["cut_off"])
+    _print_actions("still running, a breaker cannot stop it", tripped["running"])
+    if tripped.get("cut_off_elsewhere"):
+        typer.echo(f"cut_off: {visible(tripped['cut_off_elsewhere'])}")
+    typer.echo(f'reset with: assent breakers reset {visible(breaker["id"])} --reason "…"')
+
+
+def _print_actions(heading: str, actions: list[dict[str, Any]]) -> None:
+    typer.echo(f"{heading}: {len(actions) or 'nothing'}")
+    for action in actions[:SHOWN_ACTIONS]:
+        lease = action.get("lease_expires_at")
+        until = f", lease ends in {output.time_left(lease)}" if lease else ""
+        names = (action["agent"], action["tool"], action["environment"], action.get("resource"))
+        typer.echo(f"  {action['action_id']}  {visible(output.words(filter(None, names), ' '))}{until}")
+    if len(actions) > SHOWN_ACTIONS:
+        typer.echo(f"  and {len(actions) - SHOWN_ACTIONS} more, see --json")
+
+
+def _print_history(client: Client, named: dict[str, str]) -> None:
+    """Say what the stopped agent did in the last hour; a name that nobody ever saw is probably misspelt."""
+    seen = list(_recent(client))
+    for suggestion in _suggestions(named, seen):
+        typer.echo(suggestion, err=True)
+    agent = named.get("agent")
+    if agent is None:
+        return
+    leaves = _recent(client, agent=agent, kind="action.decided", since=output.ago(hours=1))
+    did = Counter(f"{leaf.get('tool', '?')} {leaf.get('decision', '?')}" for leaf in leaves)
+    listed = output.words(f"{what} ({count} times)" for what, count in did.most_common()) or "nothing"
+    typer.echo(f"{visible(agent)} asked in the last hour: {visible(listed)}")
+    typer.echo(f"see it with: assent audit tail --agent {visible(agent)}")
+
+
+def _suggestions(named: dict[str, str], seen: Iterable[dict[str, Any]]) -> Iterator[str]:
+    leaves = list(seen)
+    for dimension, value in named.items():
+        known = sorted({str(leaf[dimension]) for leaf in leaves if leaf.get(dimension) and "breaker" not in leaf})
+        met = [
+            name for name in known if name == value or (dimension == "tool" and matches(value, name, TOOL_SEPARATOR))
+        ]
+        near = get_close_matches(value, known, n=2)
+        if known and not met:
+            maybe = f", did you mean {output.words(f'`{visible(name)}`' for name in near)}" if near else ""
+            yield f"note: no recent record names {dimension} `{visible(value)}`{maybe}"
+
+
+@app.command()
+def reset(
+    breaker: Annotated[str, typer.Argument(help="The id of the breaker.")],
+    *,
+    reason: Annotated[str | None, typer.Option(help="Why it may close.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Close a breaker; production needs a second, different person within 15 minutes."""
+    why = reason if reason is not None else _reason_at_the_terminal()
+    heard = connect().post("v1", "breakers", breaker, "reset", body={"reason": why})
+    if as_json:
+        output.print_json(heard)
+        return
+    _print_reset(heard)
+
+
+def _reason_at_the_terminal() -> str:
+    if not output.is_attended():
+        raise Usage("a reset needs --reason", hint="say what was found and why it may go on")
+    return output.ask("why may it go on?")
+
+
+def _print_reset(heard: Heard) -> None:
+    breaker, closed = heard.body["breaker"], heard.body["closed"]
+    if closed or breaker["state"] == BreakerState.CLOSED:
+        typer.echo(f"closed: {visible(breaker['covers'])} may go on")
+        return
+    who = visible(output.words(heard.body["who"])) or "nobody: no second operator holds `breakers.reset`"
+    typer.echo(f"still open: a second person must agree within 15 minutes; who may: {who}")
+    typer.echo(f'they run: assent breakers reset {visible(breaker["id"])} --reason "…"')

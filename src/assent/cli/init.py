@@ -1,0 +1,51 @@
+"""`assent init DIR`: a configuration, keys and starter policies, with the first credentials shown once."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from assent.cli.output import AsJson
+from assent.config import DEFAULT_FILE
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(help="Where to make it; nothing there is overwritten.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Make a configuration, keys and starter policies; shows your token and the agent's key once."""
+    from assent.cli import starting
+
+    if starting.is_complete(directory):
+        _say_unchanged(directory, as_json=as_json)
+        return
+    started = starting.start_in(directory)
+    if as_json:
+        operator = {"id": starting.OPERATOR, "token": started.operator_token}
+        agent = {"id": starting.AGENT, "key": started.agent_key}
+        print(json.dumps({"config": str(started.config), "operator": operator, "agent": agent}))
+        return
+    if not sys.stdout.isatty():
+        file = directory / starting.CREDENTIALS
+        kept = starting.keep_credentials(file, operator_token=started.operator_token, agent_key=started.agent_key)
+        print(kept)
+        return
+    print(f"made {started.config}, keys/, policies/ and agent.py\n")
+    print("shown once, keep them apart:")
+    print(f"  export ASSENT_OPERATOR_TOKEN={started.operator_token}   # yours: approve and stop")
+    print(f"  export ASSENT_AGENT_KEY={started.agent_key}   # {starting.AGENT}'s, for its own terminal only\n")
+    print("try next, each in its own terminal:")
+    print(f"  assent serve --config {started.config}")
+    print(f"  python {directory / 'agent.py'}")
+    print("  assent approvals approve CODE --sha …   # both stand in `assent approvals list` and `show CODE`")
+
+
+def _say_unchanged(directory: Path, *, as_json: bool) -> None:
+    config = str(directory / DEFAULT_FILE)
+    print(json.dumps({"config": config, "unchanged": True}) if as_json else f"{config} is there: nothing was changed")

@@ -1,0 +1,95 @@
+"""The entry point: finds the module of a command, runs it, and tells every failure in one line with its exit code.
+
+A command's module is imported only when that command is used, so that help answers at once.
+"""
+
+import os
+import sys
+from importlib import import_module
+from typing import Any, Final, NoReturn, cast
+
+import typer
+from typer.core import TyperGroup
+
+from assent.cli.exits import Exit, exit_of
+from assent.core.characters import visible
+from assent.core.errors import AssentError
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "serve": ("assent.cli.serve:app", "run a broker on this machine"),
+    "demo": ("assent.cli.demo:app", "the whole story in a minute, with a real broker"),
+    "init": ("assent.cli.init:app", "make a configuration, keys and starter policies"),
+    "approvals": ("assent.cli.approvals:app", "see what waits for a human, approve or deny it"),
+    "breakers": ("assent.cli.breakers:app", "stop agents, tools or environments, and let them go on"),
+    "stop": ("assent.cli.breakers:stop", "the same as `assent breakers trip`"),
+    "audit": ("assent.cli.audit:app", "read the log, and check that nobody changed it"),
+}
+INTERRUPTED: Final = 130
+
+
+class OnDemand(TyperGroup):
+    """A group that knows its commands by name and loads one when it is called."""
+
+    def __init__(self, **attrs: Any) -> None:  # noqa: ANN401  # handed through to typer as they come
+        super().__init__(**attrs)
+        self.commands = cast("dict[str, Any]", dict.fromkeys(COMMANDS))  # names only: typer suggests from them
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002  # typer keeps these types private
+        """Return the command of that name, imported now, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        return typer.main.get_command(getattr(import_module(module), name))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002  # same
+        """Write the list of commands without importing one of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, sentence) for name, (_, sentence) in COMMANDS.items()])
+
+
+app = typer.Typer(cls=OnDemand, name="assent", add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+
+
+@app.callback()
+def assent(
+    *,
+    version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and end."),
+) -> None:
+    """Assent: no agent acts without assent."""
+    if version:
+        from importlib.metadata import version as version_of
+
+        print(version_of("assent"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line that this process was started with."""
+    try:
+        app()
+    except AssentError as fault:
+        fail(fault)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as fault:  # noqa: BLE001  # the last line of defence: told in one line, never swallowed
+        fail_unexpectedly(fault)
+
+
+def fail(fault: AssentError) -> NoReturn:
+    """Tell what is wrong and the next step, and end with the code of the problem."""
+    print(f"assent: {visible(fault.message)}", file=sys.stderr)
+    for finding in getattr(fault, "findings", ()):
+        print(f"  {visible(finding)}", file=sys.stderr)
+    if fault.hint:
+        print(f"  next: {visible(fault.hint)}", file=sys.stderr)
+    sys.exit(exit_of(fault.code))
+
+
+def fail_unexpectedly(fault: Exception) -> NoReturn:
+    """Tell in one line that something unforeseen happened; ASSENT_DEBUG=1 shows where."""
+    if os.environ.get("ASSENT_DEBUG") == "1":
+        raise fault
+    kind = type(fault).__name__
+    print(f"assent: something unforeseen happened ({kind}: {visible(str(fault)[:200])})", file=sys.stderr)
+    print("  next: run it again with ASSENT_DEBUG=1 and report what that shows", file=sys.stderr)
+    sys.exit(Exit.USAGE)

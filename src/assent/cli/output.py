@@ -1,0 +1,103 @@
+"""What a person reads: tables, times left, text with every invisible character escaped; JSON as the broker sent it."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import typer
+
+from assent.cli.client import Heard
+from assent.core.characters import visible
+from assent.core.errors import AssentError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the broker's answer as JSON.")]
+_UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+class Usage(AssentError):
+    """The command needs something else from whoever typed it."""
+
+    code = "usage"
+
+
+def group(sentence: str) -> typer.Typer:
+    """Return an empty group of commands with the manners that all of ours share."""
+    return typer.Typer(help=sentence, add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+
+
+def print_json(heard: Heard) -> None:
+    """Print exactly what the broker answered; on a terminal the same values with nothing but ASCII."""
+    print(json.dumps(heard.body, indent=2) if sys.stdout.isatty() else heard.raw.decode())
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
+    """Print rows in columns, or the sentence `empty` when there are none; piped, cells are separated by tabs."""
+    shown = [[visible(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        for row in shown:
+            print("\t".join(row))
+        return
+    if not shown:
+        print(empty)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in shown:
+        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+    Console(highlight=False, markup=False, emoji=False).print(table)
+
+
+def print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    """Print named facts, one a line, each escaped whole and never cut; facts without a value are left out."""
+    shown = [(name, visible(value)) for name, value in facts if value]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        print(f"  {name:<{width}}  {value}")
+
+
+def ask(question: str) -> str:
+    """Return what somebody at the terminal answers, without the spaces around it; the end of input is no answer."""
+    print(question, end=" ", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
+def is_attended() -> bool:
+    """Whether a person can be asked: input and the place of the question are a terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def time_left(until: str, now: datetime | None = None) -> str:
+    """Return how long it is until an RFC 3339 moment, in words."""
+    seconds = int((_moment(until) - (now or datetime.now(UTC))).total_seconds())
+    return f"{_span(seconds)} left" if seconds > 0 else "over"
+
+
+def time_since(moment: str, now: datetime | None = None) -> str:
+    """Return how long an RFC 3339 moment is ago, in words."""
+    return _span(max(0, int(((now or datetime.now(UTC)) - _moment(moment)).total_seconds())))
+
+
+def ago(**span: float) -> str:
+    """Return the RFC 3339 moment that lies `span` (as for timedelta) before now."""
+    return (datetime.now(UTC) - timedelta(**span)).isoformat(timespec="seconds")
+
+
+def words(values: Iterable[Any], separator: str = ", ") -> str:
+    """Return values as one text."""
+    return separator.join(str(value) for value in values)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _span(seconds: int) -> str:
+    for unit, length in _UNITS:
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,148 @@
+"""A first broker: configuration, keys, policies, and the first two credentials, made once and never overwritten.
+
+`assent.toml` is written last: a directory that has it is complete, one that has parts of it without it is refused.
+"""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Final
+
+from assent.cli.place import settings_of_a_clone
+from assent.config import DEFAULT_FILE, Settings, load_settings
+from assent.core.credentials import Kind
+from assent.core.errors import ConfigInvalid
+from assent.flows.manage_principals import issue_credential
+from assent.stores.keys import Keys
+from assent.wiring import assemble
+
+OPERATOR: Final = "you"
+AGENT: Final = "demo-agent"
+AGENT_OWNER: Final = "demo-owner"
+ISSUER: Final = "assent init"
+CREDENTIALS: Final = "credentials.env"
+URL: Final = "http://127.0.0.1:8420"
+
+CONFIGURATION: Final = """\
+# Where this broker listens and what it works with. Every setting: docs/configuration.md.
+# A path is relative to this file. ASSENT_<SETTING> in the environment wins over a line here.
+
+host = "127.0.0.1"
+port = 8420
+
+policy_directory = "policies"
+keys_directory = "keys"
+ledger_file = "ledger.db"
+"""
+
+AGENT_PROGRAM: Final = '''\
+"""An agent that asks before it writes; in production a person answers. Its key comes from ASSENT_AGENT_KEY."""
+import pathlib
+import assent
+broker = assent.Assent("http://127.0.0.1:8420")
+@broker.guard("files.write", reason="first steps")
+def write(path: str, content: str) -> None:
+    pathlib.Path("town", path).parent.mkdir(parents=True, exist_ok=True)
+    pathlib.Path("town", path).write_text(content)
+    print("wrote town/" + path)
+with broker.run("first-steps"):
+    write("staging/hello.txt", "hello")  # allowed at once
+    write("prod/hello.txt", "hello")  # waits until a person says yes
+'''
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """What a first start made: where the configuration is, and the two credentials that nobody sees again."""
+
+    config: Path
+    operator_token: str
+    agent_key: str
+
+
+def is_complete(directory: Path) -> bool:
+    """Whether an earlier run made everything."""
+    return (directory / DEFAULT_FILE).is_file()
+
+
+def start_in(directory: Path) -> Started:
+    """Make everything that a broker needs in `directory`.
+
+    Raises:
+        ConfigInvalid: something of ours is there already without its configuration.
+
+    """
+    _refuse_remains(directory, (CREDENTIALS, "keys", "policies", "ledger.db", "agent.py"))
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _copy(files("assent.policy") / "packs" / "starter", directory / "policies")
+    settings = load_settings(None, root=directory)
+    operator_token, agent_key = first_credentials(settings)
+    _write(directory / "agent.py", AGENT_PROGRAM, 0o644)
+    _write(directory / DEFAULT_FILE, CONFIGURATION, 0o644)
+    return Started(config=directory / DEFAULT_FILE, operator_token=operator_token, agent_key=agent_key)
+
+
+def make_state(state: Path, *, keep: bool) -> tuple[str, str]:
+    """Make the state of a broker that serves `./policies`; return the first operator's token and the agent's key.
+
+    With `keep` they are written into the state. It appears under its name only when it is whole.
+    """
+    making = Path(mkdtemp(prefix=f"{state.name}-", dir=state.parent))
+    operator_token, agent_key = first_credentials(settings_of_a_clone(making))
+    if keep:
+        keep_credentials(making / CREDENTIALS, operator_token=operator_token, agent_key=agent_key)
+    making.rename(state)
+    return operator_token, agent_key
+
+
+def first_credentials(settings: Settings) -> tuple[str, str]:
+    """Make keys and ledger; return the operator's token and the agent's key, each recorded with who issued it."""
+    Keys.create(settings.keys_directory)
+    return asyncio.run(_issue(settings))
+
+
+async def _issue(settings: Settings) -> tuple[str, str]:
+    assembly = assemble(settings, issuer=URL)
+    try:
+        operator = await issue_credential(assembly.broker, Kind.OPERATOR, OPERATOR, issued_by=ISSUER)
+        agent = await issue_credential(assembly.broker, Kind.AGENT, AGENT, issued_by=AGENT_OWNER)
+    finally:
+        await assembly.ledger.close()
+    return operator.token, agent.token
+
+
+def keep_credentials(file: Path, *, operator_token: str, agent_key: str) -> Path:
+    """Write both credentials to `file`, for its owner alone, in the form that a shell reads."""
+    text = f"export ASSENT_OPERATOR_TOKEN={operator_token}\nexport ASSENT_AGENT_KEY={agent_key}\n"
+    _write(file, text, 0o600)
+    return file
+
+
+def _refuse_remains(directory: Path, names: tuple[str, ...]) -> None:
+    remains = [name for name in names if (directory / name).exists()]
+    if remains:
+        raise ConfigInvalid(
+            f"`{directory}` holds `{remains[0]}` but no {DEFAULT_FILE}: nothing is overwritten",
+            hint="choose another directory, or move away what an unfinished run left there",
+        )
+
+
+def _copy(source: Traversable, target: Path) -> None:
+    target.mkdir(mode=0o755)
+    target.chmod(0o755)
+    for entry in source.iterdir():
+        if entry.is_dir():
+            _copy(entry, target / entry.name)
+        else:
+            _write(target / entry.name, entry.read_text(), 0o644)
+
+
+def _write(file: Path, text: str, mode: int) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    with os.fdopen(descriptor, "w") as opened:
+        os.fchmod(opened.fileno(), mode)
+        opened.write(text)

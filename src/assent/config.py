@@ -1,0 +1,281 @@
+"""Settings: one frozen object from `assent.toml` and `ASSENT_*`, read once when the process starts.
+
+The environment wins over the file. An unknown key, a value out of bounds or an unsafe combination stops the process
+with the key, what is wrong and the fix. Every number has its unit in its name and a bound. A path in the file is
+relative to the file.
+"""
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Self
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from assent.core.characters import visible
+from assent.core.errors import ConfigInvalid
+
+PREFIX: Final = "ASSENT_"
+DEFAULT_FILE: Final = "assent.toml"
+MAX_FILE_BYTES: Final = 65_536
+# Read by clients, tests and contributors, not by the broker: these are no settings and no typing errors of one.
+OTHER_VARIABLES: Final = frozenset(
+    {
+        "ASSENT_AGENT_KEY",
+        "ASSENT_CASES",
+        "ASSENT_DEBUG",
+        "ASSENT_FAILPOINT",
+        "ASSENT_OPERATOR_TOKEN",
+        "ASSENT_SERVICE_KEY",
+        "ASSENT_SPOOL",
+        "ASSENT_URL",
+    }
+)
+
+_URL = re.compile(r"https?://[^\s/?#@\\]+(/[^\s?#\\]*)?")
+
+
+class LogFormat(StrEnum):
+    """How the operational log is written."""
+
+    AUTO = "auto"
+    JSON = "json"
+    PRETTY = "pretty"
+
+
+class LogLevel(StrEnum):
+    """The least important event that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; `docs/configuration.md` lists each with its default."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True, str_max_length=4_096
+    )
+
+    # where it listens
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8420
+    public_url: str | None = None
+    behind_proxy: bool = False
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
+
+    # what it works with
+    policy_directory: Path = Path("policies")
+    keys_directory: Path = Path("keys")
+    ledger_file: Path = Path("ledger.db")
+
+    # how long things may take
+    lease_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    pick_up_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    tick_seconds: Annotated[float, Field(ge=0.01, le=60)] = 1.0
+    checkpoint_seconds: Annotated[float, Field(ge=0.05, le=60)] = 1.0
+    policy_watch_seconds: Annotated[float, Field(ge=0, le=3_600)] = 2.0
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=3_600)] = 75
+    shutdown_seconds: Annotated[int, Field(ge=1, le=600)] = 10
+
+    # how much may wait for people
+    open_per_agent: Annotated[int, Field(ge=1, le=1_000)] = 5
+    open_per_run: Annotated[int, Field(ge=1, le=1_000)] = 2
+    open_per_route: Annotated[int, Field(ge=1, le=10_000)] = 20
+    asks_per_agent_per_hour: Annotated[int, Field(ge=1, le=100_000)] = 20
+
+    # how much is taken at once
+    max_connections: Annotated[int, Field(ge=8, le=100_000)] = 10_000
+    max_head_bytes: Annotated[int, Field(ge=4_096, le=1_048_576)] = 65_536
+
+    # what others see
+    log_format: LogFormat = LogFormat.AUTO
+    log_level: LogLevel = LogLevel.INFO
+    public_log: bool = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # pydantic passes these five by name
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # same
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the environment first, then what the file says; nothing else is read."""
+        return env_settings, init_settings
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _number_is_no_switch(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool) and cls.model_fields[info.field_name or ""].annotation is not bool:
+            raise ValueError("true and false are no value of this setting")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not _URL.fullmatch(value):
+            raise ValueError("write it as https://HOST[:PORT][/PATH]")
+        return value
+
+    @model_validator(mode="after")
+    def _listens_safely(self) -> Self:
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            missing = "tls_key_file" if self.tls_key_file is None else "tls_certificate_file"
+            raise _Unsafe(missing, "TLS needs a certificate and its key", f"set `{missing}` as well, or neither")
+        if not self.is_loopback and not self.has_tls and not self.behind_proxy:
+            raise _Unsafe(
+                "host",
+                f"`{visible(self.host)}` can be reached from other machines, and credentials would travel in the clear",
+                "set `tls_certificate_file` and `tls_key_file`, or `behind_proxy = true` when a proxy ends TLS",
+            )
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether the broker itself speaks TLS."""
+        return self.tls_certificate_file is not None
+
+
+def find_file(given: Path | None, directory: Path) -> Path | None:
+    """Return the file that was named, else `assent.toml` in `directory` if it is there, else None.
+
+    Raises:
+        ConfigInvalid: the file that was named does not exist.
+
+    """
+    if given is None:
+        default = directory / DEFAULT_FILE
+        return default if default.is_file() else None
+    if not given.is_file():
+        raise ConfigInvalid(f"there is no file `{visible(str(given))}`", hint="make one with `assent init DIR`")
+    return given
+
+
+def load_settings(file: Path | None, *, root: Path | None = None, **given: object) -> Settings:
+    """Return the settings of `file`, with `ASSENT_*` in its place where set, and `given` above both.
+
+    Paths that nobody sets lie in `root`, by default the directory of `file`.
+
+    Raises:
+        ConfigInvalid: a key is unknown, a value is out of bounds or unsafe; the message names key, fault and fix.
+
+    """
+    _refuse_unknown_variables(os.environ)
+    base = root or (file.parent if file is not None else Path())
+    written = {} if file is None else _read(file)
+    values = _paths_below(base, {**_default_paths(), **written})
+    try:
+        settings = Settings(**values)
+        return settings if not given else Settings.model_validate({**settings.model_dump(), **given})
+    except ValidationError as fault:
+        raise _explained(fault, file) from None
+
+
+def require_private(file: Path, key: str) -> None:
+    """Let a secret's file through when only its owner can read it.
+
+    Raises:
+        ConfigInvalid: it is missing, or others may read it.
+
+    """
+    try:
+        mode = file.stat().st_mode
+    except OSError as fault:
+        raise ConfigInvalid(f"`{key}`: `{visible(str(file))}` cannot be read: {fault.strerror}") from None
+    if mode & 0o077:
+        raise ConfigInvalid(
+            f"`{key}`: `{visible(str(file))}` can be read by others", hint=f"run `chmod 600 {visible(str(file))}`"
+        )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    name = visible(str(file))
+    try:
+        raw = file.read_bytes()
+    except OSError as fault:
+        raise ConfigInvalid(f"`{name}` cannot be read: {fault.strerror}") from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise ConfigInvalid(f"`{name}` is longer than {MAX_FILE_BYTES} bytes")
+    try:
+        return tomllib.loads(raw.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise ConfigInvalid(f"`{name}` is not TOML: {visible(str(fault))}", hint="correct it at that place") from None
+
+
+def _path_keys() -> list[str]:
+    return [key for key in Settings.model_fields if key.endswith(("_file", "_directory"))]
+
+
+def _default_paths() -> dict[str, Any]:
+    return {key: default for key in _path_keys() if (default := Settings.model_fields[key].default) is not None}
+
+
+def _paths_below(base: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    paths = set(_path_keys())
+    return {
+        key: base / value if key in paths and isinstance(value, str | Path) else value for key, value in values.items()
+    }
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    known = {PREFIX + key.upper() for key in Settings.model_fields} | OTHER_VARIABLES
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            raise ConfigInvalid(
+                f"the environment sets `{visible(name)}`, which is no setting{_did_you_mean(name, known)}",
+                hint="unset it; the settings stand in docs/configuration.md",
+            )
+
+
+def _did_you_mean(word: str, known: set[str]) -> str:
+    near = get_close_matches(word, sorted(known), n=1)
+    return f", did you mean `{near[0]}`" if near else ""
+
+
+class _Unsafe(ValueError):
+    """Two settings that are each fine and unsafe together."""
+
+    def __init__(self, key: str, wrong: str, fix: str) -> None:
+        super().__init__(wrong)
+        self.wrong = f"`{key}`: {wrong}"
+        self.fix = fix
+
+
+def _explained(fault: ValidationError, file: Path | None) -> ConfigInvalid:
+    first = fault.errors(include_url=False)[0]
+    key = ".".join(map(str, first["loc"]))
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, _Unsafe):
+        return ConfigInvalid(cause.wrong, hint=cause.fix)
+    if first["type"] == "extra_forbidden":
+        where = "this file" if file is None else f"`{visible(str(file))}`"
+        suggestion = _did_you_mean(key, set(Settings.model_fields))
+        return ConfigInvalid(
+            f"`{visible(key)}` in {where} is no setting{suggestion}",
+            hint="remove it; the settings stand in docs/configuration.md",
+        )
+    said = visible(str(first["input"])[:200])
+    message = first["msg"].removeprefix("Value error, ")
+    problem = message[:1].lower() + message[1:]
+    variable = PREFIX + key.upper()
+    place = f"`{variable}`" if variable in os.environ else f"`{key}`"
+    return ConfigInvalid(f"{place} is `{said}`: {visible(problem)}", hint=f"correct {place}")

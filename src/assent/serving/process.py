@@ -1,0 +1,148 @@
+"""The process: opens, serves, and ends cleanly on SIGTERM or SIGINT; a ledger that failed for good ends it at once.
+
+On the way out nobody is kept waiting for a person: waits end with what is known, running requests finish, the end is
+recorded, the ledger is closed. A process that is killed instead loses nothing that was answered.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from importlib.metadata import version as version_of
+from typing import Final
+
+import structlog
+
+from assent import logs
+from assent.api import ApiSettings, create_app
+from assent.config import LogFormat, Settings, require_private
+from assent.core.errors import AssentError, LedgerUnavailable
+from assent.flows.run_broker import start_broker, stop_broker
+from assent.serving.listening import Server, listen, loop_factory, server_for, url_of
+from assent.serving.readiness import ReadinessProbe
+from assent.serving.upkeep import PolicyWatch, for_ever, keep_time
+from assent.stores.sqlite import ServingLock
+from assent.wiring import Assembly, assemble
+
+log = structlog.get_logger("assent.serving")
+
+AFTER_FAULT_SECONDS: Final = 1.0
+
+
+def serve(settings: Settings, *, on_ready: Callable[[str], None]) -> None:
+    """Serve until asked to stop; `on_ready` hears the URL once connections are answered.
+
+    Raises:
+        ConfigInvalid: the address is taken, or a key can be read by others.
+        KeysInvalid, PolicyInvalid: as loading them says.
+        LedgerUnavailable: another broker serves this ledger, it cannot be opened, or it failed while serving.
+
+    """
+    _set_up_log(settings)
+    if settings.tls_key_file is not None:
+        require_private(settings.tls_key_file, "tls_key_file")
+    with contextlib.closing(listen(settings)) as listener, ServingLock(settings.ledger_file):
+        url = url_of(settings, listener)
+        assembly = assemble(settings, issuer=url)
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_Process(assembly, listener, lambda: on_ready(url)).run())
+
+
+def _set_up_log(settings: Settings) -> None:
+    on_terminal = sys.stderr.isatty()
+    as_json = settings.log_format is LogFormat.JSON or (settings.log_format is LogFormat.AUTO and not on_terminal)
+    levels = logging.getLevelNamesMapping()
+    logs.set_up(sys.stderr, as_json=as_json, least=levels[settings.log_level.value.upper()])
+
+
+class _Process:
+    """One life of a serving broker."""
+
+    def __init__(self, assembly: Assembly, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+        self._assembly = assembly
+        self._settings = assembly.settings
+        self._listener = listener
+        self._on_ready = on_ready
+        self._version = version_of("assent")
+        self._stop = asyncio.Event()
+        self._closing = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve from the first record of this process to its last."""
+        try:
+            await start_broker(self._assembly.broker, version=self._version)
+            fault = await self._serve()
+            if fault is None:
+                await self._record_end()
+        finally:
+            await self._assembly.ledger.close()
+        if fault is not None:
+            raise fault
+        log.info("broker_stopped")
+
+    async def _serve(self) -> LedgerUnavailable | None:
+        """Serve until asked to stop (None) or until the ledger has failed for good (how)."""
+        server = self._server()
+        watch = self._policy_watch()
+        self._listen_to_signals(watch)
+        loops = [asyncio.create_task(loop) for loop in self._upkeep(watch)]
+        serving = asyncio.create_task(server.serve([self._listener]))
+        stop = asyncio.create_task(self._stop.wait())
+        failed = asyncio.create_task(self._assembly.ledger.failed())
+        await asyncio.wait({serving, stop, failed}, return_when=asyncio.FIRST_COMPLETED)
+        self._closing.set()
+        server.should_exit = True
+        await serving
+        fault = failed.result() if failed.done() else None
+        for task in (*loops, stop, failed):
+            task.cancel()
+        await asyncio.gather(*loops, stop, failed, return_exceptions=True)
+        return fault
+
+    def _server(self) -> Server:
+        assembly = self._assembly
+        app = create_app(
+            assembly.broker,
+            readiness=ReadinessProbe(assembly.broker.ledger, self._settings.ledger_file).look,
+            log=assembly.log,
+            key_set=assembly.keys.grant_jwks,
+            closing=self._closing,
+            settings=ApiSettings(public_log=self._settings.public_log),
+        )
+        served = app if assembly.failpoint is None else assembly.failpoint.application(app)
+        return server_for(served, self._settings, self._ready)
+
+    def _ready(self) -> None:
+        log.info("broker_started", version=self._version, policy=self._assembly.policies.current.version)
+        self._on_ready()
+
+    def _policy_watch(self) -> PolicyWatch:
+        settings = self._settings
+        watches = settings.is_loopback and settings.policy_watch_seconds > 0
+        each = settings.policy_watch_seconds if watches else None
+        assembly = self._assembly
+        return PolicyWatch(assembly.broker, assembly.policies, settings.policy_directory, look_each_seconds=each)
+
+    def _listen_to_signals(self, watch: PolicyWatch) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        loop.add_signal_handler(signal.SIGINT, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, watch.ask)
+
+    def _upkeep(self, watch: PolicyWatch) -> list[Coroutine[None, None, None]]:
+        broker, ticks = self._assembly.broker, self._settings.tick_seconds
+        rounds: dict[str, Callable[[], Awaitable[float]]] = {
+            "timers": partial(keep_time, broker, at_most_seconds=ticks),
+            "policy": watch.look,
+        }
+        return [for_ever(name, once, after_fault_seconds=AFTER_FAULT_SECONDS) for name, once in rounds.items()]
+
+    async def _record_end(self) -> None:
+        try:
+            await stop_broker(self._assembly.broker, version=self._version)
+        except AssentError as fault:
+            log.exception("end_not_recorded", code=fault.code, said=fault.message)

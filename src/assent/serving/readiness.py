@@ -1,0 +1,58 @@
+"""Whether the broker can decide now: the ledger takes a transaction and its disk has room, a policy is loaded."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from assent.api import Readiness
+from assent.core.errors import AssentError
+from assent.ports import Ledger, Tx
+
+LOOK_AGAIN_SECONDS: Final = 1.0
+ANSWER_SECONDS: Final = 1.0
+LEAST_FREE_BYTES: Final = 8 * 1024 * 1024
+
+
+class ReadinessProbe:
+    """Looks at most once a second, however many ask."""
+
+    def __init__(self, ledger: Ledger, ledger_file: Path) -> None:
+        self._ledger = ledger
+        self._directory = ledger_file.parent
+        self._lock = asyncio.Lock()
+        self._found: Readiness | None = None
+        self._found_at = 0.0
+
+    async def look(self) -> Readiness:
+        """Return what was found within the last second."""
+        async with self._lock:
+            if self._found is None or time.monotonic() - self._found_at > LOOK_AGAIN_SECONDS:
+                self._found, self._found_at = await self._look(), time.monotonic()
+            return self._found
+
+    async def _look(self) -> Readiness:
+        notes = tuple(note for note in (await self._no_transaction(), self._no_room()) if note)
+        # A policy that cannot be loaded stops the start, and later the one before goes on serving: there always is one.
+        return Readiness(ledger_writable=not notes, policy_loaded=True, notes=notes)
+
+    async def _no_transaction(self) -> str:
+        """Return why the ledger takes no transaction, or nothing; an empty one needs writer, lock and file."""
+
+        async def work(_tx: Tx) -> None:
+            return None
+
+        try:
+            await self._ledger.transact(work, within_seconds=ANSWER_SECONDS)
+        except AssentError as fault:
+            return fault.message
+        return ""
+
+    def _no_room(self) -> str:
+        try:
+            disk = os.statvfs(self._directory)
+        except OSError as fault:
+            return f"the ledger's directory cannot be looked at: {fault.strerror}"
+        free = disk.f_bavail * disk.f_frsize
+        return f"only {free} bytes are free where the ledger lies" if free < LEAST_FREE_BYTES else ""

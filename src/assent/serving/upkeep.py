@@ -1,0 +1,106 @@
+"""What a broker does by itself while it serves: timers, checkpoints, policies that changed.
+
+Each loop goes on whatever happens: a fault is logged and the next round tries again. What decides is always read in
+the ledger; a loop that lags delays a no, never a yes.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from assent.core.errors import AssentError, PolicyInvalid
+from assent.flows.broker import Broker
+from assent.flows.run_broker import policy_taken_up, policy_turned_down
+from assent.flows.tick import tick
+from assent.policy.current import PolicyHolder
+from assent.ports import View
+
+log = structlog.get_logger("assent.upkeep")
+
+MAX_LOGGED_FINDINGS: Final = 20
+Fingerprint = tuple[tuple[str, int, int], ...]
+
+
+async def for_ever(name: str, once: Callable[[], Awaitable[float]], *, after_fault_seconds: float) -> None:
+    """Do `once` again and again, after as many seconds as it returned; a fault is logged and waited out."""
+    while True:
+        try:
+            seconds = await once()
+        except AssentError as fault:
+            log.exception("upkeep_failed", work=name, code=fault.code, said=fault.message)
+            seconds = after_fault_seconds
+        except Exception:
+            log.exception("upkeep_failed", work=name)
+            seconds = after_fault_seconds
+        await asyncio.sleep(seconds)
+
+
+async def keep_time(broker: Broker, *, at_most_seconds: float) -> float:
+    """Move what has fallen due; return the seconds until something may fall due, at most `at_most_seconds`."""
+
+    async def work(view: View) -> float:
+        due = await view.next_due()
+        return at_most_seconds if due is None else (due - view.now).total_seconds()
+
+    left = await broker.ledger.read(work)
+    if left > 0:
+        return min(left, at_most_seconds)
+    ticked = await tick(broker)
+    if ticked.moved:
+        log.info("fell_due", actions=[action.id for action in ticked.moved])
+    return 0.0 if ticked.more else min(0.05, at_most_seconds)
+
+
+class PolicyWatch:
+    """Reloads the policy when somebody asks (SIGHUP) or, where that is wanted, when a file of it changed."""
+
+    def __init__(
+        self, broker: Broker, policies: PolicyHolder, directory: Path, *, look_each_seconds: float | None
+    ) -> None:
+        self._broker = broker
+        self._policies = policies
+        self._directory = directory
+        self._look_each_seconds = look_each_seconds
+        self._asked = asyncio.Event()
+        self._seen = fingerprint(directory)
+
+    def ask(self) -> None:
+        """Ask for a reload; it happens at once, off the event loop."""
+        self._asked.set()
+
+    async def look(self) -> float:
+        """Wait until there is a reason to reload, and do it; return 0, there is nothing to wait for then."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._asked.wait(), self._look_each_seconds)
+        found = await asyncio.to_thread(fingerprint, self._directory)
+        if self._asked.is_set() or found != self._seen:
+            self._asked.clear()
+            self._seen = found
+            await self._reload()
+        return 0.0
+
+    async def _reload(self) -> None:
+        try:
+            reloaded = await asyncio.to_thread(self._policies.reload)
+        except PolicyInvalid as refused:
+            serving = self._policies.current.version
+            log.exception("policy_refused", findings=refused.findings[:MAX_LOGGED_FINDINGS], serving=serving)
+            await policy_turned_down(self._broker, findings=len(refused.findings))
+            return
+        log.info("policy_loaded", policy=reloaded.new, changed=reloaded.changed)
+        if reloaded.changed:
+            await policy_taken_up(self._broker, previous=reloaded.old)
+
+
+def fingerprint(directory: Path) -> Fingerprint:
+    """Return what tells that some file below `directory` changed; what cannot be looked at counts as gone."""
+    found = []
+    for path in sorted(directory.rglob("*")):
+        with contextlib.suppress(OSError):
+            state = path.stat()
+            found.append((str(path), state.st_mtime_ns, state.st_size))
+    return tuple(found)

@@ -1,0 +1,5 @@
+"""The only place that knows concrete classes: settings become a broker on a real ledger, policy and keys."""
+
+from assent.wiring.assembly import Assembly, assemble
+
+__all__ = ["Assembly", "assemble"]

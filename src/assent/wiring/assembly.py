@@ -1,0 +1,101 @@
+"""Puts a broker together from settings: keys, ledger, policy, signals, and what makes fresh values.
+
+Opening blocks for as long as files take; nothing here serves, waits or repeats.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from assent.config import Settings
+from assent.core.decisions import Limits
+from assent.core.records import RecordId
+from assent.core.tiles import Tile
+from assent.flows.broker import Broker
+from assent.policy.current import PolicyHolder
+from assent.ports import Ledger
+from assent.stores.keys import Keys
+from assent.stores.signals_local import LocalSignals
+from assent.stores.sqlite import SqliteLedger
+from assent.wiring import fresh
+from assent.wiring.failpoints import Failpoint, failpoint
+from assent.wiring.grant_tokens import grant_opener
+
+
+class Unpublished:
+    """A log that nobody outside can read yet: no checkpoint, no tiles."""
+
+    def newest_checkpoint(self) -> bytes | None:
+        return None
+
+    async def tile(self, tile: Tile) -> bytes | None:
+        return None
+
+    async def proof(self, record: RecordId) -> bytes | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """A broker and what it was made of; `failpoint` is None outside of crash tests."""
+
+    settings: Settings
+    broker: Broker
+    ledger: SqliteLedger
+    policies: PolicyHolder
+    keys: Keys
+    log: Unpublished
+    failpoint: Failpoint | None
+
+
+def assemble(settings: Settings, *, issuer: str) -> Assembly:
+    """Return a broker on the ledger, keys and policy that `settings` name; `issuer` is the URL that grants carry.
+
+    Raises:
+        KeysInvalid: a key is missing, malformed or open to others, or not the ledger's.
+        LedgerUnavailable: the ledger cannot be opened.
+        PolicyInvalid: the policy directory was refused; `findings` say where.
+
+    """
+    die_at = failpoint()
+    keys = Keys.load(settings.keys_directory)
+    policies = PolicyHolder(settings.policy_directory, now)
+    ledger = SqliteLedger.open(settings.ledger_file, keys.ledger_keys(), clock=now, new_id=fresh.new_id)
+    deciding: Ledger = ledger if die_at is None else die_at.ledger(ledger)
+    broker = Broker(
+        ledger=deciding,
+        policy=lambda: policies.current,
+        signals=LocalSignals(),
+        new_id=fresh.new_id,
+        new_code=fresh.new_code,
+        new_secret=fresh.new_secret,
+        new_nonce=fresh.new_nonce,
+        sign_grant=keys.sign_grant,
+        open_grant=grant_opener(keys),
+        issuer=issuer,
+        limits=_limits(settings),
+        lease=timedelta(seconds=settings.lease_seconds),
+        pick_up_within=timedelta(seconds=settings.pick_up_seconds),
+    )
+    return Assembly(
+        settings=settings,
+        broker=broker,
+        ledger=ledger,
+        policies=policies,
+        keys=keys,
+        log=Unpublished(),
+        failpoint=die_at,
+    )
+
+
+def now() -> datetime:
+    """Return the time, aware and in UTC; the ledger sees to it that its own never goes back."""
+    return datetime.now(UTC)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        open_per_agent=settings.open_per_agent,
+        open_per_run=settings.open_per_run,
+        open_per_route=settings.open_per_route,
+        asks_per_agent_per_hour=settings.asks_per_agent_per_hour,
+    )

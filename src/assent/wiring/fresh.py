@@ -1,0 +1,37 @@
+"""Fresh values: ids that sort by time, codes that people can read out, secrets, nonces. Here is all our randomness."""
+
+import secrets
+import time
+from typing import Final
+
+SECRET_BYTES: Final = 32
+NONCE_BYTES: Final = 32
+_RANDOM_BITS: Final = 80
+_ID_CHARACTERS: Final = 26
+# Crockford's base 32: its characters sort like their values, and none is taken for another.
+_BASE32: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+# Read out on the telephone: no vowels, so that no code is a word, and nothing that looks like something else.
+_SPOKEN: Final = "BCDFGHJKMNPQRSTVWXZ23456789"
+
+
+def new_id(prefix: str) -> str:
+    """Return `prefix`, an underscore, and 48 bits of time in milliseconds followed by 80 random bits, 26 characters."""
+    number = time.time_ns() // 1_000_000 << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+    digits = (_BASE32[number >> shift & 31] for shift in range(5 * (_ID_CHARACTERS - 1), -1, -5))
+    return f"{prefix}_{''.join(digits)}"
+
+
+def new_code() -> str:
+    """Return a code for people, such as `K7Q-4MX`; it names an approval and proves nothing."""
+    letters = "".join(secrets.choice(_SPOKEN) for _ in range(6))
+    return f"{letters[:3]}-{letters[3:]}"
+
+
+def new_secret() -> str:
+    """Return the secret half of a credential, 256 random bits."""
+    return secrets.token_urlsafe(SECRET_BYTES)
+
+
+def new_nonce() -> bytes:
+    """Return what makes the digest of an action unguessable, 256 random bits."""
+    return secrets.token_bytes(NONCE_BYTES)
