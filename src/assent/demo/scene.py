@@ -1,0 +1,87 @@
+"""What every chapter works with: the town, the broker, the people, the agent's errands, and who answers."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from assent.core.canonical import canonical
+from assent.demo.actors import Broker, Errand, send
+from assent.demo.answers import Answers
+from assent.demo.narrator import Narrator
+from assent.demo.people import SHOWN_DIGITS, Person
+from assent.demo.setting import OWNER, SECOND, Setting
+from assent.demo.town import Town
+from assent.demo.wrong import must
+
+OK: Final = 200
+
+
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """The stage; `url` is where the agent finds the broker, `running` ends whatever was started."""
+
+    setting: Setting
+    narrator: Narrator
+    answers: Answers
+    broker: Broker
+    running: ExitStack
+    url: str = ""
+    errands: dict[str, Errand] = field(default_factory=dict)
+
+    @property
+    def town(self) -> Town:
+        return self.setting.town
+
+    @property
+    def mara(self) -> Person:
+        """The owner of the agent."""
+        return Person(id=OWNER, url=self.url, token=self.setting.tokens[OWNER])
+
+    @property
+    def noor(self) -> Person:
+        """The second person, for whom the reader answers."""
+        return Person(id=SECOND, url=self.url, token=self.setting.tokens[SECOND])
+
+    def errand(self, name: str) -> Errand:
+        """Return the agent's process for an errand, started now unless it is under way."""
+        if name not in self.errands:
+            started = send(name, setting=self.setting, url=self.url)
+            self.running.callback(started.stop)
+            self.errands[name] = started
+        return self.errands[name]
+
+    def look_at(self, code: str) -> dict[str, Any]:
+        """Return an approval as noor is shown it."""
+        seen = self.noor.see(code)
+        must(seen.status == OK, f"noor is shown the approval {code}", seen)
+        must(seen.body["state"] == "pending", "the approval waits", seen.body["state"])
+        return seen.body
+
+    def answer(self, approval: dict[str, Any]) -> bool:
+        """Show an approval to the reader, give the answer as noor through the operator API, and return it."""
+        self.narrator.card(_card(approval))
+        agreed = self.answers.decide(self.narrator, SECOND)
+        reply = self.noor.approve(approval) if agreed else self.noor.deny(approval)
+        expected = "approved" if agreed else "denied"
+        must(reply.body.get("state") == expected, f"noor's answer makes the approval {expected}", reply)
+        return agreed
+
+
+def _card(approval: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return everything that a person needs in order to answer, taken from what the broker shows."""
+    arguments = ", ".join(
+        f"{name} = {canonical(value).decode()}" for name, value in sorted(approval["arguments"].items())
+    )
+    return [
+        (
+            "approval",
+            f"{approval['code']}, asked by the agent {approval['agent']}, owned by {approval['owner']}",
+        ),
+        ("will run", f"{approval['tool']} ({approval['impact']})"),
+        ("with exactly", arguments),
+        ("where", f"{approval['environment']}: {approval['resource']}"),
+        ("how bad", approval["how_bad"]),
+        ("undo", approval["undo"]),
+        ("agent says", f"{approval['agent_says']['reason']} (its own word, verified by nobody)"),
+        ("digest", f"{approval['digest'][:SHOWN_DIGITS]}... over all of this; the answer names it"),
+    ]
