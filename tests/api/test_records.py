@@ -1,0 +1,102 @@
+"""The log over HTTP: records newest first and without payload, and the public files that verify them."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from assent.api import ApiSettings
+from assent.core.canonical import canonical
+from tests.api.client import call
+from tests.api.town import NOTE, Town
+from tests.flows.world import a_world
+
+
+async def auditor(town: Town) -> str:
+    return await town.operator("admin")
+
+
+async def test_records_come_newest_first_as_the_very_leaves_that_the_tree_hashes(town: Town) -> None:
+    await town.ask(await town.agent(), "files.read")
+    listed = await town.get(await auditor(town), "/v1/records?limit=200")
+    stored = list(reversed(await town.world.records()))
+    items = listed.json["items"]
+    assert [canonical(item["leaf"]) for item in items] == [record.leaf for record in stored]
+    assert [item["index"] for item in items] == list(range(len(stored) - 1, -1, -1))
+    assert b"production" in listed.body
+    assert b'"path"' not in listed.body
+
+
+async def test_records_are_found_by_what_they_are_about(town: Town) -> None:
+    await town.ask(await town.agent("bot"), "files.read")
+    await town.ask(await town.agent("other"), "files.read")
+    path = "/v1/records?agent=other&kind=action.decided&decision=allow&since=2026-11-23T09:00:00Z"
+    listed = (await town.get(await auditor(town), path)).json
+    assert [item["leaf"]["agent"] for item in listed["items"]] == ["other"]
+
+
+async def test_a_page_goes_on_at_the_index_it_ended_at(town: Town) -> None:
+    await town.ask(await town.agent(), "files.read")
+    token = await auditor(town)
+    page = (await town.get(token, "/v1/records?limit=2")).json
+    rest = (await town.get(token, f"/v1/records?limit=2&cursor={page['next_cursor']}")).json
+    indexes = [item["index"] for item in page["items"] + rest["items"]]
+    assert indexes == sorted(indexes, reverse=True)
+    assert len(set(indexes)) == len(indexes)
+
+
+@pytest.mark.parametrize("query", ["since=yesterday", "since=2026-11-23T09:00:00", "limit=0", "limit=201", "agnet=x"])
+async def test_a_filter_that_cannot_be_understood_is_refused(town: Town, query: str) -> None:
+    heard = await town.get(await auditor(town), f"/v1/records?{query}")
+    assert (heard.status, heard.code) == (400, "bad_request")
+
+
+async def test_the_log_is_read_with_any_valid_credential(town: Town) -> None:
+    for token in (await town.agent(), await town.service(), await town.operator()):
+        heard = await town.get(token, "/log/checkpoint")
+        assert (heard.status, heard.body) == (200, NOTE)
+        assert heard.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+async def test_tiles_and_bundles_have_one_path_each(town: Town) -> None:
+    token = await town.agent()
+    tile = await town.get(token, "/log/tile/0/000.p/1")
+    bundle = await town.get(token, "/log/tile/entries/000.p/1")
+    wrong = [await town.get(token, f"/log/tile/{path}") for path in ("0/000", "0/0", "0/x000/000", "../keys", "00/000")]
+    assert (tile.status, tile.body, tile.headers["content-type"]) == (200, b"h" * 32, "application/octet-stream")
+    assert (bundle.status, bundle.body) == (200, b"e")
+    assert [(h.status, h.code) for h in wrong] == [(404, "not_found")] * 5
+
+
+async def test_a_proof_comes_as_the_public_text_form(town: Town) -> None:
+    town.log.proofs["rec_1"] = b"c2sp.org/tlog-proof@v1\n"
+    token = await town.agent()
+    found, none = await town.get(token, "/v1/records/rec_1/proof"), await town.get(token, "/v1/records/rec_2/proof")
+    assert (found.status, found.body) == (200, b"c2sp.org/tlog-proof@v1\n")
+    assert none.code == "not_found"
+
+
+async def test_a_public_log_needs_no_credential_and_nothing_else_opens() -> None:
+    world = a_world()
+    town = Town(world, ApiSettings(public_log=True))
+    statuses = [(await call(town.app, "GET", path)).status for path in ("/log/checkpoint", "/v1/records")]
+    await world.ledger.close()  # type: ignore[attr-defined]  # the port has no end, the store has
+    assert statuses == [200, 401]
+
+
+async def test_health_is_the_process_and_readiness_is_the_ledger_and_the_policy(town: Town) -> None:
+    alive, ready = await town.get(None, "/healthz"), await town.get(None, "/readyz")
+    town.state = replace(town.state, ledger_writable=False, notes=("the disk is full",))
+    not_ready = await town.get(None, "/readyz")
+    assert (alive.status, ready.status, not_ready.status) == (200, 200, 503)
+    assert not_ready.json == {
+        "ready": False,
+        "ledger_writable": False,
+        "policy_loaded": True,
+        "notes": ["the disk is full"],
+    }
+
+
+async def test_the_keys_that_grants_are_signed_with_are_public(town: Town) -> None:
+    heard = await town.get(None, "/.well-known/jwks.json")
+    assert [key["kid"] for key in json.loads(heard.body)["keys"]] == ["k1"]
