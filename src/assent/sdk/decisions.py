@@ -103,9 +103,12 @@ class Decided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolNotice:
-    """One tool that this agent may use; `arguments` are its argument names, None when the broker does not tell them."""
+    """One tool that this agent may use; `arguments` are its argument names, None when the broker does not tell them.
 
-    tool: str
+    `waits` says that even the best case waits for a human.
+    """
+
+    name: str
     arguments: frozenset[str] | None
     impact: str | None = None
     waits: bool = False
@@ -245,8 +248,8 @@ def _approval(value: Json) -> ApprovalNotice | None:
 def _tool(body: Mapping[str, Json]) -> ToolNotice:
     arguments = body.get("arguments")
     return ToolNotice(
-        tool=_verbatim(body.get("tool")) or _verbatim(body.get("name")) or "",
-        arguments=frozenset(str(name) for name in arguments) if isinstance(arguments, list | dict) else None,
+        name=_verbatim(body.get("name")) or "",
+        arguments=frozenset(arguments) if isinstance(arguments, dict) else None,
         impact=_text(body.get("impact")),
         waits=body.get("decision") == Answer.PENDING,
     )

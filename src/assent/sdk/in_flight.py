@@ -17,7 +17,7 @@ from assent.sdk.errors import ConfigurationError
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-MAX_HELD_PER_CONTENT: Final = 1_000
+MAX_HELD_PER_CONTENT: Final = 100  # what the broker takes in one ask
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ class ClientState:
 
     def tool(self, name: str) -> ToolNotice | None:
         """Return what is known about the tool `name`."""
-        return next((notice for notice in self.tools or () if notice.tool == name), None)
+        return next((notice for notice in self.tools or () if notice.name == name), None)
 
     def warn_without_run(self) -> None:
         """Say once that asks outside a run are not found again."""
