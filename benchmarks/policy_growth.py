@@ -1,0 +1,60 @@
+"""How the cost of judging grows with the number of rules: ours, stock Casbin and Cedar, the same questions."""
+
+from collections import defaultdict
+from typing import Any
+
+from benchmarks.children import measured
+from benchmarks.plan import Plan
+from benchmarks.questions import Shape
+from benchmarks.report import Findings, Row, micro, middle
+
+Measured = list[dict[str, Any]]
+
+
+def run(plan: Plan, findings: Findings) -> None:
+    """Measure every engine at every size, interleaved, then the worst shape for an index by role."""
+    found: dict[tuple[str, int], Measured] = defaultdict(list)
+    for _ in range(plan.engine_rounds):
+        for size in plan.engine_sizes:
+            for engine in ("assent", "casbin", "cedar"):
+                found[engine, size].append(_judge(plan, engine, size, Shape.MIXED))
+    findings.keep("engines", [one for several in found.values() for one in several])
+    for size in plan.engine_sizes:
+        _compare(findings, found, size)
+    _grow(plan, findings, found)
+    _deep(plan, findings)
+
+
+def _judge(plan: Plan, engine: str, size: int, shape: Shape) -> dict[str, Any]:
+    return measured("benchmarks.engines", engine, size, shape.value, plan.engine_seconds)
+
+
+def _p50(several: Measured) -> float:
+    return middle(one["p50_us"] for one in several)
+
+
+def _compare(findings: Findings, found: dict[tuple[str, int], Measured], size: int) -> None:
+    ours = _p50(found["assent", size])
+    for engine, name in (("casbin", "stock Casbin"), ("cedar", "cedarpy")):
+        peer = _p50(found[engine, size])
+        what = f"judging in process, {size:,} rules, p50; peer ÷ ours"
+        findings.add(Row(what=what, ours=micro(ours), beside=f"{name} {micro(peer)}", ratio=peer / ours))
+
+
+def _grow(plan: Plan, findings: Findings, found: dict[tuple[str, int], Measured]) -> None:
+    small, large = plan.rules, plan.engine_sizes[-1]
+    before, after = _p50(found["assent", small]), _p50(found["assent", large])
+    what = f"judging, {large:,} rules ÷ {small:,} rules, p50"
+    grown = after / before
+    findings.add(Row(goal="F3", what=what, ours=micro(after), beside=micro(before), ratio=grown))
+    loads = middle(one["load_seconds"] for one in found["assent", large])
+    findings.add(Row(what=f"loading {large:,} rules from files", ours=f"{loads:.1f} s"))
+
+
+def _deep(plan: Plan, findings: Findings) -> None:
+    sizes = (plan.rules, plan.engine_sizes[-1])
+    found = [_judge(plan, "assent", size, Shape.DEEP) for size in sizes]
+    findings.keep("engines", found)
+    before, after = (one["p50_us"] for one in found)
+    what = f"the same with all rules in one role, {sizes[1]:,} ÷ {sizes[0]:,}"
+    findings.add(Row(goal="F3", what=what, ours=micro(after), beside=micro(before), ratio=after / before))
