@@ -27,7 +27,7 @@ from assent.flows.resolve_approval import approve_action, deny_action, revoke_ap
 from assent.flows.run_action import Report, redeem_as_agent, report_outcome
 from assent.flows.tick import tick
 from assent.stores.sqlite import SqliteLedger
-from tests.flows.world import KEYS, SetClock, TownPolicy, World
+from tests.flows.world import KEYS, CountedIds, SetClock, TownPolicy, World
 
 T = TypeVar("T")
 PEOPLE = ("eve", "sam", "owner")
@@ -47,7 +47,8 @@ class Lives(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
         self.clock = SetClock()
-        self.ids = itertools.count(1)
+        self.ids = CountedIds()
+        self.numbers = itertools.count(1)
         self.tokens: dict[str, str] = {}
         self.may_run: dict[str, set[str]] = {}
         self.open: dict[str, Scope] = {}
@@ -61,21 +62,16 @@ class Lives(RuleBasedStateMachine):
     def start(self) -> None:
         path = Path(self.folder.name) / "ledger.sqlite"
         self.ledger = SqliteLedger.open(
-            path, KEYS, clock=self.clock, new_id=self.new_id, unsafe_not_durable="thousands of short stories"
+            path, KEYS, clock=self.clock, new_id=self.ids, unsafe_not_durable="thousands of short stories"
         )
-        self.world = World(self.ledger, self.clock, TownPolicy())
+        self.world = World(self.ledger, self.clock, TownPolicy(), self.ids)
         self.broker = replace(
             self.world.broker,
-            new_id=self.new_id,
-            new_code=lambda: f"AAA-{next(self.ids):04d}",
-            new_nonce=lambda: next(self.ids).to_bytes(32, "big"),
-            new_secret=lambda: f"secret{next(self.ids):038d}",
+            new_code=lambda: f"AAA-{next(self.numbers):04d}",
+            new_nonce=lambda: next(self.numbers).to_bytes(32, "big"),
+            new_secret=lambda: f"secret{next(self.numbers):038d}",
         )
         self.world.broker = self.broker
-
-    def new_id(self, prefix: str) -> str:
-        number = next(self.ids)
-        return f"{prefix}_{number:06d}" if prefix else f"k{number:06d}"
 
     def run(self, story: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(story)

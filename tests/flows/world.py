@@ -20,7 +20,7 @@ from assent.flows.answers import Answered
 from assent.flows.authenticate import AgentCaller, OperatorCaller, ServiceCaller
 from assent.flows.broker import Broker
 from assent.flows.request_action import Ask, request_action
-from assent.ports import Ledger, RecordFilter, ToolView, View
+from assent.ports import Ledger, NewId, RecordFilter, ToolView, View
 from assent.stores.sealing import LedgerKeys
 from assent.stores.signals_local import LocalSignals
 from assent.stores.sqlite import SqliteLedger
@@ -150,7 +150,7 @@ class TownPolicy:
 class World:
     """The broker of a story, with people and agents who hold credentials."""
 
-    def __init__(self, ledger: Ledger, clock: SetClock, policy: TownPolicy) -> None:
+    def __init__(self, ledger: Ledger, clock: SetClock, policy: TownPolicy, new_id: NewId) -> None:
         self.ledger = ledger
         self.clock = clock
         self.policy = policy
@@ -160,7 +160,7 @@ class World:
             ledger=ledger,
             policy=lambda: self.policy,
             signals=LocalSignals(),
-            new_id=lambda prefix: f"{prefix}_{next(self._numbers):06d}" if prefix else f"k{next(self._numbers):06d}",
+            new_id=new_id,
             new_code=lambda: f"AAA-{next(self._numbers):04d}",
             new_secret=lambda: f"secret{next(self._numbers):038d}",
             new_nonce=lambda: next(self._numbers).to_bytes(32, "big"),
@@ -203,9 +203,19 @@ class World:
         return [str(leaf["kind"]) for leaf in leaves if isinstance(leaf, dict)]
 
 
+class CountedIds:
+    """Ids in the order of their making, one sequence for everybody."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def __call__(self, prefix: str) -> str:
+        number = next(self._numbers)
+        return f"{prefix}_{number:06d}" if prefix else f"k{number:06d}"
+
+
 def a_world(clock: SetClock | None = None, policy: TownPolicy | None = None) -> World:
     """Return a fresh world on a ledger in memory; close its ledger when the story is over."""
-    clock = clock or SetClock()
-    numbers = itertools.count(1)
-    ledger = SqliteLedger.open(":memory:", KEYS, clock=clock, new_id=lambda prefix: f"{prefix}_{next(numbers):06d}")
-    return World(ledger, clock, policy or TownPolicy())
+    clock, ids = clock or SetClock(), CountedIds()
+    ledger = SqliteLedger.open(":memory:", KEYS, clock=clock, new_id=ids)
+    return World(ledger, clock, policy or TownPolicy(), ids)

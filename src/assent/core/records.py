@@ -55,13 +55,14 @@ class RecordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What a flow wants recorded; the ledger stamps id, time and salts in the transaction.
+    """What a flow wants recorded; the ledger stamps time and salts in the transaction, and the id where none is given.
 
     `payload` maps a field to its value: the leaf commits to it, the value stays in the encrypted payload store.
     `detail` holds further public facts of the kind (never payload), as plain JSON.
     """
 
     kind: RecordKind
+    id: RecordId | None = None
     agent: str | None = None
     operator: str | None = None
     tool: str | None = None
@@ -141,4 +142,4 @@ def rfc3339(moment: datetime) -> str:
     """
     if moment.tzinfo is None:
         raise BadRequest("a time without a zone cannot be recorded")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -11,7 +11,7 @@ from assent.core.credentials import Credential, Kind
 from assent.core.decisions import Decision
 from assent.core.grants import Grant
 from assent.core.reasons import Reason
-from assent.core.records import Entry, RecordKind, rfc3339
+from assent.core.records import Entry, RecordId, RecordKind, rfc3339
 
 
 def _about(action: Action) -> dict[str, Any]:
@@ -42,6 +42,7 @@ def action_decided(action: Action, decision: Decision, approval: Approval | None
         detail["resource"] = action.resource
     return Entry(
         kind=RecordKind.ACTION_DECIDED,
+        id=RecordId(action.record_id),
         decision=decision.answer.value,
         reasons=_codes(decision.reasons),
         rules=decision.rules,

@@ -159,20 +159,29 @@ async def _decide(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Ju
 
 def _draft(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Judged) -> Action:
     """Return the action as asked, in state denied until something says otherwise."""
-    draft = Action(
+    refused = isinstance(judged.proposal, Reason)
+    proposal = _NOTHING_DERIVED if isinstance(judged.proposal, Reason) else judged.proposal
+    return Action(
         id=ActionId(broker.new_id("act")),
+        record_id=broker.new_id("rec"),
         agent=AgentId(key.principal),
         key=key.id,
         tool=ask.tool,
-        definition="",
-        impact=Impact.DESTRUCTIVE,
-        environment="",
+        definition=proposal.definition,
+        impact=proposal.impact,
+        environment=proposal.environment,
         state=ActionState.DENIED,
         created_at=tx.now,
         arguments=judged.arguments,
         content=judged.content,
         nonce=judged.nonce,
-        digest="",
+        digest="" if refused else action_digest(agent=key.principal, proposal=proposal, nonce=judged.nonce),
+        resource=proposal.resource,
+        resource_is_public=proposal.resource_is_public,
+        redeemed_by=proposal.redeemed_by,
+        sensitive=proposal.sensitive,
+        how_bad=proposal.how_bad,
+        undo=proposal.undo,
         reason=ask.reason,
         context=b"" if ask.context is None else canonical(ask.context),
         run_id=None if ask.run_id is None else RunId(ask.run_id),
@@ -181,23 +190,12 @@ def _draft(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Judged) -
         on_behalf_of=ask.on_behalf_of,
         policy_version=judged.policy.version,
     )
-    return draft if isinstance(judged.proposal, Reason) else _with_facts(draft, judged.proposal)
 
 
-def _with_facts(draft: Action, proposal: Proposal) -> Action:
-    return replace(
-        draft,
-        definition=proposal.definition,
-        impact=proposal.impact,
-        environment=proposal.environment,
-        digest=action_digest(agent=draft.agent, proposal=proposal, nonce=draft.nonce),
-        resource=proposal.resource,
-        resource_is_public=proposal.resource_is_public,
-        redeemed_by=proposal.redeemed_by,
-        sensitive=proposal.sensitive,
-        how_bad=proposal.how_bad,
-        undo=proposal.undo,
-    )
+# What stands in a denied action that the catalogue could make nothing of: no facts, and the worst impact.
+_NOTHING_DERIVED = Proposal(
+    tool="", definition="", impact=Impact.DESTRUCTIVE, arguments=b"", resource="", environment="", nonproduction=False
+)
 
 
 def _question(broker: Broker, draft: Action, key: Credential, judged: _Judged) -> Approval | None:
@@ -248,23 +246,39 @@ async def _store_pending(tx: Tx, draft: Action, decision: Decision, question: Ap
 
 
 async def _store_allowed(broker: Broker, tx: Tx, draft: Action, decision: Decision, attempt: bytes | None) -> Answered:
-    allowed = replace(draft, reasons=decision.reasons, rules=decision.rules, decided_at=tx.now)
     if attempt is not None and draft.redeemed_by is RedeemedBy.AGENT:
-        # One round trip: the asking attempt holds the action from the start, so there is no grant to sign or redeem.
-        held = replace(allowed, state=ActionState.EXECUTING, attempt=attempt, lease_expires_at=tx.now + broker.lease)
-        return await _store(tx, held, decision)
-    ready = replace(allowed, state=ActionState.READY, pick_up_until=tx.now + broker.pick_up_within)
-    grant = grants.issue(
-        ready, new_id=GrantId(broker.new_id("grt")), now=tx.now, expires_at=tx.now + broker.pick_up_within
+        return await _store_held(broker, tx, draft, decision, attempt)
+    until = tx.now + broker.pick_up_within
+    ready = replace(
+        draft,
+        state=ActionState.READY,
+        reasons=decision.reasons,
+        rules=decision.rules,
+        decided_at=tx.now,
+        pick_up_until=until,
     )
+    grant = grants.issue(ready, new_id=GrantId(broker.new_id("grt")), now=tx.now, expires_at=until)
     answered = await _store(tx, ready, decision)
     await tx.add(grant)
-    await tx.append(entries.grant_issued(answered.action, grant))
+    await tx.append(entries.grant_issued(ready, grant))
     return replace(answered, grant=grant)
 
 
+async def _store_held(broker: Broker, tx: Tx, draft: Action, decision: Decision, attempt: bytes) -> Answered:
+    # One round trip: the asking attempt holds the action from the start, so there is no grant to sign or redeem.
+    held = replace(
+        draft,
+        state=ActionState.EXECUTING,
+        reasons=decision.reasons,
+        rules=decision.rules,
+        decided_at=tx.now,
+        attempt=attempt,
+        lease_expires_at=tx.now + broker.lease,
+    )
+    return await _store(tx, held, decision)
+
+
 async def _store(tx: Tx, action: Action, decision: Decision, approval: Approval | None = None) -> Answered:
-    record = await tx.append(entries.action_decided(action, decision, approval))
-    stored = replace(action, record_id=record.id)
-    await tx.add(stored)
-    return Answered(action=stored, decision=decision)
+    await tx.append(entries.action_decided(action, decision, approval))
+    await tx.add(action)
+    return Answered(action=action, decision=decision)

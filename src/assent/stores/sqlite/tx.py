@@ -7,11 +7,12 @@ commit has returned.
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from assent.core.agents import AgentStanding
 from assent.core.breakers import Breaker, denies
+from assent.core.credentials import Credential
 from assent.core.errors import Stale
 from assent.core.records import SALT_BYTES, Entry, Record, RecordId
 from assent.core.records import record as recorded
@@ -24,15 +25,21 @@ from assent.stores.sqlite.view import TABLES, SqliteView
 _INSERTS = {kind: table.insert for kind, table in TABLES.items()}
 _UPDATES = {kind: table.update for kind, table in TABLES.items()}
 _MICROSECOND = timedelta(microseconds=1)
+_MAX_CREDENTIALS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What holds as of the last commit: where the next record goes, the last one's time, and the latches if read."""
+    """What holds as of the last commit: where the next record goes, the last one's time, latches and keys if read.
+
+    `credentials` are rows believed before, because every decision looks at one. All of it is dropped as soon as
+    somebody else has written to the ledger.
+    """
 
     next_index: int
     last_time: datetime
     latches: Latches | None = None
+    credentials: dict[str, Credential] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +68,21 @@ class SqliteTx(SqliteView):
         self._next_index = known.next_index
         self._last_time = known.last_time
         self._latches = known.latches
+        self._credentials = known.credentials
 
     def known(self) -> Known:
         """Return what will hold once this transaction is durable."""
-        return Known(self._next_index, self._last_time, self._latches)
+        return Known(self._next_index, self._last_time, self._latches, self._credentials)
 
     async def get(self, kind: type[R], key: str) -> R | None:
         if kind is AgentStanding:
             return self._believed().standings.get(key)
-        return await super().get(kind, key)
+        if kind is Credential and key in self._credentials:
+            return self._credentials[key]
+        found = await super().get(kind, key)
+        if isinstance(found, Credential) and len(self._credentials) < _MAX_CREDENTIALS:
+            self._credentials[key] = found
+        return found
 
     async def open_breakers(self) -> Sequence[Breaker]:
         return [breaker for breaker in self._believed().breakers.values() if denies(breaker)]
@@ -86,13 +99,17 @@ class SqliteTx(SqliteView):
     async def append(self, entry: Entry) -> Record:
         salts = self._stamps.salts(SALT_BYTES * len(entry.payload))
         cut = tuple(salts[at : at + SALT_BYTES] for at in range(0, len(salts), SALT_BYTES))
-        made = recorded(entry, new_id=RecordId(self._stamps.new_id("rec")), now=self._now, salts=cut)
+        identifier = entry.id or RecordId(self._stamps.new_id("rec"))
+        made = recorded(entry, new_id=identifier, now=self._now, salts=cut)
         self._write(journal.INSERT, journal.dump(made, self._next_index, self._keys))
         self._next_index, self._last_time = self._next_index + 1, made.time
         return made
 
     def _store(self, row: Row, statement: str, *which: object) -> int:
         values = (*TABLES[type(row)].dump(row, self._keys), *which)
+        if isinstance(row, Credential):
+            # A fresh memory, which goes with this transaction if it goes; the old one stays true of the ledger then.
+            self._credentials = {}
         if not isinstance(row, Breaker | AgentStanding):
             return self._write(statement, values)
         # Believed before the write: vouching for what is found after it would launder what somebody else removed.
