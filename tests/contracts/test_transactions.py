@@ -2,7 +2,7 @@
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -117,7 +117,7 @@ async def sleeping(tx: Tx) -> None:
 class Never:
     """Something that is never ready."""
 
-    def __await__(self) -> Iterator[None]:
+    def __await__(self) -> Generator[None]:
         while True:
             yield
 

@@ -16,17 +16,15 @@ def pack(values: Iterable[Value]) -> bytes:
     """Return the byte form of `values`: `s` and `b` with a length, `i` with decimal digits, `n` for None."""
     parts: list[bytes] = []
     for value in values:
-        if value is None:
-            parts.append(b"n;")
-        elif isinstance(value, str):
+        if isinstance(value, str):
             text = value.encode()
-            parts.append(b"s%d;" % len(text))
-            parts.append(text)
-        elif isinstance(value, int):
-            parts.append(b"i%d;" % value)
+            parts += (b"s%d;" % len(text), text)
+        elif isinstance(value, bytes):
+            parts += (b"b%d;" % len(value), value)
+        elif value is None:
+            parts.append(b"n;")
         else:
-            parts.append(b"b%d;" % len(value))
-            parts.append(value)
+            parts.append(b"i%d;" % value)
     return b"".join(parts)
 
 

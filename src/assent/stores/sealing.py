@@ -5,7 +5,6 @@ sealed payload is bound to its place (table and id): moved to another row it doe
 """
 
 import os
-from hashlib import sha256
 from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import Final
@@ -38,7 +37,7 @@ class LedgerKeys:
 
     def mac(self, table: str, values: tuple[Value, ...]) -> bytes:
         """Return the MAC of a row: HMAC-SHA256 over the table's name and every stored column, 32 bytes."""
-        return hmac_digest(self._rows, pack((table, *values)), sha256)
+        return hmac_digest(self._rows, pack((table, *values)), "sha256")
 
     def check(self, table: str, values: tuple[Value, ...], mac: Value) -> None:
         """Believe a row, or refuse it.
@@ -55,12 +54,14 @@ class LedgerKeys:
 
     def blind(self, purpose: str, value: bytes) -> bytes:
         """Return a MAC of `value` that says nothing about it and compares only within `purpose`, 32 bytes."""
-        return hmac_digest(hmac_digest(self._blinds, purpose.encode(), sha256), value, sha256)
+        if "\x00" in purpose:
+            raise ValueError("a purpose cannot hold NUL")
+        return hmac_digest(self._blinds, purpose.encode() + b"\x00" + value, "sha256")
 
     def seal(self, table: str, key: str, values: tuple[Value, ...]) -> bytes:
         """Return `values` encrypted, and bound to the row `key` of `table`."""
         nonce = os.urandom(_NONCE_BYTES)
-        return _SEALED_V1 + nonce + self._payloads.encrypt(nonce, pack(values), pack((table, key)))
+        return _SEALED_V1 + nonce + self._payloads.encrypt(nonce, pack(values), _place(table, key))
 
     def unseal(self, table: str, key: str, sealed: Value) -> tuple[Value, ...]:
         """Return what was sealed for this row; None holds nothing.
@@ -75,9 +76,14 @@ class LedgerKeys:
             raise Forged(f"a payload of `{table}` is not in a form that was ever written")
         nonce, box = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         try:
-            return unpack(self._payloads.decrypt(nonce, box, pack((table, key))))
+            return unpack(self._payloads.decrypt(nonce, box, _place(table, key)))
         except (InvalidTag, ValueError):
             raise Forged(
                 f"a payload of `{table}` does not open with this payload key",
                 hint="check that `payload_key` is the one this ledger was written with",
             ) from None
+
+
+def _place(table: str, key: str) -> bytes:
+    # No table's name holds NUL, so no two places read alike.
+    return f"{table}\x00{key}".encode()

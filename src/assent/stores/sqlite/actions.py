@@ -4,13 +4,12 @@ What was asked (arguments, content, nonce, resource, the words of agent and poli
 searched by its blinded form, because arguments may be guessable. `due_at` is when a live action runs out.
 """
 
-import json
 from datetime import datetime
 
 from assent.core.actions import Action, ActionState, Impact, Outcome, RedeemedBy
 from assent.core.grants import Grant, GrantState
 from assent.core.reasons import Reason
-from assent.stores.packing import Value
+from assent.stores.packing import Value, pack, unpack
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite.moments import moment, moment_or_none, stamp, stamp_or_none
 from assent.stores.sqlite.rows import Facts, Split, Stored, Table, hexed, unhexed
@@ -85,7 +84,7 @@ def _action_payload(action: Action) -> tuple[Value, ...]:
         action.undo,
         action.reason,
         action.context,
-        json.dumps([[reason.code, reason.message] for reason in action.reasons]),
+        pack(part for reason in action.reasons for part in (reason.code, reason.message)),
         None if action.outcome is None else action.outcome.error,
     )
 
@@ -111,7 +110,7 @@ def _join_action(stored: Stored) -> Action:
         undo=undo,
         reason=words,
         context=context,
-        reasons=tuple(Reason(code, message) for code, message in json.loads(reasons)),
+        reasons=_join_reasons(reasons),
         key=facts["key"],
         definition=facts["definition"],
         impact=Impact(facts["impact"]),
@@ -131,6 +130,11 @@ def _join_action(stored: Stored) -> Action:
         lease_expires_at=moment_or_none(facts["lease_expires_at"]),
         outcome=None if facts["outcome"] is None else _join_outcome(facts["outcome"], error),
     )
+
+
+def _join_reasons(packed: bytes) -> tuple[Reason, ...]:
+    parts = [str(part) for part in unpack(packed)]
+    return tuple(Reason(code, message) for code, message in zip(parts[::2], parts[1::2], strict=True))
 
 
 def _join_outcome(facts: Facts, error: str | None) -> Outcome:

@@ -18,6 +18,7 @@ TABLE: Final = "record"
 COLUMNS: Final = "idx, id, time, leaf, sealed, mac"
 INSERT: Final = f"INSERT INTO {TABLE} ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608  # no input in it
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 RecordRow: TypeAlias = tuple[int, str, int, str, bytes | None, bytes]
 Disclosed: TypeAlias = Mapping[str, tuple[bytes, Json]]
 
@@ -52,11 +53,7 @@ def load_disclosed(row: RecordRow, keys: LedgerKeys) -> Record:
 
 
 def _flat(disclosed: Disclosed) -> tuple[Value, ...]:
-    return tuple(
-        part
-        for name, (salt, value) in disclosed.items()
-        for part in (name, salt, json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-    )
+    return tuple(part for name, (salt, value) in disclosed.items() for part in (name, salt, _JSON.encode(value)))
 
 
 def _named(flat: tuple[Value, ...]) -> Disclosed:
