@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,13 +40,13 @@ class Heard:
 class Exchange:
     """One request on its way; `hang_up` closes the connection before the answer."""
 
-    chunks: list[bytes]
+    chunks: deque[bytes]
     sent: list[Message] = field(default_factory=list)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def receive(self) -> MutableMapping[str, Any]:
         if self.chunks:
-            body = self.chunks.pop(0)
+            body = self.chunks.popleft()
             return {"type": "http.request", "body": body, "more_body": bool(self.chunks)}
         await self.gone.wait()
         return {"type": "http.disconnect"}
@@ -89,7 +90,7 @@ async def call(
     peer: str = "192.0.2.1",
 ) -> Heard:
     """Return the answer to one request whose body comes in these chunks."""
-    exchange = Exchange(list(chunks))
+    exchange = Exchange(deque(chunks))
     scope = http_scope(method, target, headers, peer=peer)
     await asyncio.wait_for(app(scope, exchange.receive, exchange.send), PATIENCE_SECONDS)
     return exchange.heard()

@@ -1,4 +1,4 @@
-"""What an agent hears over HTTP: allow, pending, deny; looking, cancelling, reporting; and nothing of anybody else's."""
+"""What an agent hears over HTTP: allow, pending, deny; it looks, cancels, reports, and sees nobody else's actions."""
 
 import base64
 
@@ -16,7 +16,9 @@ class PolicyThatShows(TownPolicy):
 
     def tools_for(self, agent: AgentId) -> tuple[ToolView, ...]:
         arguments: dict[str, Json] = {"env": "string"}
-        return (ToolView(name="files.read", description="d", impact="read", arguments=arguments, waits_for_human=False),)
+        return (
+            ToolView(name="files.read", description="d", impact="read", arguments=arguments, waits_for_human=False),
+        )
 
 
 async def test_routine_work_is_allowed_and_held_in_one_round_trip(town: Town) -> None:

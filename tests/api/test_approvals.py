@@ -1,6 +1,7 @@
 """Approvals over HTTP: shown whole, decided by eligible people at the click, and every refusal says who could."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.flows.world import TownPolicy
 DENIAL = {"category": "too_risky", "reason": "not at night"}
 
 
-async def pending(town: Town, **more: object) -> dict[str, str]:
+async def pending(town: Town, **more: Any) -> dict[str, str]:
     asked = await town.ask(await town.agent(), **more)
     return {"id": asked["approval"]["id"], "code": asked["approval"]["code"], "digest": asked["digest"]}
 
@@ -32,7 +33,11 @@ async def test_an_operator_is_shown_everything_that_will_run(town: Town) -> None
     shown = (await town.get(await town.operator(), f"/v1/approvals/{asked['code'].lower()}")).json
     assert shown["arguments"] == {"env": "production", "path": "a"}
     assert shown["arguments_text"] == '{"env":"production","path":"a"}'
-    assert shown["agent_says"] == {"reason": "because\u200b", "context": {"trace": "t1"}, "on_behalf_of": ["operator:dana"]}
+    assert shown["agent_says"] == {
+        "reason": "because\u200b",
+        "context": {"trace": "t1"},
+        "on_behalf_of": ["operator:dana"],
+    }
     assert shown["invisible"] == {"arguments": 0, "reason": 1, "resource": 0}
     assert (shown["agent"], shown["owner"], shown["digest"]) == ("bot", "owner", asked["digest"])
     assert (shown["who"], shown["drivers"], shown["key_issuer"]) == (["eve", "sam"], ["dana"], "admin")

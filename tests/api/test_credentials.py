@@ -65,8 +65,10 @@ async def test_every_route_refuses_each_wrong_kind_of_credential(
     refused = 0
     for (method, path), right in documented.items():
         for kind in set(tokens) - right if right else set():
-            heard = await town.post(tokens[kind], filled(path), {}) if method == "POST" else (
-                await town.get(tokens[kind], filled(path))
+            heard = (
+                await town.post(tokens[kind], filled(path), {})
+                if method == "POST"
+                else (await town.get(tokens[kind], filled(path)))
             )
             assert heard.status == 401, (method, path, kind, heard.body)
             refused += 1

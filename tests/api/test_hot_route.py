@@ -134,9 +134,8 @@ async def test_both_routes_say_the_same_when_the_policy_breaks(pair: Pair) -> No
 @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.sampled_from(KEYS), JSON_VALUES, max_size=6), st.booleans())
 async def test_both_routes_answer_the_same_bytes_to_whatever_comes(
-    worlds: tuple[World, World], body: dict[str, object], complete: bool
+    pair: Pair, body: dict[str, object], complete: bool
 ) -> None:
-    pair = Pair(Town(worlds[0]), Town(worlds[1]))
     sent = (ALLOWED | body) if complete else body
     ours, theirs = await pair.both([bearer(await pair.agent()), JSON_TYPE], json.dumps(sent).encode())
     assert ours == theirs

@@ -1,4 +1,4 @@
-"""The town over HTTP: the world of the flows' stories behind the real application, with people and agents who call it."""
+"""The town over HTTP: the world of the flows' stories behind the real application, with people and agents to call it."""
 
 import asyncio
 import json
