@@ -1,4 +1,4 @@
-"""The town over HTTP: the world of the flows' stories behind the real application, with people and agents to call it."""
+"""The town over HTTP: the world of the flows' stories behind the real application, with people and agents."""
 
 import asyncio
 import json
