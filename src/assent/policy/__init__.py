@@ -3,8 +3,14 @@
 `load` builds a version, off the event loop and without touching anything global; `PolicyHolder` swaps versions.
 """
 
+from datetime import datetime
 from pathlib import Path
 
+from assent.core.agents import AgentId
+from assent.core.decisions import Effect
+from assent.core.reasons import Reason
+from assent.policy.cases import Case, widened
+from assent.policy.findings import Findings
 from assent.policy.loaded import LoadedPolicy
 from assent.policy.loading import read_declared
 from assent.ports import Clock
@@ -19,4 +25,17 @@ def load(directory: Path, clock: Clock) -> LoadedPolicy:
         PolicyInvalid: the directory was refused; `findings` name every place.
 
     """
-    return LoadedPolicy(read_declared(directory), clock)
+    policy = LoadedPolicy(read_declared(directory), clock)
+    findings = Findings()
+    for case in policy.cases:
+        if (wrong := widened(case, _effect(policy, case, case.now or clock()))) is not None:
+            findings.add(case.place, wrong)
+    findings.raise_if_any(str(directory))
+    return policy
+
+
+def _effect(policy: LoadedPolicy, case: Case, now: datetime) -> Effect:
+    proposal = policy.propose(case.tool, dict(case.arguments))
+    if isinstance(proposal, Reason):
+        return Effect.DENY
+    return policy.verdict_at(now, proposal, AgentId(case.agent), case.on_behalf_of).effect

@@ -13,10 +13,12 @@ from typing import Final, NoReturn
 import yaml
 
 from assent.core.canonical import MAX_INTEGER, Json
-from assent.core.characters import hidden_characters
+from assent.core.characters import hidden_characters, visible
 from assent.policy.findings import Findings, Place, quoted
 
 MAX_DEPTH: Final = 32
+ITEM: Final = "[]"
+"""Stands among the keys for being one item of a list."""
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,15})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,15})\.[0-9]{1,17}")
@@ -147,7 +149,7 @@ class _Reader:
         except yaml.MarkedYAMLError as fault:
             problem = (fault.problem or "cannot be read").replace("\n", " ")
             mark = fault.problem_mark or fault.context_mark
-            self._findings.add(self._place(mark) if mark else Place(self._name), f"not YAML: {problem}")
+            self._findings.add(self._place(mark) if mark else Place(self._name), f"not YAML: {visible(problem)}")
         except yaml.YAMLError:
             self._findings.add(Place(self._name), "not YAML: a character is not allowed")
         return None
@@ -208,7 +210,7 @@ class _Reader:
     def _sequence(self, event: yaml.Event, keys: tuple[str, ...], depth: int) -> Sequence:
         node = Sequence(self._place(event.start_mark))
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
-            item = self._node(event, keys, depth + 1)
+            item = self._node(event, (*keys, ITEM), depth + 1)
             if not self._consume(keys, item):
                 node.items.append(item)
         return node

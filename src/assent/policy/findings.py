@@ -35,9 +35,9 @@ class Findings:
         self._more = 0
 
     def add(self, place: Place, message: str) -> None:
-        """Note one finding; the same one is noted once."""
+        """Note one finding, once; whatever it quotes went through `quoted`."""
         if len(self._found) < MAX_FINDINGS:
-            self._found.add((place, visible(message)))
+            self._found.add((place, message))
         else:
             self._more += 1
 

@@ -16,6 +16,7 @@ from assent.core.canonical import Json
 from assent.core.decisions import Effect, Verdict, strictest
 from assent.core.operators import Operator
 from assent.core.reasons import Reason
+from assent.policy.cases import Case
 from assent.policy.catalogue import Tool, propose
 from assent.policy.index import RuleIndex
 from assent.policy.judge import Facts, Judge, Question
@@ -41,6 +42,7 @@ class Declared:
     rules: Mapping[str, Rule]
     agents: Mapping[str, AgentProfile]
     demanded: Mapping[str, Mapping[str, Spelling]]
+    cases: tuple[Case, ...] = ()
 
 
 class LoadedPolicy:
@@ -58,6 +60,11 @@ class LoadedPolicy:
     def version(self) -> str:
         return self._declared.version
 
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The decisions that this version's own files say it must come to."""
+        return self._declared.cases
+
     def propose(self, tool: str, arguments: Json) -> Proposal | Reason:
         catalogued = self._declared.tools.get(tool)
         if catalogued is None:
@@ -69,7 +76,10 @@ class LoadedPolicy:
             return _failed(fault)
 
     def verdict(self, proposal: Proposal, agent: AgentId, on_behalf_of: Sequence[str]) -> Verdict:
-        now = self._clock()
+        return self.verdict_at(self._clock(), proposal, agent, on_behalf_of)
+
+    def verdict_at(self, now: datetime, proposal: Proposal, agent: AgentId, on_behalf_of: Sequence[str]) -> Verdict:
+        """Return what the verdict is, was or will be at another moment."""
         try:
             principals = self._principals(agent, on_behalf_of, now)
             if isinstance(principals, Reason):

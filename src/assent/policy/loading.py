@@ -1,10 +1,11 @@
 """Files to one checked whole: reads every part of a policy directory in the order in which they refer to each other."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from assent.policy import files
+from assent.policy.cases import Case, read_cases
 from assent.policy.catalogue import Tool, own_demands, read_tools
 from assent.policy.conditions import demands
 from assent.policy.documents import Consume, Node, keep, read_data, read_document
@@ -44,8 +45,7 @@ def read_declared(directory: Path) -> Declared:
     )
     agents_node = _document(source, files.AGENTS, findings)
     agents = read_agents(agents_node, findings, operators=operators, roles=rulebook.roles)
-    for name, content in source.within(files.CASES):
-        read_data(name, content, findings)
+    cases = tuple(_cases(source, findings))
     findings.raise_if_any(str(directory))
     return Declared(
         version=source.version,
@@ -56,6 +56,7 @@ def read_declared(directory: Path) -> Declared:
         routes=routes,
         rules=rulebook.rules,
         agents=agents,
+        cases=cases,
         demanded=_demanded(tools, rulebook.rules.values()),
     )
 
@@ -90,6 +91,13 @@ def _rules(source: Source, findings: Findings, names: Names) -> Rulebook:
     if not rulebook.rules:
         findings.add(Place(files.ROLES), "there is no rule: nothing would ever be allowed")
     return rulebook
+
+
+def _cases(source: Source, findings: Findings) -> Iterator[Case]:
+    for name, content in source.within(files.CASES):
+        node = read_data(name, content, findings)
+        if node is not None:
+            yield from read_cases(node, findings)
 
 
 def _demanded(tools: Mapping[str, Tool], rules: Iterable[Rule]) -> dict[str, dict[str, Spelling]]:

@@ -169,6 +169,9 @@ class Rulebook:
                 taken = {argument for tool in tools for argument in tool.arguments}
                 hint = did_you_mean(part.argument, taken)
                 fields.refuse("when", f"no tool of this rule takes an argument {quoted(part.argument)}{hint}")
+            lacking = [tool.name for tool in tools if part.argument not in tool.arguments]
+            if declared and lacking:
+                fields.refuse("when", f"`{lacking[0]}` takes no {quoted(part.argument)}: give it a rule of its own")
             for argument in declared:
                 if (wrong := misuse(part, argument)) is not None:
                     fields.refuse("when", wrong)

@@ -11,6 +11,7 @@ from typing import Final
 
 from assent.core.characters import hidden_characters, visible
 
+_BETWEEN_WORDS = re.compile(r"\W+")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 # RFC 3986 section 2.3, and what a second decoder would turn into structure: `/`, `\`, `%`, controls.
 _NEVER_ESCAPED: Final = frozenset(
@@ -55,7 +56,7 @@ def fault(value: str, spelling: Spelling) -> str | None:
             return "it holds characters outside ASCII"
         if unicodedata.normalize("NFKC", value) != value:
             return "it is not in Unicode normal form"
-        if any(_mixes_scripts(word) for word in value.split("/")):
+        if any(_mixes_scripts(word) for word in _BETWEEN_WORDS.split(value)):
             return "it mixes letters of scripts that look alike"
     if any(chr(int(escape, 16)) in _NEVER_ESCAPED for escape in _ESCAPE.findall(value)):
         return "it holds a percent-encoding that is not needed"

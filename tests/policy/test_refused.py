@@ -1,0 +1,195 @@
+"""Directories that are refused: every mistake is found, with its file, line and column, and nothing of it serves."""
+
+from pathlib import Path
+
+import pytest
+
+from assent.core.errors import PolicyInvalid
+from tests.policy.directory import SAMPLE, edited, findings_of, load_files
+
+K8S, ROLE, AGENTS, PEOPLE = "tools/kubernetes.yaml", "roles/deployer.yaml", "agents.yaml", "operators.yaml"
+ROUTES, PLACES = "routes.yaml", "environments.yaml"
+COUNT = "replicas: {type: integer, min: 0, max: 500}"
+
+EDITS: list[tuple[str, str, str, str, str]] = [
+    # effects and fields of rules
+    (ROLE, "effect: allow", "effect: Allow", f"{ROLE}:6:68: `Allow` is not one of", "did you mean `allow`"),
+    (ROLE, "effect: deny", "effect: denny", "`denny` is not one of", "did you mean `deny`"),
+    (ROLE, "effect: deny", "efect: deny", "has no field `efect`, did you mean `effect`", ""),
+    (ROLE, "      effect: deny\n", "", "a rule lacks `effect`", ""),
+    (ROLE, "{id: read,", "{", "a rule lacks `id`", ""),
+    (ROLE, "id: read,", "id: re ad,", "cannot be a rule's id", ""),
+    (ROLE, "id: reader-read", "id: read", "the rule id `read` is taken, see roles/deployer.yaml:6:7", ""),
+    (
+        ROLE,
+        "[k8s.scale], environments: [staging]",
+        "[k8s.scal], environments: [staging]",
+        "no tool of the catalogue",
+        "`k8s.scale`",
+    ),
+    (ROLE, "[k8s.scale], environments: [staging]", "[], environments: [staging]", "this list is empty", ""),
+    (
+        ROLE,
+        "[k8s.scale], environments: [staging]",
+        "[k8s.**x], environments: [staging]",
+        "no pattern of tool names",
+        "",
+    ),
+    (ROLE, "environments: [staging], when", "environments: [stagin], when", "no environment `stagin`", "`staging`"),
+    (ROLE, "environments: [staging], when", 'environments: [staging, "*"], when', "covers every environment", ""),
+    (ROLE, "environments: [staging], when", "when", "a rule lacks `environments`", ""),
+    (ROLE, '"*/payments/**"', '"*/payments//**"', "no pattern of resources", ""),
+    (ROLE, '"*/payments/**"', '"*/pay|ments/**"', "cannot stand in a pattern", ""),
+    (ROLE, '"*/payments/**"', '"*/%70ayments/**"', "percent-encoding", ""),
+    (ROLE, '"*/payments/**"', '"*/payments,allow/**"', "cannot stand in a pattern", ""),
+    (ROLE, "route: oncall", "route: oncal", "there is no route `oncal`, did you mean `oncall`", ""),
+    (
+        ROLE,
+        'resources: ["*/web/**"], effect: allow',
+        "effect: allow, route: oncall",
+        "only a rule with `effect: require",
+        "",
+    ),
+    (
+        ROLE,
+        "reason: never to zero",
+        "standing: {reason: a, until: 2027-01-01, approved_by: eve}",
+        "can be a standing",
+        "",
+    ),
+    (
+        ROLE,
+        "effect: allow}",
+        "effect: allow, standing: {reason: a, until: soon, approved_by: eva}}",
+        "must be a date",
+        "no operator `eva`",
+    ),
+    (ROLE, "effect: allow}", "effect: allow, until: 2027-02-30}", "must be a date", ""),
+    (ROLE, "replicas: {max: 20}", "replica: {max: 20}", "takes an argument `replica`, did you mean `replicas`", ""),
+    (ROLE, "replicas: {max: 20}", "cluster: {max: 20}", "does not apply to the type `string`", ""),
+    (ROLE, "replicas: {max: 20}", "replicas: {maximum: 20}", "there is no predicate `maximum`", ""),
+    (ROLE, "replicas: {max: 20}", "replicas: 20", "must be a predicate", ""),
+    (ROLE, "replicas: {max: 20}", "replicas: []", "holds for nothing", ""),
+    (ROLE, "replicas: {max: 20}", "replicas: {max: many}", "must be a number", ""),
+    (ROLE, "replicas: {max: 20}", 'cluster: {matches: "("}', "not an expression of RE2", ""),
+    (ROLE, "replicas: {max: 20}", 'cluster: {equals: "a//b"}', "would never be met", ""),
+    (ROLE, "replicas: {max: 20}", "cluster: {domain: Acme.example}", "no domain in lower case", ""),
+    (ROLE, "replicas: {max: 20}", "cluster: {length: {}}", "`length` needs", ""),
+    (ROLE, "replicas: {max: 20}", "cluster: {length: {min: 3, max: 2}}", "`length` needs", ""),
+    (ROLE, "replicas: {max: 20}", "cluster: {present: false}", "write `true`", ""),
+    (ROLE, "replicas: {max: 20}", "cluster: {each: {max: 1}}", "does not apply", ""),
+    (
+        ROLE,
+        '"k8s.get*"], environments: ["*"]',
+        '"k8s.*"], environments: ["*"], when: {replicas: {max: 1}}',
+        "takes no `replicas`",
+        "",
+    ),
+    (ROLE, "owner: dana", "owner: dan", "there is no operator `dan`, did you mean `dana`", ""),
+    (ROLE, "  description: rolls out services\n", "", "lacks `description`", ""),
+    (ROLE, "reader:\n", "deployer:\n", "`deployer` stands twice here", ""),
+    # the catalogue
+    (K8S, "impact: write", "impact: writes", "`writes` is not one of", "`write`"),
+    (K8S, '"{cluster}/{namespace}', '"{cluster}{namespace}', "two arguments in one segment", ""),
+    (K8S, '"{cluster}/{namespace}', '"{cluster}//{namespace}', "a segment of the resource is empty", ""),
+    (K8S, '"{cluster}/{namespace}', '"{clustr}/{namespace}', "`clustr` is no required scalar", ""),
+    (K8S, '"{cluster}/{namespace}', '"{cluster/{namespace}', "belongs to no", ""),
+    (K8S, "{from: cluster,", "{from: clustr,", "`clustr` is no argument", ""),
+    (K8S, "prod-eu: production", "prod-eu: prodution", "no environment `prodution`", "`production`"),
+    (K8S, "staging: [stg-1, stg-2]", "staging: [stg-1, prod-eu]", "`prod-eu` stands for two environments", ""),
+    (K8S, COUNT, "replicas: {type: int}", "`int` is not one of", ""),
+    (K8S, COUNT, "replicas: {type: integer, max_length: 5}", "has no field `max_length`", ""),
+    (K8S, COUNT, "replicas: {type: integer, min: 5, max: 2}", "`min` is larger than `max`", ""),
+    (K8S, COUNT, "replicas: {type: integer, enum: [1, a]}", "must be of the type `integer`", ""),
+    (K8S, COUNT, "replicas: {type: integer, optional: true}", "`replicas` is no required scalar", ""),
+    (K8S, COUNT, "replicas: list", "a list says what it holds", ""),
+    (K8S, '  undo: "scale', '  sensitive: [deployment]\n  undo: "scale', "`deployment` is no required scalar", ""),
+    (K8S, '  undo: "scale', '  sensitive: [other]\n  undo: "scale', "`other` is no argument", ""),
+    (K8S, '  undo: "scale {deployment} back"\n', "", "lacks `undo`", ""),
+    (
+        K8S,
+        "arguments: {cluster: string, namespace: string, deployment: string}\nk8s.scale",
+        "arguments: {cluster: string, namespace: string, deployment: string, query: string}\nk8s.scale",
+        "read_because",
+        "",
+    ),
+    (K8S, "k8s.delete:", "k8s.get:", "`k8s.get` stands twice here", ""),
+    (K8S, "k8s.delete:", "k8s..delete:", "cannot name a tool", ""),
+    # people, routes, places
+    (
+        AGENTS,
+        "owner: dana, roles: [deployer], expires: 2027-03-31, cut",
+        "owner: dan, roles: [deployer], expires: 2027-03-31, cut",
+        "agents.yaml:1:14: there is no operator `dan`",
+        "",
+    ),
+    (
+        AGENTS,
+        "roles: [deployer], expires: 2027-03-31, cut",
+        "roles: [deploy], expires: 2027-03-31, cut",
+        "there is no role `deploy`",
+        "",
+    ),
+    (AGENTS, "roles: [deployer], expires: 2027-03-31, cut", "roles: [], expires: 2027-03-31, cut", "has no role", ""),
+    (AGENTS, "expires: 2027-03-31, cut", "cut", "lacks `expires`", ""),
+    (AGENTS, "expires: 2027-03-31, cut", "expires: never, cut", "must be a date", ""),
+    (AGENTS, "interactive: true", "interactive: yes", "is read in different ways", ""),
+    (AGENTS, "interactive: true", "identity: cert", "`cert` is not one of `key`", ""),
+    (PEOPLE, "may: [approver],", "may: [aprover],", "there is no permission `aprover`, did you mean `approver`", ""),
+    (PEOPLE, "dana: {}", "dana: {slack: {team: T1, user: U1}}", "share the slack identity", ""),
+    (PEOPLE, "dana: {}", "dana: {single_person: {reason: alone}}", "lacks `until`", ""),
+    (ROUTES, "default:", "fallback:", "the route `default` is missing", ""),
+    (ROUTES, "any: 2", "any: 3", "3 of `oncall` must answer, but 2", ""),
+    (ROUTES, "any: 2", "any: 0", "at least one person", ""),
+    (ROUTES, "assurance: console", "assurance: Console", "`Console` is not one of", ""),
+    (ROUTES, "expires_after: 10m", "expires_after: 10", "must be a duration", ""),
+    (ROUTES, "expires_after: 10m", "expires_after: 5s", "must be a duration", ""),
+    (PLACES, "nonproduction: true", "nonproduction: 1", "must be true or false", ""),
+    (PLACES, "nonproduction: true", "nonprod: true", "has no field `nonprod`, did you mean `nonproduction`", ""),
+]
+
+
+@pytest.mark.requirement("T6")
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit[3])
+def test_a_mistake_is_found_where_it_stands(tmp_path: Path, edit: tuple[str, str, str, str, str]) -> None:
+    name, old, new, said, also = edit
+    found = findings_of(tmp_path / "p", edited(name, old, new))
+    assert any(said in line for line in found), found
+    assert any(also in line for line in found), found
+    assert all(line.split(": ")[0].count(":") == 2 for line in found)
+
+
+def test_all_mistakes_are_found_at_once(tmp_path: Path) -> None:
+    files = edited(ROLE, "effect: deny\n      reason", "effect: denny\n      reason")
+    files[AGENTS] = files[AGENTS].replace("owner: dana", "owner: dan")
+    files[ROUTES] = files[ROUTES].replace("console", "konsole")
+    assert {line.partition(":")[0] for line in findings_of(tmp_path / "p", files)} == {ROLE, AGENTS, ROUTES}
+
+
+def test_the_error_names_the_first_and_counts_the_rest(tmp_path: Path) -> None:
+    files = edited(ROLE, "effect: deny\n      reason", "effect: denny\n      reason")
+    files[ROUTES] = files[ROUTES].replace("console", "konsole")
+    with pytest.raises(PolicyInvalid, match=r"refused: roles/deployer.yaml:19:.* \(and 1 more\)"):
+        load_files(tmp_path / "p", files)
+
+
+@pytest.mark.parametrize("name", ["roles/deployer.yaml", "tools/kubernetes.yaml"])
+@pytest.mark.requirement("P1")
+def test_without_a_rule_or_a_tool_nothing_serves(tmp_path: Path, name: str) -> None:
+    files = {key: value for key, value in SAMPLE.items() if key != name}
+    assert findings_of(tmp_path / "p", {**files, "agents.yaml": "{}\n"})
+
+
+def test_a_role_without_rules_cannot_hide_in_a_full_one(tmp_path: Path) -> None:
+    found = findings_of(
+        tmp_path / "p", {**SAMPLE, "roles/x.yaml": "x: {description: d, owner: dana, rules: no rules}\n"}
+    )
+    assert any("`rules` must be a list" in line for line in found)
+
+
+def test_findings_are_bounded(tmp_path: Path) -> None:
+    rules = "\n".join(f"    - {{id: r{n}, effect: alow}}" for n in range(300))
+    text = f"x:\n  description: d\n  owner: dana\n  rules:\n{rules}\n"
+    found = findings_of(tmp_path / "p", {**SAMPLE, "roles/x.yaml": text})
+    assert len(found) == 201
+    assert found[-1].endswith("more")
