@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,6 +85,7 @@ def answer(body: dict[str, Any]) -> Response:
 
 @given(st.data(), st.sampled_from(["drop", "add", "set"]), anything)
 @settings(max_examples=400)
+@pytest.mark.requirement("P3", "T1")
 def test_a_changed_redemption_runs_what_was_asked_or_nothing(data: st.DataObject, how: str, new: Any) -> None:
     path = data.draw(st.sampled_from(list(leaves(REDEEMED))))
     changed = mutate(REDEEMED, path, how, new)
@@ -96,6 +98,7 @@ def test_a_changed_redemption_runs_what_was_asked_or_nothing(data: st.DataObject
 
 @given(st.data(), st.sampled_from(["drop", "add", "set"]), anything)
 @settings(max_examples=400)
+@pytest.mark.requirement("P1")
 def test_a_changed_decision_runs_only_what_is_allowed_and_redeemed(data: st.DataObject, how: str, new: Any) -> None:
     path = data.draw(st.sampled_from(list(leaves(READY))))
     changed = mutate(READY, path, how, new)
@@ -116,6 +119,7 @@ def test_a_changed_decision_runs_only_what_is_allowed_and_redeemed(data: st.Data
 
 
 @given(st.binary(max_size=200), st.integers(200, 599), st.sampled_from(["application/json", "text/html", ""]))
+@pytest.mark.requirement("P1")
 def test_random_bytes_never_run_anything(body: bytes, status: int, media: str) -> None:
     try:
         run(lambda request: Response(status=status, headers={"content-type": media}, body=body))

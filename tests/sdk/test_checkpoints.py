@@ -25,6 +25,7 @@ def test_the_newest_checkpoint_is_kept(broker: Assent, standin: StandIn) -> None
 
 
 @pytest.mark.parametrize("header", [head(2), head(5, "other"), head(9, origin="other.example/log")])
+@pytest.mark.requirement("P8", "T16")
 def test_an_answer_from_a_rewritten_log_does_not_run_anything(broker: Assent, standin: StandIn, header: str) -> None:
     standin.headers["Assent-Checkpoint"] = head(5)
     broker.tools()

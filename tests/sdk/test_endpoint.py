@@ -51,6 +51,7 @@ def test_an_unclear_address_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     "key", ["", "short", "aso_k1_" + "s" * 43, SERVICE_KEY, KEY + "\r\nx: y", KEY + " ", KEY + "ä"]
 )
+@pytest.mark.requirement("T22")
 def test_what_is_no_agent_key_is_refused_without_being_shown(key: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         endpoint("http://127.0.0.1", key, kind=Kind.AGENT)

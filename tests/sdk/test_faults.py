@@ -58,6 +58,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("name", GARBAGE)
+@pytest.mark.requirement("P1")
 def test_garbage_instead_of_an_answer_never_runs_the_body(broker: Assent, standin: StandIn, name: str) -> None:
     standin.break_next("POST /v1/actions", *[say(GARBAGE[name])] * 3)
     try:
@@ -68,6 +69,7 @@ def test_garbage_instead_of_an_answer_never_runs_the_body(broker: Assent, standi
 
 
 @pytest.mark.parametrize("name", GARBAGE)
+@pytest.mark.requirement("P1")
 async def test_garbage_never_runs_the_body_of_an_async_agent_either(
     async_broker: AsyncAssent, standin: StandIn, name: str
 ) -> None:
@@ -80,6 +82,7 @@ async def test_garbage_never_runs_the_body_of_an_async_agent_either(
 @pytest.mark.parametrize(
     "words", [{"decision": "maybe"}, {"state": "running"}, {"decision": "Allow"}, {"decision": True}]
 )
+@pytest.mark.requirement("P1")
 def test_a_word_that_the_sdk_does_not_know_is_a_deny(
     broker: Assent, standin: StandIn, words: dict[str, object]
 ) -> None:
@@ -102,6 +105,7 @@ def test_a_word_that_the_sdk_does_not_know_is_a_deny(
         {"arguments": {"path": "b"}},
     ],
 )
+@pytest.mark.requirement("P1")
 def test_an_allow_that_contradicts_itself_never_runs(
     broker: Assent, standin: StandIn, words: dict[str, object]
 ) -> None:
@@ -121,6 +125,7 @@ def test_an_allow_that_contradicts_itself_never_runs(
         {"action_id": "act_2"},
     ],
 )
+@pytest.mark.requirement("P3", "T1")
 def test_forged_arguments_in_the_redemption_never_run(
     broker: Assent, standin: StandIn, words: dict[str, object]
 ) -> None:
@@ -130,6 +135,7 @@ def test_forged_arguments_in_the_redemption_never_run(
         pytest.fail("the body ran")
 
 
+@pytest.mark.requirement("P3", "T1")
 def test_a_digest_that_changes_while_waiting_never_runs(broker: Assent, standin: StandIn) -> None:
     standin.when_asked(standin.approve)
     standin.break_next("GET /v1/actions/act_1", change(digest="0" * 64))
@@ -139,6 +145,7 @@ def test_a_digest_that_changes_while_waiting_never_runs(broker: Assent, standin:
 
 @pytest.mark.parametrize("fault", [lose, cut, refuse(503, "broker_unavailable")], ids=["lost", "cut", "503"])
 @pytest.mark.parametrize("path", ["POST /v1/actions", "/outcome"])
+@pytest.mark.requirement("P4", "T20")
 def test_an_answer_lost_after_the_commit_is_found_by_the_retry(
     broker: Assent, standin: StandIn, fault: Fault, path: str
 ) -> None:
@@ -152,6 +159,7 @@ def test_an_answer_lost_after_the_commit_is_found_by_the_retry(
 
 
 @pytest.mark.parametrize("fault", [lose, cut], ids=["lost", "cut"])
+@pytest.mark.requirement("P4", "T20")
 def test_a_redemption_lost_after_the_commit_is_found_by_the_retry(
     broker: Assent, standin: StandIn, fault: Fault
 ) -> None:
@@ -203,6 +211,7 @@ def test_a_refused_redemption_never_runs(broker: Assent, standin: StandIn, code:
     assert getattr(caught.value, "tool", None) == "db.delete"
 
 
+@pytest.mark.requirement("P7")
 def test_a_broker_that_is_not_there_fails_closed(spool: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -249,6 +258,7 @@ def black_hole() -> Iterator[str]:
 HURRIED = replace(BRISK, answer_seconds=0.1, exchange_seconds=0.3)
 
 
+@pytest.mark.requirement("P7")
 def test_a_broker_that_drips_bytes_for_ever_is_given_up_in_time(black_hole: str, spool: Path) -> None:
     began = time.monotonic()
     with (

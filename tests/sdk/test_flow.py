@@ -70,6 +70,7 @@ def test_not_waiting_raises_pending_with_all_a_person_needs_and_a_later_ask_resu
     assert len(standin.actions) == 1
 
 
+@pytest.mark.requirement("P7")
 def test_a_wait_that_is_over_says_that_nobody_denied(broker: Assent, standin: StandIn) -> None:
     with pytest.raises(ApprovalTimeout, match="the approval goes on"), broker.action("db.delete", WHERE, wait=0.01):
         pytest.fail("the body ran")
@@ -83,6 +84,7 @@ def test_a_human_who_denies_while_the_agent_waits_stops_it(broker: Assent, stand
     assert caught.value.code == "approval_denied"
 
 
+@pytest.mark.requirement("P7")
 def test_an_approval_that_expired_is_not_told_as_a_denial(broker: Assent, standin: StandIn) -> None:
     with pytest.raises(ApprovalPending), broker.action("db.delete", WHERE, wait=0):
         pytest.fail("the body ran")
@@ -96,6 +98,7 @@ DENIED = {"decision": "deny", "reasons": [{"code": "already_executed", "message"
 
 @pytest.mark.parametrize("words", [DENIED, {"decision": "deny"}, {}])
 @pytest.mark.parametrize("state", ["executing", "succeeded", "failed", "unknown"])
+@pytest.mark.requirement("P4", "T2", "T21")
 def test_an_action_that_another_attempt_ran_is_never_run_again(
     broker: Assent, standin: StandIn, state: str, words: dict[str, object]
 ) -> None:
@@ -126,6 +129,7 @@ def test_an_open_breaker_has_its_own_error(broker: Assent, standin: StandIn) -> 
         pytest.fail("the body ran")
 
 
+@pytest.mark.requirement("P6", "T21")
 def test_a_trip_after_the_ask_was_carried_out_is_told_as_a_trip(broker: Assent, standin: StandIn) -> None:
     reasons = [{"code": "breaker_open", "message": "production"}]
     standin.break_next("POST /v1/actions", lose, change(decision="deny", reasons=reasons, lease_expires_at=None))

@@ -221,6 +221,7 @@ async def test_an_async_client_guards_a_sync_function_too(async_broker: AsyncAss
         assert read("a") == "a"
 
 
+@pytest.mark.requirement("P3", "T1")
 def test_forged_arguments_never_reach_a_guarded_body(broker: Assent, standin: StandIn) -> None:
     @broker.guard("db.delete")
     def delete(table: str, where: str) -> None:

@@ -136,6 +136,7 @@ async def test_a_grant_lets_one_request_through_with_the_judged_body(
     assert standin.outcomes() == ["succeeded"]
 
 
+@pytest.mark.requirement("P4", "T2")
 async def test_the_same_grant_never_runs_twice(service: GrantMiddleware, tool: Tool, granted: str) -> None:
     answers = await asyncio.gather(*[call(service, granted) for _ in range(8)])
     assert sorted(answer.status for answer in answers) == [200, *[409] * 7]
@@ -143,6 +144,7 @@ async def test_the_same_grant_never_runs_twice(service: GrantMiddleware, tool: T
 
 
 @pytest.mark.parametrize("body", [b'{"env":"stg"}', b'{"env":"prod","x":1}', b"{}"])
+@pytest.mark.requirement("P3", "T1")
 async def test_other_arguments_than_were_granted_are_refused(
     service: GrantMiddleware, tool: Tool, granted: str, body: bytes
 ) -> None:
@@ -164,6 +166,7 @@ async def test_other_arguments_than_were_granted_are_refused(
         (BODY, "application/json", ((b"authorization", b"Assent-Grant x"),), 401),
     ],
 )
+@pytest.mark.requirement("T12")
 async def test_a_request_with_more_than_one_meaning_is_refused(
     service: GrantMiddleware,
     tool: Tool,

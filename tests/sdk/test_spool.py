@@ -26,6 +26,7 @@ def kept(spool: Path) -> Spool:
     return Spool(spool)
 
 
+@pytest.mark.requirement("T20")
 def test_an_outcome_that_nobody_took_is_spooled_and_sent_before_the_next_ask(
     broker: Assent, standin: StandIn, spool: Path
 ) -> None:
@@ -203,6 +204,7 @@ def agent(url: str, spool: Path, effects: Path, wait: float = 10) -> "subprocess
     return subprocess.Popen(arguments, cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONPATH": "src:."})
 
 
+@pytest.mark.requirement("P4", "T20", "T21")
 def test_an_agent_killed_between_redemption_and_outcome_never_runs_it_again(
     url: str, standin: StandIn, spool: Path, tmp_path: Path
 ) -> None:
@@ -217,6 +219,7 @@ def test_an_agent_killed_between_redemption_and_outcome_never_runs_it_again(
     assert standin.outcomes() == []
 
 
+@pytest.mark.requirement("T20")
 def test_an_agent_killed_while_it_waits_finds_the_same_approval_after_its_restart(
     url: str, standin: StandIn, spool: Path, tmp_path: Path
 ) -> None:

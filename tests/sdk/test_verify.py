@@ -42,6 +42,7 @@ def test_the_order_of_keys_is_the_same_arguments() -> None:
     "arguments",
     [{}, {"cluster": "prod-eu"}, ARGUMENTS | {"replicas": "3"}, ARGUMENTS | {"x": None}, {"replicas": float("nan")}],
 )
+@pytest.mark.requirement("T1")
 def test_other_arguments_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(GrantInvalid):
         verify(token(claims(TOOL, ARGUMENTS)), arguments=arguments)

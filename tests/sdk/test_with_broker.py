@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,8 @@ async def test_a_person_s_yes_lets_the_waiting_agent_run_once(agent: AsyncAssent
 
     waiting = asyncio.create_task(work())
     async with asyncio.timeout(10):
-        while not (asked := (await town.get(await town.operator(), "/v1/approvals?state=pending")).json["items"]):
-            await asyncio.sleep(0)  # noqa: ASYNC110  # each turn asks the broker anew
+        while not (asked := (await town.get(await town.operator(), "/v1/approvals?state=pending")).json["items"]):  # noqa: ASYNC110  # each turn asks anew
+            await asyncio.sleep(0)
     await approve(town, asked[0]["action_id"])
     assert await waiting == asked[0]["action_id"]
     assert (await state_of(town, await waiting))["state"] == "succeeded"
@@ -126,6 +127,7 @@ async def test_what_is_forbidden_or_unknown_is_denied(agent: AsyncAssent) -> Non
         assert caught.value.code == code
 
 
+@pytest.mark.requirement("P4", "T21")
 async def test_an_action_that_is_running_elsewhere_is_not_run_again(
     agent: AsyncAssent, town: Town, served: str, spool: Path
 ) -> None:
@@ -150,6 +152,7 @@ async def test_two_tasks_with_the_same_arguments_are_two_actions(agent: AsyncAss
     assert one != other
 
 
+@pytest.mark.requirement("P6")
 async def test_a_tripped_breaker_stops_what_was_approved(agent: AsyncAssent, town: Town) -> None:
     pending = await agent.request("files.write", WRITE)
     await approve(town, pending.action_id)
@@ -208,8 +211,10 @@ async def test_a_stranger_s_key_opens_nothing(served: str, spool: Path) -> None:
     assert caught.value.code == "unauthenticated"
 
 
+@pytest.mark.requirement("P2", "T5")
 async def test_a_ledger_that_cannot_be_written_stops_everything(agent: AsyncAssent, town: Town) -> None:
     await town.world.ledger.close()  # type: ignore[attr-defined]  # the port has no end, the store has
+    agent.state.limits = replace(BRISK, exchange_seconds=0.5)  # the broker asks for a second's pause
     with pytest.raises(BrokerUnavailable):
         async with agent.action("files.read", WRITE):
             pytest.fail("the body ran")

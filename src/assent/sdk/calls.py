@@ -65,7 +65,7 @@ class Claimed:
     """
 
     action_id: str
-    arguments: bytes
+    arguments: bytes = field(repr=False)
     attempt: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
 

@@ -85,7 +85,7 @@ class Decision:
     approval: ApprovalNotice | None = None
     retry_after: float | None = None
     outcome: str | None = None
-    arguments: bytes | None = None
+    arguments: bytes | None = field(default=None, repr=False)
 
     @property
     def is_pending(self) -> bool:
@@ -119,7 +119,7 @@ class Redemption:
     """The grant is spent and this attempt holds the action: run these arguments and no others."""
 
     action_id: str
-    arguments: dict[str, Json]
+    arguments: dict[str, Json] = field(repr=False)
     lease_expires_at: datetime | None = None
 
 

@@ -6,7 +6,7 @@ Source: RFC 9112.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from assent.core.errors import AssentError
@@ -30,7 +30,7 @@ class Request:
 
     method: str
     path: str
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     idempotency_key: str | None = None
     waits_seconds: float = 0.0
 
@@ -41,7 +41,7 @@ class Response:
 
     status: int
     headers: dict[str, str]
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +166,10 @@ def _parse_head(raw: bytes) -> _Head:
         raise BadAnswer("the peer does not speak HTTP/1.1")
     fields: dict[str, str] = {}
     for line in lines:
-        field = _FIELD.fullmatch(line)
-        if field is None:
+        named = _FIELD.fullmatch(line)
+        if named is None:
             raise BadAnswer("a header line of the answer is malformed")
-        name, value = field[1].decode("ascii").lower(), field[2].decode("latin-1")
+        name, value = named[1].decode("ascii").lower(), named[2].decode("latin-1")
         fields[name] = f"{fields[name]}, {value}" if name in fields else value
     status = int(status_line[2])
     closes = status_line[1] == b"0" or "close" in fields.get("connection", "").lower()

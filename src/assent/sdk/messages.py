@@ -18,7 +18,7 @@ class Ask:
     """
 
     tool: str
-    arguments: bytes
+    arguments: bytes = field(repr=False)
     idempotency_key: str
     attempt: str | None = field(default=None, repr=False)
     reason: str | None = None

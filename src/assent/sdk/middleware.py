@@ -49,7 +49,7 @@ class RunningGrant:
 
     grant: Grant
     action_id: str
-    arguments: dict[str, Json]
+    arguments: dict[str, Json] = field(repr=False)
     attempt: str = field(repr=False)
 
 
