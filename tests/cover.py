@@ -43,7 +43,7 @@ def percent(files: dict[str, Any]) -> float:
     summaries = [facts["summary"] for facts in files.values()]
     reached = sum(s["covered_lines"] + s["covered_branches"] for s in summaries)
     there = sum(s["num_statements"] + s["num_branches"] for s in summaries)
-    return 100.0 * reached / there
+    return float(100 * reached / there)
 
 
 def not_whole(files: dict[str, Any]) -> list[str]:
