@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -24,12 +23,6 @@ from assent.demo.wrong import NotAsTold
 READY_SECONDS: Final = 30.0
 HEAR_SECONDS: Final = 30.0
 END_SECONDS: Final = 10.0
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    """Return this environment without any setting of another broker, and with `more`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSENT_")}
-    return {**kept, **more}
 
 
 def end(process: "subprocess.Popen[str]") -> None:
@@ -75,7 +68,6 @@ class Broker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=clean_environment(),
                 start_new_session=True,
             )
         self.url = self._announced()
@@ -160,19 +152,21 @@ class Errand:
         end(self.process)
 
 
-def send(errand: str, *, setting: Setting, url: str) -> Errand:
-    """Return an agent's process that does `errand` in the setting's town and asks the broker at `url`."""
-    environment: Mapping[str, str] = clean_environment(
-        ASSENT_URL=url, ASSENT_AGENT_KEY=setting.agent_key, ASSENT_SPOOL=str(setting.folder / "agent")
-    )
+def send(errand: str, *, run: str, setting: Setting, url: str) -> Errand:
+    """Return an agent's process that does `errand` in the town, as the run `run`; its broker is at `url`."""
+    own = {
+        "ASSENT_URL": url,
+        "ASSENT_AGENT_KEY": setting.agent_key,
+        "ASSENT_SPOOL": str(setting.folder / "agent"),
+    }
     with (setting.folder / "agent.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "assent.demo.agent", str(setting.town.root), errand],
+            [sys.executable, "-m", "assent.demo.agent", str(setting.town.root), errand, run],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=environment,
+            env={**os.environ, **own},
             start_new_session=True,
         )
     return Errand(errand, process)

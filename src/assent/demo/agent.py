@@ -1,7 +1,7 @@
 """The scripted agent: a process of its own that works in the town through the SDK, like any agent would.
 
-Started as `python -m assent.demo.agent TOWN ERRAND`, with the broker's address and its key in the environment. It tells
-what it lives through as JSON lines on standard output; whoever reads them believes the town and the log, not the agent.
+Started as `python -m assent.demo.agent TOWN ERRAND RUN`, with the broker's address and its key in the environment. It
+tells what it lives through as JSON lines on standard output; the story believes the town and the log, not the agent.
 """
 
 import json
@@ -125,11 +125,11 @@ ERRANDS: Final[dict[str, Callable[[Assent, Town], None]]] = {
 
 def main() -> None:
     """Do the errand that the command line names, as one run."""
-    town, errand = Town(Path(sys.argv[1])), sys.argv[2]
+    town, errand, run = Town(Path(sys.argv[1])), sys.argv[2], sys.argv[3]
     if errand.startswith("cheat"):
-        cheat(town, tell, run=errand)
+        cheat(town, tell, run=run)
         return
-    with Assent() as broker, broker.run(f"demo-{errand}", model=("scripted", "1")):
+    with Assent() as broker, broker.run(run, model=("scripted", "1")):
         ERRANDS[errand](broker, town)
     tell("done")
 

@@ -18,7 +18,10 @@ OK: Final = 200
 
 @dataclass(slots=True, kw_only=True)
 class Scene:
-    """The stage; `url` is where the agent finds the broker, `running` ends whatever was started."""
+    """The stage; `url` is where everybody finds the broker, `running` ends whatever was started.
+
+    `runs` begins the names of the agent's runs: what one run asked is found again by that run only.
+    """
 
     setting: Setting
     narrator: Narrator
@@ -26,6 +29,7 @@ class Scene:
     broker: Broker
     running: ExitStack
     url: str = ""
+    runs: str = "demo"
     errands: dict[str, Errand] = field(default_factory=dict)
 
     @property
@@ -45,7 +49,7 @@ class Scene:
     def errand(self, name: str) -> Errand:
         """Return the agent's process for an errand, started now unless it is under way."""
         if name not in self.errands:
-            started = send(name, setting=self.setting, url=self.url)
+            started = send(name, run=f"{self.runs}-{name}", setting=self.setting, url=self.url)
             self.running.callback(started.stop)
             self.errands[name] = started
         return self.errands[name]

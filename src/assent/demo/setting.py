@@ -69,15 +69,7 @@ def set_up(folder: Path) -> Setting:
 
 async def _issue(configuration: Path) -> Sequence[str]:
     """Return the agent's key and the people's tokens, recorded in the new ledger as issued by who runs the demo."""
-    # Named here, because the environment may name another broker's ledger and wins over the file.
-    home = configuration.parent
-    settings = load_settings(
-        configuration,
-        policy_directory=home / "policies",
-        keys_directory=home / "keys",
-        ledger_file=home / "ledger.db",
-    )
-    assembly = assemble(settings, issuer="demo")
+    assembly = assemble(load_settings(configuration), issuer="demo")
     try:
         wanted = ((Kind.AGENT, AGENT), (Kind.OPERATOR, OWNER), (Kind.OPERATOR, SECOND))
         issued = [await issue_credential(assembly.broker, kind, name, issued_by="demo") for kind, name in wanted]

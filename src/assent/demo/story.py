@@ -3,6 +3,7 @@
 A chapter that does not come out as told stops the story, which says which one it was and ends with 1.
 """
 
+import os
 import signal
 import sys
 import tempfile
@@ -49,6 +50,7 @@ _TERMINATED: Final = 128
 
 def run(*, auto: bool) -> int:
     """Tell the whole story on standard output and return the exit code: 0 only if every step came out as told."""
+    forget_other_brokers()
     narrator = narrator_for(sys.stdout)
     folder = Path(tempfile.mkdtemp(prefix="assent-demo-"))
     narrator.plain("Assent: an agent asks before every tool action. This is a real broker, a real agent process and")
@@ -59,6 +61,12 @@ def run(*, auto: bool) -> int:
     except KeyboardInterrupt:
         narrator.plain(f"\n\nended by you; every process of the story is ended, what it made lies in {folder}")
         return INTERRUPTED
+
+
+def forget_other_brokers() -> None:
+    """Drop every setting of another broker from this process, for itself and for what it starts."""
+    for name in [name for name in os.environ if name.startswith("ASSENT_") and name != "ASSENT_DEBUG"]:
+        del os.environ[name]
 
 
 def answers_for(*, auto: bool) -> Answers:
