@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from assent.core.agents import AgentStanding
-from assent.core.breakers import Breaker, denies
+from assent.core.breakers import Breaker
 from assent.core.credentials import Credential
 from assent.core.errors import Stale
 from assent.core.records import SALT_BYTES, Entry, Record, RecordId
@@ -75,17 +75,12 @@ class SqliteTx(SqliteView):
         return Known(self._next_index, self._last_time, self._latches, self._credentials)
 
     async def get(self, kind: type[R], key: str) -> R | None:
-        if kind is AgentStanding:
-            return self._believed().standings.get(key)
         if kind is Credential and key in self._credentials:
             return self._credentials[key]
         found = await super().get(kind, key)
         if isinstance(found, Credential) and len(self._credentials) < _MAX_CREDENTIALS:
             self._credentials[key] = found
         return found
-
-    async def open_breakers(self) -> Sequence[Breaker]:
-        return [breaker for breaker in self._believed().breakers.values() if denies(breaker)]
 
     async def add(self, row: Row) -> None:
         self._store(row, _INSERTS[type(row)])
@@ -122,8 +117,3 @@ class SqliteTx(SqliteView):
 
     def _write(self, statement: str, values: Sequence[object]) -> int:
         return self._guarded(lambda database: database.execute(statement, values).rowcount)
-
-    def _believed(self) -> Latches:
-        if self._latches is None:
-            self._latches = self._guarded(lambda database: latches.load(database, self._keys))
-        return self._latches

@@ -19,9 +19,10 @@ from assent.core.grants import Grant
 from assent.core.records import Record, RecordId
 from assent.ports import Due, R, RecordFilter
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite import faults, journal, search
+from assent.stores.sqlite import faults, journal, latches, search
 from assent.stores.sqlite.actions import ACTIONS, CONTENT, GRANTS
 from assent.stores.sqlite.approvals import APPROVALS
+from assent.stores.sqlite.latches import Latches
 from assent.stores.sqlite.moments import moment, stamp
 from assent.stores.sqlite.principals import BREAKERS, CREDENTIALS, STANDINGS
 from assent.stores.sqlite.rows import Table
@@ -66,8 +67,6 @@ _NEXT_DUE = (
     " UNION ALL SELECT min(expires_at) FROM approval WHERE state IN ('pending', 'partial'))"
 )
 _GRANT_OF = GRANTS.select("WHERE action = ?")
-_ALL_BREAKERS = BREAKERS.select("")
-_BREAKER_OVER = BREAKERS.select("WHERE agent IS ? AND tool IS ? AND environment IS ?")
 _CREDENTIALS = CREDENTIALS.select("WHERE ? IS NULL OR principal = ? ORDER BY issued_at DESC, id DESC LIMIT ?")
 _OPEN_OF_AGENT = "SELECT run_id, count(*) FROM approval WHERE agent = ? AND state IN ('pending', 'partial') GROUP BY 1"
 _OPEN_BY_ROUTES = "SELECT routes, count(*) FROM approval WHERE state IN ('pending', 'partial') GROUP BY routes"
@@ -82,6 +81,7 @@ class SqliteView:
         self._keys = keys
         self._now = now
         self.fault: sqlite3.Error | None = None
+        self._latches: Latches | None = None
 
     @property
     def now(self) -> datetime:
@@ -121,6 +121,8 @@ class SqliteView:
         return None if row is None else table.load(row, self._keys)
 
     async def get(self, kind: type[R], key: str) -> R | None:
+        if kind is AgentStanding:
+            return self._believed().standings.get(key)
         return self._row(TABLES[kind], _BY_ID[kind], key)
 
     async def action_by_idempotency_key(self, agent: AgentId, key: str) -> Action | None:
@@ -175,15 +177,19 @@ class SqliteView:
         return self._row(GRANTS, _GRANT_OF, action)
 
     async def open_breakers(self) -> Sequence[Breaker]:
-        # All of them, and then those that deny: a state that was changed by hand is refused here, not skipped.
-        return [breaker for breaker in self._rows(BREAKERS, _ALL_BREAKERS) if denies(breaker)]
+        return [breaker for breaker in self._believed().breakers.values() if denies(breaker)]
 
     async def breakers(self) -> Sequence[Breaker]:
-        found = self._rows(BREAKERS, _ALL_BREAKERS)
+        found = self._believed().breakers.values()
         return sorted(found, key=lambda breaker: (breaker.changed_at, breaker.id), reverse=True)[:MAX_LISTED]
 
     async def breaker_over(self, scope: Scope) -> Breaker | None:
-        return self._row(BREAKERS, _BREAKER_OVER, scope.agent, scope.tool, scope.environment)
+        return next((breaker for breaker in self._believed().breakers.values() if breaker.scope == scope), None)
+
+    def _believed(self) -> Latches:
+        if self._latches is None:
+            self._latches = self._guarded(lambda database: latches.load(database, self._keys))
+        return self._latches
 
     async def credentials(self, principal: str | None = None) -> Sequence[Credential]:
         return self._rows(CREDENTIALS, _CREDENTIALS, principal, principal, MAX_LISTED)

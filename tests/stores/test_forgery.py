@@ -1,0 +1,255 @@
+"""Somebody who can write the database file, and has no key, changes nothing that anybody believes."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from assent.core.actions import Action
+from assent.core.breakers import BreakerState
+from assent.core.errors import Forged
+from assent.core.records import RecordId
+from assent.ports import Ledger, RecordFilter, Row, Tx, View
+from assent.stores.sqlite import SqliteLedger, journal
+from assent.stores.sqlite.view import TABLES
+from tests.contracts import samples
+from tests.contracts.samples import KEYS, OTHER_KEYS
+from tests.stores.files import opened, outside
+
+pytestmark = pytest.mark.requirement("T19", "T24", "P8")
+
+COLUMNS = [(row, column) for row in (*samples.FULL_ROWS, samples.action()) for column in TABLES[type(row)].all_columns]
+RECORD_COLUMNS = journal.COLUMNS.split(", ")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+async def ledger(path: Path) -> AsyncIterator[SqliteLedger]:
+    async with opened(path) as ledger:
+        yield ledger
+
+
+async def put(ledger: Ledger, *rows: Row) -> None:
+    async def work(tx: Tx) -> None:
+        for row in rows:
+            await tx.add(row)
+        await tx.append(samples.entry())
+
+    await ledger.transact(work)
+
+
+def getting(row: Row, key: str) -> Callable[[View], Awaitable[object]]:
+    async def work(view: View) -> object:
+        return await view.get(cast("type[Action]", type(row)), key)
+
+    return work
+
+
+async def holding(view: View) -> object:
+    return await view.open_breakers()
+
+
+async def refused(ledger: Ledger, work: Callable[[View], Awaitable[object]]) -> None:
+    with pytest.raises(Forged):
+        await ledger.transact(work)
+    with pytest.raises(Forged):
+        await ledger.read(work)
+
+
+def changed(value: Any) -> Any:  # whatever SQLite stores
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, str):
+        return value + "x"
+    return "x" if value is None else bytes([value[0] ^ 1]) + value[1:]
+
+
+def others(value: object) -> list[object]:
+    """A changed value, the same one as another type, and nothing at all."""
+    as_other_type = value.encode() if isinstance(value, str) else value.hex() if isinstance(value, bytes) else b"1"
+    return [changed(value), as_other_type, *([] if value is None else [None])]
+
+
+def forge(database: sqlite3.Connection, table: str, key: str, column: str, value: object) -> bool:
+    try:
+        database.execute(f"UPDATE {table} SET {column} = ? WHERE id = ?", (value, key))
+    except sqlite3.IntegrityError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("row", "column"), COLUMNS, ids=lambda value: value if isinstance(value, str) else value.id)
+async def test_a_changed_column_is_refused(ledger: SqliteLedger, path: Path, row: Row, column: str) -> None:
+    table = TABLES[type(row)].name
+    await put(ledger, row)
+    with outside(path) as database:
+        (stored,) = database.execute(f"SELECT {column} FROM {table} WHERE id = ?", (row.id,)).fetchone()
+        for value in others(stored) if column != "id" else [changed(stored)]:
+            if not forge(database, table, row.id, column, value):
+                continue
+            key = str(value) if column == "id" else row.id
+            await refused(ledger, getting(row, key))
+            assert forge(database, table, key, column, stored)
+    assert await ledger.transact(getting(row, row.id)) == row
+    assert await ledger.read(getting(row, row.id)) == row
+
+
+@pytest.mark.parametrize("column", ["state", "id", "agent", "revision", "mac"])
+async def test_a_breaker_closed_by_hand_holds_all_decisions(ledger: SqliteLedger, path: Path, column: str) -> None:
+    await put(ledger, samples.breaker())
+    with outside(path) as database:
+        assert forge(database, "breaker", "brk_1", column, "closed")
+    await refused(ledger, holding)
+
+
+@pytest.mark.parametrize("table", ["breaker", "standing"])
+async def test_a_latch_that_was_removed_is_missed(ledger: SqliteLedger, path: Path, table: str) -> None:
+    await put(ledger, samples.breaker(), samples.standing())
+    with outside(path) as database:
+        database.execute(f"DELETE FROM {table}")
+    with pytest.raises(Forged):
+        await ledger.transact(holding)
+    with pytest.raises(Forged):
+        await ledger.read(holding)
+
+
+@pytest.mark.parametrize("table", ["breaker", "standing"])
+async def test_the_next_trip_does_not_make_good_a_latch_that_was_removed(
+    ledger: SqliteLedger, path: Path, table: str
+) -> None:
+    await put(ledger, samples.breaker(), samples.standing())
+    with outside(path) as database:
+        database.execute(f"DELETE FROM {table}")
+    with pytest.raises(Forged):
+        await put(ledger, samples.FULL_BREAKER)
+    with pytest.raises(Forged):
+        await ledger.transact(holding)
+
+
+async def test_a_latch_put_back_to_an_older_state_is_refused(ledger: SqliteLedger, path: Path) -> None:
+    closed = samples.breaker(state=BreakerState.CLOSED)
+    tripped = replace(closed, state=BreakerState.FORCED_OPEN, revision=2)
+    await put(ledger, closed)
+    with outside(path) as database:
+        old = database.execute("SELECT * FROM breaker").fetchone()
+
+    async def trip(tx: Tx) -> None:
+        await tx.replace(closed, tripped)
+
+    await ledger.transact(trip)
+    with outside(path) as database:
+        database.execute("DELETE FROM breaker")
+        database.execute(f"INSERT INTO breaker VALUES ({', '.join('?' * len(old))})", old)
+    await refused(ledger, holding)
+
+
+@pytest.mark.parametrize("column", ["created_at", "latches", "sealed", "mac", "id"])
+async def test_a_changed_ledger_row_holds_all_decisions(ledger: SqliteLedger, path: Path, column: str) -> None:
+    await put(ledger, samples.breaker())
+    with outside(path) as database:
+        (stored,) = database.execute(f"SELECT {column} FROM ledger").fetchone()
+        database.execute(f"UPDATE ledger SET {column} = ?", (changed(stored),))
+    await refused(ledger, holding)
+
+
+@pytest.mark.parametrize("row", samples.ALL_ROWS, ids=lambda row: f"{type(row).__name__} {row.id}")
+async def test_a_row_inserted_without_the_key_is_refused(ledger: SqliteLedger, path: Path, row: Row) -> None:
+    table = TABLES[type(row)]
+    with outside(path) as database:
+        database.execute(table.insert, table.dump(cast("Action", row), OTHER_KEYS))
+    await refused(ledger, getting(row, row.id))
+
+
+async def test_a_row_copied_under_another_id_is_refused(ledger: SqliteLedger, path: Path) -> None:
+    await put(ledger, samples.credential("k1"))
+    with outside(path) as database:
+        columns = "revision, kind, principal, issued_at, facts, sealed, mac"
+        database.execute(f"INSERT INTO credential (id, {columns}) SELECT 'k9', {columns} FROM credential")
+    await refused(ledger, getting(samples.credential(), "k9"))
+
+
+@pytest.mark.parametrize("column", ["facts", "sealed", "mac"])
+async def test_parts_of_two_rows_cannot_be_exchanged(ledger: SqliteLedger, path: Path, column: str) -> None:
+    one, two = samples.action("one"), samples.action("two", arguments=b"{}", digest="cd" * 32)
+    await put(ledger, one, two)
+    with outside(path) as database:
+        parts = dict(database.execute(f"SELECT id, {column} FROM action").fetchall())
+        for key, other in (("one", "two"), ("two", "one")):
+            assert forge(database, "action", key, column, parts[other])
+    for row in (one, two):
+        await refused(ledger, getting(row, row.id))
+
+
+async def test_a_sealed_payload_does_not_open_in_another_row(ledger: SqliteLedger) -> None:
+    sealed = KEYS.seal("action", "one", ("payload",))
+    for table, key in (("action", "two"), ("approval", "one"), ("actio", "none")):
+        with pytest.raises(Forged):
+            KEYS.unseal(table, key, sealed)
+
+
+async def test_a_key_that_was_revoked_by_hand_or_given_back_is_refused_at_once(
+    ledger: SqliteLedger, path: Path
+) -> None:
+    await put(ledger, samples.FULL_CREDENTIAL)
+    assert await ledger.transact(getting(samples.FULL_CREDENTIAL, "k2")) == samples.FULL_CREDENTIAL
+    with outside(path) as database:
+        database.execute("UPDATE credential SET facts = replace(facts, 'revoked_by', 'forgotten')")
+    await refused(ledger, getting(samples.FULL_CREDENTIAL, "k2"))
+
+
+@pytest.mark.requirement("T16")
+@pytest.mark.parametrize("column", RECORD_COLUMNS)
+async def test_a_changed_record_is_refused(ledger: SqliteLedger, path: Path, column: str) -> None:
+    await put(ledger)
+    await put(ledger)
+
+    async def by_id(view: View) -> object:
+        return await view.record(key)
+
+    async def listing(view: View) -> object:
+        return await view.records(RecordFilter(), limit=10)
+
+    with outside(path) as database:
+        database.execute("DROP TRIGGER record_is_never_changed")
+        key, stored = database.execute(f"SELECT id, {column} FROM record WHERE idx = 0").fetchone()
+        value = -1 if column == "idx" else '{"v":1}' if column == "leaf" else changed(stored)
+        database.execute(f"UPDATE record SET {column} = ? WHERE id = ?", (value, key))
+        key = RecordId(str(value) if column == "id" else key)
+    await refused(ledger, listing)
+    await refused(ledger, by_id)
+
+
+@pytest.mark.requirement("T16")
+async def test_the_database_itself_refuses_to_change_or_delete_a_record(ledger: SqliteLedger, path: Path) -> None:
+    await put(ledger)
+    statements = ["UPDATE record SET leaf = '{}'", "UPDATE record SET idx = 7", "DELETE FROM record"]
+    with outside(path) as database:
+        for statement in statements:
+            with pytest.raises(sqlite3.IntegrityError):
+                database.execute(statement)
+
+
+@pytest.mark.requirement("T16")
+async def test_nothing_is_decided_on_top_of_a_record_that_somebody_appended(ledger: SqliteLedger, path: Path) -> None:
+    await put(ledger)
+    record = await ledger.transact(lambda tx: tx.append(samples.entry()))
+    with outside(path) as database:
+        database.execute(journal.INSERT, journal.dump(replace(record, id=RecordId("rec_forged")), 2, OTHER_KEYS))
+    with pytest.raises(Forged):
+        await put(ledger)
+
+
+@pytest.mark.requirement("P9")
+async def test_the_files_of_a_ledger_hold_no_payload(ledger: SqliteLedger, path: Path) -> None:
+    await put(ledger, *samples.ALL_ROWS)
+    found = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+
+    assert any(b"k8s.scale" in content for content in found.values())
+    assert [name for name, content in found.items() if samples.SECRET.encode() in content] == []
