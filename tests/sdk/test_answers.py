@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from assent import AssentError
 from assent.core.credentials import Kind
-from assent.sdk.calls import begin
+from assent.sdk.calls import begin, report, wait_for
+from assent.sdk.decisions import parse_decision
 from assent.sdk.endpoint import Limits, endpoint
 from assent.sdk.http import Lost, Request, Response
-from assent.sdk.messages import Ask
+from assent.sdk.messages import Ask, OutcomeReport
 from assent.sdk.spool import Spool
 from assent.sdk.state import ClientState
-from assent.sdk.steps import drive
+from assent.sdk.steps import Pause, drive
 from tests.sdk.standin import KEY
 
 ARGUMENTS = b'{"a":[1,2],"b":{"c":"d"}}'
@@ -32,6 +33,7 @@ READY: dict[str, Any] = {
     "digest": "d" * 64,
     "grant": {"id": "gr_1", "expires_at": "2026-11-23T10:00:00Z"},
 }
+PENDING = READY | {"decision": "pending", "state": "pending", "grant": None}
 REDEEMED: dict[str, Any] = {
     "action_id": "act_1",
     "arguments": json.loads(ARGUMENTS),
@@ -126,6 +128,39 @@ def test_random_bytes_never_run_anything(body: bytes, status: int, media: str) -
     except AssentError:
         return
     raise AssertionError("it ran")
+
+
+def state_for(spool: Path, **limits: float) -> ClientState:
+    where = endpoint("http://127.0.0.1:1", KEY, kind=Kind.AGENT)
+    return ClientState(endpoint=where, limits=Limits(**limits), spool=Spool(spool))  # type: ignore[arg-type]  # numbers
+
+
+def test_a_broker_that_answers_at_once_though_nothing_moved_is_not_asked_in_a_spin(tmp_path: Path) -> None:
+    steps: list[object] = []
+    pending = PENDING | {"revision": 1}
+
+    def perform(step: object) -> Response | None:
+        steps.append(step)
+        if len(steps) < 6:
+            return answer(pending) if isinstance(step, Request) else None
+        return answer(READY | {"revision": 2})
+
+    first = parse_decision(answer(pending))
+    assert drive(wait_for(state_for(tmp_path / "s"), first, wait=60), perform).state == "ready"
+    assert [type(step) for step in steps] == [Request, Pause] * 3 + [Request]
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), SystemExit()])
+def test_an_interrupted_report_is_spooled_and_the_interruption_goes_on(tmp_path: Path, fault: BaseException) -> None:
+    state = state_for(tmp_path / "s")
+    outcome = OutcomeReport(action_id="act_1", attempt="a", status="succeeded")
+
+    def perform(step: object) -> Response:
+        raise fault
+
+    with pytest.raises(type(fault)):
+        drive(report(state, outcome), perform)
+    assert state.spool.waiting() == (outcome,)
 
 
 def test_the_honest_answers_run() -> None:

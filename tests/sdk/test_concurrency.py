@@ -6,15 +6,16 @@ import threading
 import warnings
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from assent import ApprovalPending, Assent, AsyncAssent, BrokerUnavailable
+from assent import ApprovalPending, Assent, AsyncAssent, BrokerUnavailable, ConfigurationError
 from assent.sdk.in_flight import InFlight
 from assent.sdk.spool import Spool
 from tests.sdk.conftest import BRISK
-from tests.sdk.standin import KEY, StandIn, lose
+from tests.sdk.standin import KEY, Answer, Fault, StandIn, honest, lose
 
 WHERE = {"table": "orders", "where": "id=7"}
 
@@ -75,6 +76,60 @@ def test_an_ask_that_failed_lets_the_next_of_its_content_pass(broker: Assent, st
         pytest.fail("the body ran")
     with broker.action("files.read", {"path": "a"}, run_id="r"):
         pass
+
+
+def hold_until(released: threading.Event) -> Fault:
+    """Answer only once it is released."""
+
+    def fault(answer: Answer, send: Callable[[bytes], None]) -> bool:
+        released.wait(10)
+        return honest(answer, send)
+
+    return fault
+
+
+def test_an_ask_whose_turn_does_not_come_is_given_up(url: str, spool: Path, standin: StandIn) -> None:
+    released = threading.Event()
+    standin.break_next("POST /v1/actions", hold_until(released))
+    limits = replace(BRISK, answer_seconds=10.0, exchange_seconds=0.05)
+
+    def work() -> None:
+        with broker.action("files.read", {"path": "a"}, run_id="r"):
+            pass
+
+    with Assent(url, KEY, limits=limits, spool=spool) as broker, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(work)
+        standin.wait_until(lambda: bool(standin.asks()))
+        with pytest.raises(BrokerUnavailable, match="same content"):
+            work()
+        released.set()
+        first.result(10)
+        work()
+
+
+async def test_a_task_whose_turn_does_not_come_gives_up_too(url: str, spool: Path, standin: StandIn) -> None:
+    released = threading.Event()
+    standin.break_next("POST /v1/actions", hold_until(released))
+    limits = replace(BRISK, answer_seconds=10.0, exchange_seconds=0.05)
+
+    async with AsyncAssent(url, KEY, limits=limits, spool=spool) as broker:
+        first = asyncio.create_task(broker.request("files.read", {"path": "a"}, run_id="r"))
+        await asyncio.to_thread(standin.wait_until, lambda: bool(standin.asks()))
+        with pytest.raises(BrokerUnavailable, match="same content"):
+            await broker.request("files.read", {"path": "a"}, run_id="r")
+        released.set()
+        assert (await first).decision == "allow"
+
+
+def test_more_of_the_same_content_than_an_ask_can_name_is_refused() -> None:
+    book = InFlight()
+    for number in range(100):
+        book.hold("same", f"act_{number}")
+    with pytest.raises(ConfigurationError, match="more than 100") as caught:
+        book.enter("same")
+    assert caught.value.__notes__ == ["give each its own call_id"]
+    book.release("same", "act_0")
+    assert book.enter("same") is None
 
 
 async def test_a_task_cancelled_while_it_waits_its_turn_holds_up_nobody() -> None:

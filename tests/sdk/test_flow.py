@@ -12,6 +12,7 @@ from assent import (
     Assent,
     BreakerOpen,
     BrokerUnavailable,
+    ConfigurationError,
 )
 from tests.sdk.standin import StandIn, change, lose, refuse
 
@@ -211,6 +212,17 @@ def test_the_tool_s_side_redeems_by_token_and_the_agent_neither_redeems_nor_repo
         assert action.token == "token-act_1"
     assert standin.executions == []
     assert len(standin.seen) == 1
+
+
+def test_a_result_without_a_digest_is_still_a_success(broker: Assent, standin: StandIn) -> None:
+    with broker.action("files.read", {"path": "a"}) as action:
+        action.set_result(object())  # type: ignore[arg-type]  # the point of the test
+    assert standin.outcomes() == ["succeeded"]
+
+
+def test_an_action_outside_its_block_has_nothing_to_show(broker: Assent) -> None:
+    with pytest.raises(ConfigurationError, match="has not begun"):
+        _ = broker.action("files.read", {"path": "a"}).arguments
 
 
 def test_an_action_runs_once(broker: Assent) -> None:

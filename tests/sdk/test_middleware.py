@@ -28,6 +28,8 @@ class Tool:
         self.status = 200
         self.fault: BaseException | None = None
         self.silent = False
+        self.listens = False
+        self.heard: list[str] = []
         self.entered = asyncio.Event()
         self.hold = asyncio.Event()
         self.hold.set()
@@ -40,6 +42,8 @@ class Tool:
         self.grants.append(scope["assent.grant"])
         self.headers.append(dict(scope["headers"]))
         self.entered.set()
+        if self.listens:
+            self.heard.append((await receive())["type"])
         await self.hold.wait()
         if self.fault is not None:
             raise self.fault
@@ -105,6 +109,7 @@ async def call(
     media: str = "application/json",
     more: tuple[tuple[bytes, bytes], ...] = (),
     gone: bool = False,
+    deaf: bool = False,
 ) -> Answered:
     answered = Answered()
     pieces = [{"type": "http.request", "body": body[:5], "more_body": True}, {"type": "http.request", "body": body[5:]}]
@@ -114,6 +119,8 @@ async def call(
         return next(messages, {"type": "http.disconnect"})
 
     async def send(message: Any) -> None:
+        if deaf:
+            raise BrokenPipeError
         answered.status = message.get("status", answered.status)
         answered.body += message.get("body", b"")
 
@@ -285,6 +292,22 @@ async def test_a_request_cancelled_inside_the_application_has_an_unknown_outcome
     with pytest.raises(asyncio.CancelledError):
         await task
     assert standin.outcomes() == ["unknown"]
+
+
+async def test_a_client_that_is_gone_before_the_answer_leaves_the_outcome_unknown(
+    service: GrantMiddleware, tool: Tool, standin: StandIn, granted: str
+) -> None:
+    with pytest.raises(BrokenPipeError):
+        await call(service, granted, deaf=True)
+    assert standin.outcomes() == ["unknown"]
+
+
+async def test_behind_its_body_the_application_hears_the_client(
+    service: GrantMiddleware, tool: Tool, granted: str
+) -> None:
+    tool.listens = True
+    await call(service, granted)
+    assert tool.heard == ["http.disconnect"]
 
 
 async def test_a_client_that_leaves_before_its_body_is_complete_spends_nothing(

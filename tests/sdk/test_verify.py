@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from assent import ActionDenied, GrantInvalid, verify_grant
+from assent.stores.keys import Keys
 from tests.sdk.grants import HEADER, NOW, SIGNER, STRANGER, b64, claims, jwk, token
 
 TOOL = "k8s.scale"
@@ -32,6 +33,14 @@ def test_a_sound_token_is_a_grant_under_both_names_of_its_algorithm(algorithm: s
     grant = verify(token(claims(TOOL, ARGUMENTS), header=HEADER | {"alg": algorithm}), issuer="https://broker.example")
     assert (grant.id, grant.agent, grant.tool, grant.environment) == ("gr_1", "deploy-bot", TOOL, "production")
     assert grant.expires_at == datetime.fromtimestamp(NOW + 300, UTC)
+
+
+def test_a_token_of_the_broker_s_own_key_verifies_with_what_it_publishes() -> None:
+    keys = Keys.generate()
+    sound = keys.sign_grant(claims(TOOL, ARGUMENTS))
+    assert verify(sound, jwks=keys.grant_jwks()).agent == "deploy-bot"
+    with pytest.raises(GrantInvalid):
+        verify(sound, jwks=Keys.generate().grant_jwks())
 
 
 def test_the_order_of_keys_is_the_same_arguments() -> None:

@@ -19,6 +19,7 @@ from assent.sdk.errors import ActionDenied, AlreadyExecuted, ConfigurationError
 from assent.sdk.messages import Ask, OutcomeReport
 from assent.sdk.state import ClientState, new_secret
 from assent.sdk.steps import Answer, Step, Steps, drive, drive_async
+from assent.sdk.trouble import log_event
 
 LAST_WORD_TRIES: Final = 1  # an interrupted process does not wait long to say so
 
@@ -62,14 +63,12 @@ class _AnyAction:
     def set_result(self, value: Jsonable) -> None:
         """Report the SHA-256 of the canonical `value` with the outcome; the value itself stays here.
 
-        Raises:
-            ConfigurationError: the value has no JSON form.
-
+        A value without a JSON form has no digest, which is logged: raising here would call a run failed that was not.
         """
         try:
             self._result_digest = sha256_hex(canonical(value))
         except BadJson as fault:
-            raise ConfigurationError(f"the result has no digest: {fault.message}", hint="pass plain JSON") from None
+            log_event("result_without_digest", action=self.id, why=fault.message)
 
     def _running(self) -> calls.Claimed:
         if self._claimed is None:

@@ -51,6 +51,7 @@ from assent.sdk.messages import (
 )
 from assent.sdk.state import ClientState
 from assent.sdk.steps import Pause, Steps, Turn, exchange
+from assent.sdk.trouble import log_event
 
 _MANY_TRIES = 1_000_000  # waiting for a human is bounded by time, not by count
 _MIN_POLL_SECONDS = 1.0
@@ -306,9 +307,5 @@ def _is_settled(response: Response, outcome: OutcomeReport) -> bool:
         return True
     if response.status // 100 != 4 or response.status in _KEEP_FOR_LATER:  # noqa: PLR2004
         return False
-    import logging  # only trouble needs it
-
-    logging.getLogger("assent.sdk").warning(
-        "outcome_refused action=%s status=%s answer=%s", outcome.action_id, outcome.status, response.status
-    )
+    log_event("outcome_refused", action=outcome.action_id, status=outcome.status, answer=response.status)
     return True

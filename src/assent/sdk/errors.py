@@ -137,6 +137,11 @@ class ConfigurationError(AssentError):
 
     code = "configuration_error"
 
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        if hint is not None:
+            self.add_note(hint)  # a developer meets this in a traceback
+
 
 class RunIdMissing(UserWarning):
     """An ask outside any run: after a restart it is not found again, so a pending approval would be asked anew."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from assent.sdk.messages import OutcomeReport
+from assent.sdk.trouble import log_event
 
 DIRECTORY_VARIABLE: Final = "ASSENT_SPOOL"
 MAX_FILE_BYTES: Final = 1_048_576
@@ -50,9 +51,9 @@ class Spool:
         except OSError as fault:
             with self._memory_lock:
                 self._memory.append(report)
-            _log_event("outcome_kept_in_memory", report, f"{type(fault).__name__} errno={fault.errno}")
+            log_event("outcome_kept_in_memory", action=report.action_id, status=report.status, errno=fault.errno)
         else:
-            _log_event("outcome_spooled", report, str(self._path))
+            log_event("outcome_spooled", action=report.action_id, status=report.status, file=self._path)
 
     def waiting(self) -> tuple[OutcomeReport, ...]:
         """Return the oldest entries that still have to be sent; cheap when there are none."""
@@ -75,8 +76,10 @@ class Spool:
         try:
             with self._locked():
                 self._rewrite([report for report in self._read() if _identity(report) not in done])
-        except OSError:
-            pass  # the entries stay and are sent again
+        except FileNotFoundError:
+            pass  # they were in memory only
+        except OSError as fault:
+            log_event("spool_not_shortened", file=self._path, errno=fault.errno)  # they stay and are sent again
 
     def _append(self, report: OutcomeReport) -> None:
         descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -175,12 +178,6 @@ def _report(line: bytes) -> OutcomeReport | None:
 
 def _identity(report: OutcomeReport) -> tuple[str, str]:
     return report.action_id, report.attempt
-
-
-def _log_event(event: str, report: OutcomeReport, detail: str) -> None:
-    import logging  # only trouble needs it
-
-    logging.getLogger("assent.sdk").warning("%s action=%s status=%s %s", event, report.action_id, report.status, detail)
 
 
 _NAMES: Final = tuple(field.name for field in fields(OutcomeReport))
