@@ -104,7 +104,7 @@ class DecidedQuery(Query):
     """Which page of decided actions, and how long to wait for the first; seconds, at most 55 are waited."""
 
     state: Literal["decided"]
-    cursor: PlainId | None = None
+    cursor: Annotated[str, StringConstraints(pattern=r"^00[0-9]{18}\.[\x21-\x7e]{1,255}$")] | None = None
     limit: PageLimit = 50
     wait: WaitSeconds = 0
 

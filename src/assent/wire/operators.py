@@ -6,11 +6,11 @@ Text of an agent stands under `agent_says` and is its own word. Values of sensit
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from assent.core.approvals import MIN_DIGEST_PREFIX
 from assent.wire.agents import NeedView, OutcomeView, ReasonView
-from assent.wire.shapes import MAX_TTL_SECONDS, Body, Count, Id, PageLimit, PlainId, Query, Text
+from assent.wire.shapes import MAX_TTL_SECONDS, Body, Count, Id, Moment, PageLimit, PlainId, Query, Text
 
 ApprovalStateName = Literal["pending", "partial", "approved", "denied", "expired", "cancelled"]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
@@ -85,8 +85,8 @@ class RecordsQuery(Query):
     operator: Id | None = None
     action: Id | None = None
     approval: Id | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     cursor: Count | None = None
     limit: PageLimit = 50
 

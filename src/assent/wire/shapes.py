@@ -4,9 +4,10 @@ A request is strict: no coercion, no unknown field (a typing error in a security
 text and list bounded. The JSON itself was read by `core.canonical.parse` before.
 """
 
+from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from assent.core.canonical import MAX_INTEGER
 from assent.core.characters import hidden_characters
@@ -23,6 +24,8 @@ MIN_ATTEMPT_CHARACTERS: Final = 22  # 128 bits in base64url
 MAX_ATTEMPT_CHARACTERS: Final = 128
 MAX_WAIT_SECONDS: Final = 55
 MAX_TTL_SECONDS: Final = 31_536_000
+MIN_YEAR: Final = 1970
+MAX_YEAR: Final = 9998
 
 ID_PATTERN: Final = r"^[\x21-\x7e]{1,255}$"
 
@@ -46,6 +49,16 @@ Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 PageLimit = Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS)]
 # Longer waits than the broker grants are shortened, not refused.
 WaitSeconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+
+
+def _in_calendar(moment: datetime) -> datetime:
+    # The first and the last years have moments that no other zone can tell.
+    if not MIN_YEAR <= moment.year <= MAX_YEAR:
+        raise ValueError(f"must lie in the years {MIN_YEAR} to {MAX_YEAR}")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
 
 
 class Body(BaseModel):
