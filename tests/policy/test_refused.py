@@ -19,7 +19,7 @@ EDITS: list[tuple[str, str, str, str, str]] = [
     (ROLE, "      effect: deny\n", "", "a rule lacks `effect`", ""),
     (ROLE, "{id: read,", "{", "a rule lacks `id`", ""),
     (ROLE, "id: read,", "id: re ad,", "cannot be a rule's id", ""),
-    (ROLE, "id: reader-read", "id: read", "the rule id `read` is taken, see roles/deployer.yaml:6:7", ""),
+    (ROLE, "id: reader-read", "id: read", "the rule id `read` is taken by a rule of `deployer`", ""),
     (
         ROLE,
         "[k8s.scale], environments: [staging]",

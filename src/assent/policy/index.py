@@ -28,6 +28,7 @@ class RuleIndex:
     def __init__(self, rules: Iterable[Rule], tools: Mapping[str, object]) -> None:
         names = tuple(tools)
         by_patterns: dict[str, tuple[str, ...]] = {}
+        kept: dict[str, str] = {}
         self._filed: dict[tuple[str, str], _Filed] = {}
         for rule in rules:
             where = by_patterns.get(rule.row[2])
@@ -37,7 +38,7 @@ class RuleIndex:
             for tool in where:
                 filed = self._filed.setdefault((rule.role, tool), {})
                 for beginning in {_literal_beginning(pattern) for pattern in rule.resources}:
-                    _file(filed, beginning, rule.row)
+                    _file(filed, kept.setdefault(beginning, beginning), rule.row)
 
     def candidates(self, roles: Iterable[str], tool: str, resource: str) -> list[Row]:
         """Return the row of every rule of `roles` that could match this tool and resource, each once."""

@@ -6,7 +6,7 @@ our own match functions are known to it, and values reach it as fields, never as
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -67,7 +67,7 @@ class Question:
 class Facts:
     """What the matcher's functions look up: roles by agent, rules by id."""
 
-    roles_of: Mapping[str, frozenset[str]]
+    roles_of: Mapping[str, Collection[str]]
     rules: Mapping[str, Rule]
 
 

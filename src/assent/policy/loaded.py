@@ -53,7 +53,7 @@ class LoadedPolicy:
         self._clock = clock
         self._nonproduction = frozenset(name for name, marked in declared.environments.items() if marked)
         self._index = RuleIndex(declared.rules.values(), declared.tools)
-        roles_of: dict[str, frozenset[str]] = {agent.id: frozenset(agent.roles) for agent in declared.agents.values()}
+        roles_of: dict[str, tuple[str, ...]] = {agent.id: agent.roles for agent in declared.agents.values()}
         self._judge = Judge(declared.model, Facts(roles_of, declared.rules))
 
     @property

@@ -17,7 +17,7 @@ from assent.policy.catalogue import Tool
 from assent.policy.conditions import Condition, misuse, read_condition
 from assent.policy.documents import Node, Scalar
 from assent.policy.fields import EPOCH, NO_NAMES, Fields, choice, known, moment, name, text, texts
-from assent.policy.findings import Findings, Place, did_you_mean, quoted
+from assent.policy.findings import Findings, did_you_mean, quoted
 
 ANY: Final = "*"
 SEPARATOR: Final = "|"
@@ -98,7 +98,6 @@ class Rulebook:
     roles: set[str] = field(default_factory=set)
     _texts: dict[str, str] = field(default_factory=dict)
     _covered: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
-    _places: dict[str, Place] = field(default_factory=dict)
 
     def take(self, keys: tuple[str, ...], node: Node) -> bool:
         """Take one item of a role's `rules` while the file is still being read: a large file is never held whole."""
@@ -106,10 +105,11 @@ class Rulebook:
             return False
         rule = self._rule(keys[0], node)
         if rule.id in self.rules:
-            self.findings.add(node.place, f"the rule id {quoted(rule.id)} is taken, see {self._places[rule.id]}")
+            self.findings.add(
+                node.place, f"the rule id {quoted(rule.id)} is taken by a rule of `{self.rules[rule.id].role}`"
+            )
         elif rule.id:
             self.rules[rule.id] = rule
-            self._places[rule.id] = node.place
         return True
 
     def add_role(self, role: str, node: Node) -> None:
