@@ -18,6 +18,7 @@ from assent.core.reasons import Reason
 from assent.core.refusals import REFUSALS
 from assent.sdk.decisions import (
     ENDED_BY_RUNNING,
+    NOT_NOW,
     OK,
     UNRECOGNISED,
     Decided,
@@ -55,7 +56,7 @@ from assent.sdk.trouble import log_event
 
 _MANY_TRIES = 1_000_000  # waiting for a human is bounded by time, not by count
 _MIN_POLL_SECONDS = 1.0
-_KEEP_FOR_LATER = frozenset({401, 403, 408, 425, 429})
+_KEEP_FOR_LATER = NOT_NOW | {401, 403}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,7 +306,7 @@ def _is_settled(response: Response, outcome: OutcomeReport) -> bool:
     """Whether the broker has heard the outcome for good, be it that it refuses it."""
     if response.status == OK:
         return True
-    if response.status // 100 != 4 or response.status in _KEEP_FOR_LATER:  # noqa: PLR2004
+    if not response.is_client_error or response.status in _KEEP_FOR_LATER:
         return False
     log_event("outcome_refused", action=outcome.action_id, status=outcome.status, answer=response.status)
     return True

@@ -30,6 +30,7 @@ from assent.sdk.http import Response
 UNRECOGNISED: Final = "unrecognised_answer"
 MEDIA_TYPES: Final = frozenset({"application/json", "application/problem+json"})
 OK: Final = 200
+NOT_NOW: Final = frozenset({408, 425, 429})  # asking again later may help
 ENDED_BY_RUNNING: Final = frozenset({ActionState.SUCCEEDED, ActionState.FAILED, ActionState.UNKNOWN})
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -162,7 +163,7 @@ def parse_accepted(response: Response) -> None:
 
 def refusal(response: Response) -> AssentError:
     """Return the error that an answer other than 200 stands for; whatever it is, nothing runs."""
-    if response.status // 100 == 3:  # noqa: PLR2004  # a redirect
+    if response.is_redirection:
         return UntrustedAnswer("the broker redirects elsewhere; the key goes to no other place", hint="check the url")
     try:
         problem = _json(response)
@@ -170,7 +171,7 @@ def refusal(response: Response) -> AssentError:
         return unreadable
     code = _text(problem.get("code")) or ""
     said = _text(problem.get("detail")) or _text(problem.get("title")) or f"the broker answered {response.status}"
-    if response.status // 100 != 4 or not code or code == BrokerUnavailable.code or response.status in {408, 425, 429}:  # noqa: PLR2004
+    if not response.is_client_error or not code or code == BrokerUnavailable.code or response.status in NOT_NOW:
         return BrokerUnavailable(said, hint=f"the broker answered {response.status}")
     return denial(code, said, reasons=(Reason(code, said),))
 

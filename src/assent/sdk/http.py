@@ -15,6 +15,9 @@ from assent.sdk.endpoint import Endpoint
 MAX_HEAD_BYTES: Final = 65_536
 FIRST_FINAL_STATUS: Final = 200  # 1xx only announce the answer
 
+_REDIRECTION: Final = 3
+_CLIENT_ERROR: Final = 4
+
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: [^\r\n]*)?")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?")
@@ -42,6 +45,14 @@ class Response:
     status: int
     headers: dict[str, str]
     body: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_redirection(self) -> bool:
+        return self.status // 100 == _REDIRECTION
+
+    @property
+    def is_client_error(self) -> bool:
+        return self.status // 100 == _CLIENT_ERROR
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from assent.core.errors import AssentError
 from assent.sdk.checkpoints import HEADER, CheckpointMemory
-from assent.sdk.decisions import refusal
+from assent.sdk.decisions import NOT_NOW, refusal
 from assent.sdk.endpoint import Limits
 from assent.sdk.errors import BrokerUnavailable
 from assent.sdk.http import Lost, Request, Response
@@ -19,7 +19,7 @@ from assent.sdk.http import Lost, Request, Response
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_AGAIN = NOT_NOW | {500, 502, 503, 504}
 _SLOWER_EACH_TIME = 10  # 0.2 s, then 2 s: three tries outlive the restart of a broker
 
 
