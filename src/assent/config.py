@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from assent.core.characters import visible
 from assent.core.errors import ConfigInvalid
@@ -105,14 +105,16 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  # pydantic passes these five by name
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # same
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic passes all five by name
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # same
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the environment first, then what the file says; nothing else is read."""
-        return env_settings, init_settings
+        """Return what was given, then the environment, then what the file says (`written`); nothing else is read."""
+        given = dict(init_settings())
+        written = given.pop("written", {})
+        return InitSettingsSource(settings_cls, given), env_settings, InitSettingsSource(settings_cls, written)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -170,7 +172,7 @@ def find_file(given: Path | None, directory: Path) -> Path | None:
     return given
 
 
-def load_settings(file: Path | None, *, root: Path | None = None, **given: object) -> Settings:
+def load_settings(file: Path | None, *, root: Path | None = None, **given: str | int | Path) -> Settings:
     """Return the settings of `file`, with `ASSENT_*` in its place where set, and `given` above both.
 
     Paths that nobody sets lie in `root`, by default the directory of `file`.
@@ -184,8 +186,8 @@ def load_settings(file: Path | None, *, root: Path | None = None, **given: objec
     written = {} if file is None else _read(file)
     values = _paths_below(base, {**_default_paths(), **written})
     try:
-        settings = Settings(**values)
-        return settings if not given else Settings.model_validate({**settings.model_dump(), **given})
+        known: dict[str, Any] = {**given, "written": values}
+        return Settings(**known)
     except ValidationError as fault:
         raise _explained(fault, file) from None
 
@@ -218,7 +220,10 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise ConfigInvalid(f"`{name}` is not TOML: {visible(str(fault))}", hint="correct it at that place") from None
+        said = visible(str(fault))
+        raise ConfigInvalid(
+            f"`{name}` is not TOML: {said[:1].lower()}{said[1:]}", hint="correct it at that place"
+        ) from None
 
 
 def _path_keys() -> list[str]:

@@ -79,7 +79,8 @@ def fail(fault: AssentError) -> NoReturn:
     """Tell what is wrong and the next step, and end with the code of the problem."""
     print(f"assent: {visible(fault.message)}", file=sys.stderr)
     for finding in getattr(fault, "findings", ()):
-        print(f"  {visible(finding)}", file=sys.stderr)
+        if finding not in fault.message:
+            print(f"  {visible(finding)}", file=sys.stderr)
     if fault.hint:
         print(f"  next: {visible(fault.hint)}", file=sys.stderr)
     sys.exit(exit_of(fault.code))

@@ -1,7 +1,7 @@
 """Where a broker of this machine lives: its configuration file, or the state that `serve` keeps in a clone."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from assent.config import Settings, find_file, load_settings
 from assent.core.errors import ConfigInvalid
@@ -10,7 +10,7 @@ STATE: Final = Path(".assent")
 POLICIES: Final = Path("policies")
 
 
-def settings_here(config: Path | None, **changes: Any) -> Settings:  # noqa: ANN401  # settings of any kind
+def settings_here(config: Path | None, **changes: str | int) -> Settings:
     """Return the settings of `config`, of `./assent.toml`, or of a clone: `./policies` with state under `./.assent`.
 
     Raises:
@@ -30,6 +30,6 @@ def is_clone_without_state() -> bool:
     return find_file(None, Path()) is None and POLICIES.is_dir() and not STATE.exists()
 
 
-def settings_of_a_clone(state: Path, **changes: Any) -> Settings:  # noqa: ANN401  # same
+def settings_of_a_clone(state: Path, **changes: str | int) -> Settings:
     """Return the settings of a broker that keeps its state in `state`, and serves `./policies`."""
     return load_settings(None, root=state, policy_directory=POLICIES, **changes)

@@ -6,7 +6,7 @@ Without a configuration it serves `./policies` with its state under `./.assent`,
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,7 +31,7 @@ def serve(
 
     if config is None and place.is_clone_without_state():
         _make_state(as_json=as_json)
-    given: dict[str, Any] = {"host": host, "port": port}
+    given: dict[str, str | int | None] = {"host": host, "port": port}
     settings = place.settings_here(config, **{key: value for key, value in given.items() if value is not None})
 
     from assent.serving import serve as serve_until_stopped

@@ -6,9 +6,7 @@
 import asyncio
 import os
 from dataclasses import dataclass
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 from typing import Final
 
@@ -17,6 +15,7 @@ from assent.config import DEFAULT_FILE, Settings, load_settings
 from assent.core.credentials import Kind
 from assent.core.errors import ConfigInvalid
 from assent.flows.manage_principals import issue_credential
+from assent.policy.packs import starter
 from assent.stores.keys import Keys
 from assent.wiring import assemble
 
@@ -78,11 +77,12 @@ def start_in(directory: Path) -> Started:
     """
     _refuse_remains(directory, (CREDENTIALS, "keys", "policies", "ledger.db", "agent.py"))
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _copy(files("assent.policy") / "packs" / "starter", directory / "policies")
+    for name, content in starter().items():
+        _write_below(directory / "policies", name, content)
     settings = load_settings(None, root=directory)
     operator_token, agent_key = first_credentials(settings)
-    _write(directory / "agent.py", AGENT_PROGRAM, 0o644)
-    _write(directory / DEFAULT_FILE, CONFIGURATION, 0o644)
+    _write(directory / "agent.py", AGENT_PROGRAM.encode(), 0o644)
+    _write(directory / DEFAULT_FILE, CONFIGURATION.encode(), 0o644)
     return Started(config=directory / DEFAULT_FILE, operator_token=operator_token, agent_key=agent_key)
 
 
@@ -118,7 +118,7 @@ async def _issue(settings: Settings) -> tuple[str, str]:
 def keep_credentials(file: Path, *, operator_token: str, agent_key: str) -> Path:
     """Write both credentials to `file`, for its owner alone, in the form that a shell reads."""
     text = f"export ASSENT_OPERATOR_TOKEN={operator_token}\nexport ASSENT_AGENT_KEY={agent_key}\n"
-    _write(file, text, 0o600)
+    _write(file, text.encode(), 0o600)
     return file
 
 
@@ -131,18 +131,16 @@ def _refuse_remains(directory: Path, names: tuple[str, ...]) -> None:
         )
 
 
-def _copy(source: Traversable, target: Path) -> None:
-    target.mkdir(mode=0o755)
-    target.chmod(0o755)
-    for entry in source.iterdir():
-        if entry.is_dir():
-            _copy(entry, target / entry.name)
-        else:
-            _write(target / entry.name, entry.read_text(), 0o644)
+def _write_below(root: Path, name: str, content: bytes) -> None:
+    # Whatever the caller's umask: the broker refuses policies that others may write.
+    for folder in (root, *reversed([root / inner for inner in PurePosixPath(name).parents[:-1]])):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+    _write(root / name, content, 0o644)
 
 
-def _write(file: Path, text: str, mode: int) -> None:
+def _write(file: Path, content: bytes, mode: int) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
-    with os.fdopen(descriptor, "w") as opened:
+    with os.fdopen(descriptor, "wb") as opened:
         os.fchmod(opened.fileno(), mode)
-        opened.write(text)
+        opened.write(content)

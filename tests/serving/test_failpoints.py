@@ -1,0 +1,115 @@
+"""Crashes at every named point: what was answered is kept, nothing half happened, and the broker comes back by itself."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from assent.core.errors import ConfigInvalid
+from assent.wiring.failpoints import POINTS, failpoint
+from tests.serving.broker_process import BrokerProcess, Home, run
+
+KILLED = -9
+ATTEMPT = "a" * 22
+
+
+def asked(broker: BrokerProcess) -> Any:
+    what = {"tool": "files.write", "arguments": {"path": "prod/a", "content": "x"}, "run_id": "r"}
+    return broker.as_agent("POST", "/v1/actions", what)
+
+
+def approved(broker: BrokerProcess) -> Any:
+    action = asked(broker)
+    path = f"/v1/approvals/{action['approval']['code']}/approve"
+    broker.as_operator("POST", path, {"digest_prefix": action["digest"][:12]})
+    return broker.as_agent("GET", f"/v1/actions/{action['action_id']}")
+
+
+def redeemed(broker: BrokerProcess) -> Any:
+    action = approved(broker)
+    claim = {"attempt": ATTEMPT, "digest": action["digest"]}
+    broker.as_agent("POST", f"/v1/grants/{action['grant']['id']}/redeem", claim)
+    return action
+
+
+def reported(broker: BrokerProcess) -> None:
+    action = redeemed(broker)
+    outcome = {"attempt": ATTEMPT, "status": "succeeded"}
+    broker.as_agent("POST", f"/v1/actions/{action['action_id']}/outcome", outcome)
+
+
+def tripped(broker: BrokerProcess) -> None:
+    broker.as_operator("POST", "/v1/breakers/trip", {"scope": {"environment": "production"}})
+
+
+# Which story dies at a point, and how many records of that kind the ledger holds afterwards.
+STORIES: dict[str, tuple[Callable[[BrokerProcess], Any], str, int]] = {
+    "before_commit": (asked, "action.decided", 0),
+    "after_commit": (asked, "action.decided", 1),
+    "before_answer": (asked, "action.decided", 1),
+    "after_answer": (asked, "action.decided", 1),
+    "before_vote_commit": (approved, "approval.voted", 0),
+    "after_vote_commit": (approved, "approval.voted", 1),
+    "before_redeem_commit": (redeemed, "grant.redeemed", 0),
+    "after_redeem_commit": (redeemed, "grant.redeemed", 1),
+    "before_outcome_commit": (reported, "action.outcome", 0),
+    "after_outcome_commit": (reported, "action.outcome", 1),
+    "before_trip_commit": (tripped, "breaker.tripped", 0),
+    "after_trip_commit": (tripped, "breaker.tripped", 1),
+}
+BY_ITSELF = {"during_tick", "during_integration"}
+
+
+def test_every_point_has_a_story() -> None:
+    assert STORIES.keys() | BY_ITSELF == POINTS.keys()
+
+
+@pytest.mark.requirement("P2", "T20")
+@pytest.mark.parametrize("name", STORIES)
+def test_a_crash_at_a_named_point_leaves_all_or_nothing(home: Home, name: str) -> None:
+    story, kind, count = STORIES[name]
+    with BrokerProcess(home=home, env={"ASSENT_FAILPOINT": name}) as broker:
+        with pytest.raises(ConnectionError):
+            story(broker)
+            asked(broker)  # the point after an answer: whoever asks next finds nobody
+        assert broker.end() == KILLED
+        come_back(broker)
+        assert len(broker.records(kind)) == count
+
+
+@pytest.mark.requirement("P2", "T20")
+def test_a_crash_while_a_lease_ends_is_made_up_for_once(home: Home) -> None:
+    env = {"ASSENT_FAILPOINT": "during_tick", "ASSENT_LEASE_SECONDS": "1"}
+    with BrokerProcess(home=home, env=env) as broker:
+        what = {"tool": "files.read", "arguments": {"path": "prod/a"}, "attempt": ATTEMPT}
+        action = broker.as_agent("POST", "/v1/actions", what)
+        assert broker.end() == KILLED
+        come_back(broker)
+        path = f"/v1/actions/{action['action_id']}?wait=30&after={action['revision']}"
+        assert broker.as_agent("GET", path)["state"] == "unknown"
+        assert len(broker.records("action.outcome")) == 1
+
+
+def come_back(broker: BrokerProcess) -> None:
+    broker.env = {}
+    broker.start()
+    assert len(broker.records("broker.started")) == 2
+    assert broker.ask("files.read", path="staging/a")["decision"] == "allow"
+
+
+def test_an_unknown_point_stops_the_start(home: Home) -> None:
+    ended = run("serve", "--config", str(home.config), "--port", "0", env={"ASSENT_FAILPOINT": "before_comit"})
+    assert ended.returncode == 2
+    assert "before_redeem_commit" in ended.stderr
+
+
+@pytest.mark.parametrize("value", ["nothing", "before_commit:0", "before_commit:x", "before_commit:-1"])
+def test_a_point_is_named_exactly(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ASSENT_FAILPOINT", value)
+    with pytest.raises(ConfigInvalid):
+        failpoint()
+
+
+def test_without_the_variable_there_is_no_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ASSENT_FAILPOINT", raising=False)
+    assert failpoint() is None

@@ -1,0 +1,176 @@
+"""Settings: what they default to, who wins, and how a wrong one stops the process with its key, fault and fix."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from assent.config import OTHER_VARIABLES, Settings, find_file, load_settings, require_private
+from assent.core.errors import ConfigInvalid
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "configuration.md").read_text()
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*OTHER_VARIABLES, *(f"ASSENT_{key.upper()}" for key in Settings.model_fields)]:
+        monkeypatch.delenv(name, raising=False)
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "assent.toml"
+    file.write_text(text)
+    return file
+
+
+def refusal(folder: Path, text: str) -> tuple[str, str]:
+    with pytest.raises(ConfigInvalid) as refused:
+        load_settings(written(folder, text))
+    return refused.value.message, refused.value.hint or ""
+
+
+def test_the_defaults_serve_one_machine(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, ""))
+    assert (settings.host, settings.port) == ("127.0.0.1", 8420)
+    assert settings.is_loopback
+
+
+def test_a_path_is_relative_to_the_file_that_names_it(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, 'ledger_file = "state/log.db"\nkeys_directory = "/etc/keys"'))
+    assert settings.ledger_file == tmp_path / "state" / "log.db"
+    assert settings.keys_directory == Path("/etc/keys")
+    assert settings.policy_directory == tmp_path / "policies"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSENT_PORT", "9000")
+    monkeypatch.setenv("ASSENT_LEDGER_FILE", "elsewhere.db")
+    settings = load_settings(written(tmp_path, "port = 8000\nlease_seconds = 10"))
+    assert (settings.port, settings.lease_seconds) == (9000, 10)
+    assert settings.ledger_file == Path("elsewhere.db")
+
+
+def test_the_command_line_wins_over_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSENT_PORT", "9000")
+    assert load_settings(written(tmp_path, "port = 8000"), port=0).port == 0
+
+
+def test_settings_cannot_be_changed(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, ""))
+    with pytest.raises(ValidationError):
+        settings.port = 1
+
+
+BAD: list[tuple[str, str, str]] = [
+    # what is written, what the message must say, what the fix must say
+    ("prt = 1", r"`prt` .* no setting, did you mean `port`", "remove it"),
+    ("[server]\nport = 1", r"`server` .* no setting", "remove it"),
+    ("port = 65536", r"`port` is `65536`: .*65535", "correct `port`"),
+    ("port = true", r"`port` is `True`: true and false are no value", "correct `port`"),
+    ('port = "many"', r"`port` is `many`", "correct `port`"),
+    ("lease_seconds = 0", r"`lease_seconds` is `0`: .*1", "correct `lease_seconds`"),
+    ("tick_seconds = 1e9", r"`tick_seconds` is .*60", "correct `tick_seconds`"),
+    ("ledger_file = 3", r"`ledger_file` is `3`", "correct `ledger_file`"),
+    ('log_format = "xml"', r"`log_format` is `xml`: .*'auto', 'json' or 'pretty'", "correct `log_format`"),
+    ('public_url = "here"', r"`public_url` is `here`: write it as https", "correct `public_url`"),
+    ('public_url = "https://me:pw@host"', r"`public_url` is .*write it as https", "correct `public_url`"),
+    ('host = "0.0.0.0"', r"`host`: `0.0.0.0` can be reached from other machines", "behind_proxy = true"),
+    ('host = "broker.example"', r"`host`: `broker.example` can be reached", "tls_certificate_file"),
+    ('tls_key_file = "key.pem"', r"`tls_certificate_file`: TLS needs a certificate and its key", "or neither"),
+    ('tls_certificate_file = "c.pem"', r"`tls_key_file`: TLS needs a certificate and its key", "or neither"),
+    ("port = ", r"is not TOML: invalid value", "correct it at that place"),
+    ("port = 1\nport = 2", r"is not TOML", "correct it at that place"),
+    ("x" * 70_000, r"is longer than 65536 bytes", ""),
+]
+
+
+@pytest.mark.requirement("P1")
+@pytest.mark.parametrize(("text", "message", "fix"), BAD, ids=[text[:40] for text, _, _ in BAD])
+def test_a_wrong_setting_is_told_with_its_key_and_its_fix(tmp_path: Path, text: str, message: str, fix: str) -> None:
+    said, hint = refusal(tmp_path, text)
+    assert re.search(message, said), said
+    assert fix in hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'host = "0.0.0.0"\nbehind_proxy = true',
+        'host = "::"\ntls_certificate_file = "c.pem"\ntls_key_file = "k.pem"',
+        'host = "::1"',
+        'host = "localhost"',
+        'host = "127.8.9.1"',
+    ],
+)
+def test_a_safe_way_to_listen_is_taken(tmp_path: Path, text: str) -> None:
+    assert load_settings(written(tmp_path, text)).port == 8420
+
+
+def test_a_misspelt_variable_stops_with_the_one_that_was_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSENT_BEHIND_PROXI", "1")
+    said, hint = refusal(tmp_path, "")
+    assert "`ASSENT_BEHIND_PROXI`, which is no setting, did you mean `ASSENT_BEHIND_PROXY`" in said
+    assert "unset it" in hint
+
+
+def test_a_wrong_variable_is_told_by_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSENT_PORT", "-1")
+    said, hint = refusal(tmp_path, "")
+    assert said.startswith("`ASSENT_PORT` is `-1`")
+    assert hint == "correct `ASSENT_PORT`"
+
+
+def test_an_invisible_character_in_a_value_is_told_visibly(tmp_path: Path) -> None:
+    said, _ = refusal(tmp_path, 'log_level = "info\\u202e"')
+    assert r"info\u{202e}" in said
+
+
+def test_variables_of_clients_and_tests_are_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in OTHER_VARIABLES:
+        monkeypatch.setenv(name, "something")
+    assert load_settings(written(tmp_path, "")).port == 8420
+
+
+def test_a_configuration_that_was_named_must_be_there(tmp_path: Path) -> None:
+    assert find_file(None, tmp_path) is None
+    with pytest.raises(ConfigInvalid, match="there is no file"):
+        find_file(tmp_path / "assent.toml", tmp_path)
+    assert find_file(None, written(tmp_path, "").parent) == tmp_path / "assent.toml"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
+def test_a_secret_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "key.pem"
+    file.touch()
+    file.chmod(mode)
+    with pytest.raises(ConfigInvalid, match="can be read by others") as refused:
+        require_private(file, "tls_key_file")
+    assert "chmod 600" in (refused.value.hint or "")
+
+
+def test_a_secret_file_that_is_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match=r"`tls_key_file`: .* cannot be read"):
+        require_private(tmp_path / "key.pem", "tls_key_file")
+
+
+@pytest.mark.parametrize("key", Settings.model_fields)
+def test_every_setting_stands_on_its_page_with_its_default(key: str) -> None:
+    default = Settings.model_fields[key].default
+    shown = "–" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+    assert re.search(rf"^\| `{key}` \| `?{re.escape(shown)}`? \|", PAGE, re.MULTILINE), f"{key}, default {shown}"
+
+
+def test_the_page_names_no_setting_that_does_not_exist() -> None:
+    named = re.findall(r"^\| `([a-z_]+)` \|", PAGE, re.MULTILINE)
+    assert [key for key in named if key not in Settings.model_fields] == []
+
+
+@pytest.mark.parametrize("key", Settings.model_fields)
+def test_every_number_has_its_unit_or_its_thing_in_its_name_and_a_bound(key: str) -> None:
+    field = Settings.model_fields[key]
+    if field.annotation not in {int, float}:
+        return
+    assert key == "port" or key.endswith(("_seconds", "_bytes", "_connections")) or "_per_" in key
+    assert {type(bound).__name__ for bound in field.metadata} >= {"Ge", "Le"}
