@@ -16,10 +16,11 @@ from tests.contracts import samples
 from tests.contracts.samples import KEYS, Clock, Ids
 
 WAIT_SECONDS = 10.0
+IDS = Ids()  # one for all: a ledger that is opened again must not meet its own ids
 
 
 def open_at(path: Path, **settings: Any) -> SqliteLedger:  # passed on as they are
-    return SqliteLedger.open(path, **{"keys": KEYS, "clock": Clock(), "new_id": Ids(), **settings})
+    return SqliteLedger.open(path, **{"keys": KEYS, "clock": Clock(), "new_id": IDS, **settings})
 
 
 @asynccontextmanager

@@ -11,14 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from assent.core.errors import LedgerUnavailable
-
 BUSY_SECONDS: Final = 0.25
 _CACHED_STATEMENTS: Final = 256
 _CACHE_KIBIBYTES: Final = 16_384  # the edges of all indexes: without it every insert reads pages again
 _PAGES_BETWEEN_CHECKPOINTS: Final = 4_000  # 16 MB: pages that change in every batch are moved to the file less often
 _MODE: Final = 0o600
-_APPLICATION_ID: Final = 0x41534E54  # "ASNT"
 Identity = tuple[int, int]
 
 
@@ -65,19 +62,17 @@ class Storage:
         database.execute("PRAGMA temp_store = MEMORY")
         return database
 
-    def identities(self) -> tuple[Identity, ...]:
-        """Return device and inode of the database and its write-ahead log; nothing for a ledger in memory.
+    def identities(self) -> tuple[Identity | None, ...]:
+        """Return device and inode of the database and its write-ahead log, None for one that is gone.
 
-        Raises:
-            LedgerUnavailable: one of them is gone.
-
+        A ledger in memory has neither.
         """
-        if self.path is None:
-            return ()
-        try:
-            found = (self.path.stat(), Path(f"{self.path}-wal").stat())
-        except FileNotFoundError:
-            raise LedgerUnavailable(
-                f"the ledger `{self.path}` was moved or removed under the broker", hint="put it back and restart"
-            ) from None
-        return tuple((status.st_dev, status.st_ino) for status in found)
+        return () if self.path is None else (_identity(self.path), _identity(Path(f"{self.path}-wal")))
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

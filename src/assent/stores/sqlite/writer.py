@@ -42,7 +42,7 @@ class Writer:
         self._stamps = stamps
         self._known: Known | None = None
         self._version = 0
-        self._identities: tuple[Identity, ...] = storage.identities()
+        self._identities: tuple[Identity | None, ...] = storage.identities()
         self._turnstile = None if storage.path is None else Turnstile(storage.path)
         self._waiting: SimpleQueue[Work | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._live, name="ledger-writer", daemon=True)
@@ -76,13 +76,14 @@ class Writer:
         return not self._thread.is_alive()
 
     def _live(self) -> None:
+        jobs: deque[Work] | None = deque()
         try:
             while (jobs := self._take()) is not None:
                 while jobs:
                     self._serve(jobs)
         except BaseException as error:  # noqa: BLE001  # whatever ends this thread ends the ledger, and everybody hears
             self._fail(error)
-        self._shut()
+        self._shut(jobs or ())
 
     def _take(self) -> deque[Work] | None:
         """Wait for a job and return it with all others that wait by now; None when it is time to end."""
@@ -104,14 +105,32 @@ class Writer:
                 jobs.clear()
                 return
             batch = Batch(self._database, self._keys, self._stamps, self._know())
-        except AssentError as error:
-            _answer(jobs, error)
+        except (AssentError, sqlite3.Error) as error:
+            if isinstance(error, sqlite3.Error) and faults.is_fatal(error):
+                raise
+            _answer(jobs, error if isinstance(error, AssentError) else faults.unavailable(error))
+            jobs.clear()
             self._forget()
             return
+        try:
+            self._run(batch, jobs)
+        except BaseException as error:
+            batch.fail(_said(error))
+            raise
+        finally:
+            settle(batch.ran)
+
+    def _run(self, batch: Batch, jobs: deque[Work]) -> None:
         if batch.run(jobs):
-            self._keep(batch)
-        else:
-            self._lose(batch)
+            self._refuse_other_file()
+            self._known = batch.known
+            return
+        if batch.fault is not None and faults.is_fatal(batch.fault):
+            raise batch.fault
+        self._forget()
+        if batch.is_in_doubt and self._storage.path is not None:
+            self._database.close()
+            self._database = self._storage.writer()
 
     def _begin(self, jobs: Iterable[Work]) -> bool:
         """Begin a transaction, or return False when everybody gave up before another process let go of the ledger."""
@@ -120,10 +139,8 @@ class Writer:
                 with self._turnstile.passing() if self._turnstile is not None else nullcontext():
                     self._database.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as error:
-                if faults.is_fatal(error):
-                    raise
                 if not faults.is_busy(error):
-                    raise faults.unavailable(error) from error
+                    raise
             else:
                 return True
         return False
@@ -135,23 +152,12 @@ class Writer:
             self._known, self._version = opening.known(self._database, self._keys), version
         return self._known
 
-    def _keep(self, batch: Batch) -> None:
+    def _refuse_other_file(self) -> None:
         if self._storage.identities() != self._identities:
-            moved = LedgerUnavailable("the ledger file was replaced under the broker", hint=faults.RESTART)
-            batch.fail(moved)
-            settle(batch.ran)
-            raise moved
-        self._known = batch.known
-        settle(batch.ran)
-
-    def _lose(self, batch: Batch) -> None:
-        settle(batch.ran)
-        if batch.fault is not None and faults.is_fatal(batch.fault):
-            raise batch.fault
-        self._forget()
-        if batch.is_in_doubt and self._storage.path is not None:
-            self._database.close()
-            self._database = self._storage.writer()
+            raise LedgerUnavailable(
+                f"the ledger `{self._storage.path}` was moved, removed or replaced under the broker",
+                hint="put it back and restart",
+            )
 
     def _forget(self) -> None:
         self._known = None
@@ -159,21 +165,30 @@ class Writer:
             self._database.rollback()
 
     def _fail(self, error: BaseException) -> None:
-        cause = faults.unavailable(error) if isinstance(error, sqlite3.Error) else error
-        message = cause.message if isinstance(cause, LedgerUnavailable) else f"the ledger stopped: {cause!r}"
-        self._closed = LedgerUnavailable(message, hint=faults.RESTART)
-        self._closed.__cause__ = error
-        self.failed.set_result(self._closed)
+        said = _said(error)
+        said.__cause__ = error
+        self._closed = said
+        self.failed.set_result(said)
 
-    def _shut(self) -> None:
+    def _shut(self, jobs: Iterable[Work]) -> None:
+        left = list(jobs)
         while not self._waiting.empty():
-            job = self._waiting.get()
-            if job is not None and self._closed is not None:
-                _answer([job], LedgerUnavailable(self._closed.message, hint=self._closed.hint))
+            left += [job for job in (self._waiting.get(),) if job is not None]
+        if self._closed is not None:
+            _answer(left, self._closed)
         with suppress(sqlite3.Error):  # nothing is lost by it: what was answered is in the write-ahead log
             self._database.close()
         if self._turnstile is not None:
             self._turnstile.close()
+
+
+def _said(error: BaseException) -> LedgerUnavailable:
+    """Return what callers hear of an error that ends the ledger."""
+    if isinstance(error, sqlite3.Error):
+        return faults.unavailable(error)
+    if isinstance(error, LedgerUnavailable):
+        return LedgerUnavailable(error.message, hint=error.hint)
+    return LedgerUnavailable(f"the ledger stopped: {type(error).__name__}: {error}", hint=faults.RESTART)
 
 
 def _answer(jobs: Iterable[Work], error: AssentError) -> None:
