@@ -120,7 +120,7 @@ def test_a_breaker_over_something_else_does_not_matter() -> None:
     open_asks=st.integers(0, 6),
     someone=st.booleans(),
 )
-def test_allow_needs_everything_to_agree(  # noqa: PLR0917  hypothesis hands them over by name
+def test_allow_needs_everything_to_agree(  # noqa: PLR0917  # hypothesis hands them over by name
     profile: Any, standing: Any, proposal: Any, verdict: Verdict, breakers: Any, open_asks: int, *, someone: bool
 ) -> None:
     answer = decided(

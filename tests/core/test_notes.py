@@ -176,7 +176,7 @@ def test_two_known_keys_of_one_identity_are_refused() -> None:
 
 
 def test_a_verifier_that_does_not_say_true_has_not_vouched() -> None:
-    evasive = Verifier(name=NAME, key_id=public(1).key_id, verify=lambda *_: 1)  # type: ignore[arg-type]
+    evasive = Verifier(name=NAME, key_id=public(1).key_id, verify=lambda *_: 1)  # type: ignore[arg-type]  # that is the point
     with pytest.raises(NoteInvalid, match="is wrong"):
         open_note(SIGNED, [evasive])
 

@@ -72,7 +72,7 @@ def test_times_have_one_form_and_a_naive_one_is_refused() -> None:
     elsewhere = datetime(2026, 11, 23, 12, 0, tzinfo=timezone(timedelta(hours=2)))
     assert rfc3339(elsewhere) == rfc3339(datetime(2026, 11, 23, 10, 0, tzinfo=UTC))
     with pytest.raises(BadRequest):
-        rfc3339(datetime(2026, 11, 23, 10, 0))  # noqa: DTZ001  naive on purpose
+        rfc3339(datetime(2026, 11, 23, 10, 0))  # noqa: DTZ001  # naive on purpose
 
 
 def test_kinds_read_subject_dot_event_and_are_unique() -> None:

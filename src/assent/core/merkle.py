@@ -91,7 +91,7 @@ class Frontier:
 def decode_frontier(raw: bytes) -> Frontier:
     """Return what `Frontier.encode` wrote. Raises ProofInvalid for anything else."""
     hashes = tuple(raw[start : start + HASH_BYTES] for start in range(8, len(raw), HASH_BYTES))
-    return Frontier(size=int.from_bytes(raw[:8], "big") if len(raw) >= 8 else -1, hashes=hashes)  # noqa: PLR2004
+    return Frontier(size=int.from_bytes(raw[:8], "big") if len(raw) >= 8 else -1, hashes=hashes)  # noqa: PLR2004  # the size is eight bytes
 
 
 def frontier_at(size: int, hash_at: HashAt) -> Frontier:
