@@ -1,14 +1,33 @@
 """A reference that reaches verdicts without Casbin, indexes or anything shared with them: slow, short, obvious."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from assent.core.decisions import Effect
-from assent.policy.roles import Rule
+from assent.policy.rules import Rule
 
-Asked = tuple[str, str, str]
-"""Tool, environment, resource."""
+WHEN: dict[str, Callable[[int], bool]] = {
+    "n: {max: 3}": lambda n: n <= 3,
+    "n: {equals: 5}": lambda n: n == 5,
+    "n: {not_in: [1, 5]}": lambda n: n not in {1, 5},
+    "n: [{max: 1}, {min: 5}]": lambda n: n <= 1 or n >= 5,
+}
+"""Conditions over an optional integer, as they stand in a rule and as Python."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One question; `n` is the only argument, None when it is missing."""
+
+    roles: tuple[str, ...]
+    tool: str
+    environment: str
+    resource: str
+    n: int | None
+    now: datetime
+    changes_production: bool
 
 
 def expression(pattern: str, separator: str) -> re.Pattern[str]:
@@ -21,31 +40,32 @@ def expression(pattern: str, separator: str) -> re.Pattern[str]:
     return re.compile(re.escape(separator).join(segments), re.DOTALL)
 
 
-def applies(rule: Rule, roles: Iterable[str], asked: Asked, now: datetime) -> bool:
-    """Whether a rule without conditions applies."""
-    tool, environment, resource = asked
+def holds(when: str, asked: Asked, effect: Effect) -> bool:
+    """Whether a condition holds; without the argument it does for a deny only."""
+    if not when:
+        return True
+    return effect is Effect.DENY if asked.n is None else WHEN[when](asked.n)
+
+
+def applies(rule: Rule, when: str, asked: Asked) -> bool:
+    """Whether a rule applies whose condition is written as `when`."""
     return (
-        rule.role in roles
-        and any(expression(pattern, ".").fullmatch(tool) for pattern in rule.tools)
-        and (rule.environments == ("*",) or environment in rule.environments)
-        and any(expression(pattern, "/").fullmatch(resource) for pattern in rule.resources)
-        and (rule.effect is Effect.DENY or rule.until is None or now < rule.until)
+        rule.role in asked.roles
+        and any(expression(pattern, ".").fullmatch(asked.tool) for pattern in rule.tools)
+        and (rule.environments == ("*",) or asked.environment in rule.environments)
+        and any(expression(pattern, "/").fullmatch(asked.resource) for pattern in rule.resources)
+        and (rule.effect is Effect.DENY or rule.until is None or asked.now < rule.until)
+        and holds(when, asked, rule.effect)
     )
 
 
-def combine(effects: set[Effect], *, changes_production: bool) -> Effect:
-    """Return what effects come to together, the production floor included."""
+def verdict(rules: Iterable[tuple[Rule, str]], asked: Asked) -> tuple[Effect, list[str]]:
+    """Return the effect, the production floor included, and the ids of all rules that apply."""
+    applying = [rule for rule, when in rules if applies(rule, when, asked)]
+    ids = sorted(rule.id for rule in applying)
+    effects = {rule.effect for rule in applying}
     if Effect.DENY in effects or not effects:
-        return Effect.DENY
-    if Effect.REQUIRE_APPROVAL in effects or changes_production:
-        return Effect.REQUIRE_APPROVAL
-    return Effect.ALLOW
-
-
-def verdict(
-    rules: Iterable[Rule], roles: Iterable[str], asked: Asked, now: datetime, *, changes_production: bool
-) -> tuple[Effect, list[str]]:
-    """Return the effect and the ids of all rules that apply."""
-    applying = [rule for rule in rules if applies(rule, roles, asked, now)]
-    effect = combine({rule.effect for rule in applying}, changes_production=changes_production)
-    return effect, sorted(rule.id for rule in applying)
+        return Effect.DENY, ids
+    if Effect.REQUIRE_APPROVAL in effects or asked.changes_production:
+        return Effect.REQUIRE_APPROVAL, ids
+    return Effect.ALLOW, ids

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assent.core.canonical import Json
-from assent.policy.conditions import Condition, holds, read_condition
+from assent.policy.conditions import Condition, holds
 from assent.policy.documents import read_document
 from assent.policy.findings import Findings
+from assent.policy.predicates import read_condition
 
 
 def condition(text: str) -> Condition:

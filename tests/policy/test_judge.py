@@ -13,16 +13,20 @@ from hypothesis import strategies as st
 
 from assent.core.actions import Impact, Proposal
 from assent.core.agents import AgentId, AgentProfile
+from assent.core.canonical import canonical
 from assent.core.decisions import Effect
 from assent.core.operators import OperatorId
 from assent.core.reasons import Reason
 from assent.policy.catalogue import Tool
-from assent.policy.conditions import FieldCondition, Predicate
+from assent.policy.conditions import Condition, FieldCondition, Predicate
+from assent.policy.documents import read_document
 from assent.policy.environments import Constant
+from assent.policy.findings import Findings
 from assent.policy.index import RuleIndex
 from assent.policy.judge import Facts, Judge, JudgeFailed, Question, functions
 from assent.policy.loaded import Declared, LoadedPolicy
-from assent.policy.roles import Rule
+from assent.policy.predicates import read_condition
+from assent.policy.rules import Rule
 from assent.policy.templates import Template
 from tests.policy import reference
 from tests.policy.directory import NOW, SAMPLE
@@ -47,6 +51,16 @@ ROLES = ["r1", "r2", "r3"]
 PLACES = {"production": False, "staging": True}
 
 
+def compiled(text: str) -> Condition:
+    findings = Findings()
+    node = read_document("when", text.encode(), findings)
+    assert node is not None
+    return read_condition(node, findings)
+
+
+CONDITIONS: dict[str, Condition] = {"": (), **{text: compiled(text) for text in reference.WHEN}}
+
+
 def some(values: Sequence[str], largest: int) -> st.SearchStrategy[list[str]]:
     return st.lists(st.sampled_from(values), min_size=1, max_size=largest, unique=True)
 
@@ -59,7 +73,8 @@ def rules(draw: st.DrawFn) -> dict[str, Rule]:
         fields = [draw(some(TOOL_PATTERNS, 2)), environments, draw(some(RESOURCE_PATTERNS, 3))]
         row = (name, draw(st.sampled_from(ROLES)), *("|".join(field) for field in fields), effect.value)
         until = draw(st.none() | st.sampled_from([NOW - timedelta(days=1), NOW, NOW + timedelta(days=1)]))
-        return Rule(row=row, effect=effect, route="default", until=until)
+        condition = CONDITIONS[draw(st.sampled_from(sorted(CONDITIONS)))]
+        return Rule(row=row, effect=effect, route="default", until=until, condition=condition)
 
     return {name: rule(name) for name in (f"rule{n}" for n in range(draw(st.integers(1, 12))))}
 
@@ -81,21 +96,26 @@ def policy_of(found: dict[str, Rule], roles: Iterable[str]) -> LoadedPolicy:
     return LoadedPolicy(declared, lambda: NOW)
 
 
-def proposal(tool: str, environment: str, resource: str) -> Proposal:
+def proposal(tool: str, environment: str, resource: str, n: int | None = None) -> Proposal:
     return Proposal(
-        tool=tool, definition="d", impact=Impact.WRITE, arguments=b"{}", resource=resource, environment=environment,
-        nonproduction=PLACES[environment],
+        tool=tool, definition="d", impact=Impact.WRITE, arguments=canonical({} if n is None else {"n": n}),
+        resource=resource, environment=environment, nonproduction=PLACES[environment],
     )  # fmt: skip
 
 
-def stock(found: dict[str, Rule], roles: Iterable[str], asked: Proposal) -> tuple[bool, list[str]]:
+def stock(found: dict[str, Rule], asked: reference.Asked, arguments: bytes) -> tuple[bool, list[str]]:
     """Returns what an unchanged enforcer says over every rule, and, asked of one rule at a time, which apply."""
     hits: list[str] = []
     question = Question(
-        agent="bot", tool=asked.tool, environment=asked.environment, resource=asked.resource, arguments=b"{}", now=NOW
+        agent="bot",
+        tool=asked.tool,
+        environment=asked.environment,
+        resource=asked.resource,
+        arguments=arguments,
+        now=NOW,
     )
     enforcer = casbin.Enforcer(casbin.Enforcer.new_model(text=MODEL))
-    for name, function in functions(Facts({"bot": frozenset(roles)}, found), hits).items():
+    for name, function in functions(Facts({"bot": asked.roles}, found), hits).items():
         enforcer.add_function(name, function)
     request = ("bot", asked.tool, asked.environment, asked.resource, question)
     policy = enforcer.model["p"]["p"]
@@ -108,20 +128,31 @@ def stock(found: dict[str, Rule], roles: Iterable[str], asked: Proposal) -> tupl
     return allowed, sorted(hits)
 
 
-ASKED = st.builds(proposal, st.sampled_from(TOOL_NAMES), st.sampled_from(list(PLACES)), st.sampled_from(RESOURCES))
+ASKED = st.builds(
+    reference.Asked,
+    roles=st.lists(st.sampled_from(ROLES), unique=True).map(tuple),
+    tool=st.sampled_from(TOOL_NAMES),
+    environment=st.sampled_from(sorted(PLACES)),
+    resource=st.sampled_from(RESOURCES),
+    n=st.none() | st.integers(0, 6),
+    now=st.just(NOW),
+    changes_production=st.just(value=True),
+).map(lambda asked: replace(asked, changes_production=asked.environment == "production"))
+
+
+def written(found: dict[str, Rule]) -> list[tuple[Rule, str]]:
+    """Returns rules with their conditions as they were written."""
+    texts = {condition: text for text, condition in CONDITIONS.items()}
+    return [(rule, texts[rule.condition]) for rule in found.values()]
 
 
 @settings(deadline=None)
-@given(rules(), st.lists(st.sampled_from(ROLES), unique=True, min_size=1), ASKED)
-def test_stock_casbin_and_a_reference_reach_the_same_verdict(
-    found: dict[str, Rule], roles: list[str], asked: Proposal
-) -> None:
-    ours = policy_of(found, roles).verdict(asked, AgentId("bot"), ())
-    allowed, hits = stock(found, roles, asked)
-    expected, applying = reference.verdict(
-        found.values(), roles, (asked.tool, asked.environment, asked.resource), NOW,
-        changes_production=not asked.nonproduction,
-    )  # fmt: skip
+@given(rules(), ASKED)
+def test_stock_casbin_and_a_reference_reach_the_same_verdict(found: dict[str, Rule], asked: reference.Asked) -> None:
+    proposed = proposal(asked.tool, asked.environment, asked.resource, asked.n)
+    ours = policy_of(found, asked.roles).verdict(proposed, AgentId("bot"), ())
+    allowed, hits = stock(found, asked, proposed.arguments)
+    expected, applying = reference.verdict(written(found), asked)
     assert (ours.effect, sorted(ours.rules)) == (expected, applying)
     assert hits == applying
     assert allowed is (found_effects(found, hits) >= {Effect.ALLOW} and Effect.DENY not in found_effects(found, hits))
@@ -131,14 +162,11 @@ def found_effects(found: dict[str, Rule], ids: Iterable[str]) -> set[Effect]:
     return {found[name].effect for name in ids}
 
 
-@given(rules(), st.lists(st.sampled_from(ROLES), unique=True), ASKED)
-def test_the_index_leaves_out_only_rules_that_cannot_apply(
-    found: dict[str, Rule], roles: list[str], asked: Proposal
-) -> None:
+@given(rules(), ASKED)
+def test_the_index_leaves_out_only_rules_that_cannot_apply(found: dict[str, Rule], asked: reference.Asked) -> None:
     index = RuleIndex(found.values(), dict.fromkeys(TOOL_NAMES))
-    kept = {row[0] for row in index.candidates(roles, asked.tool, asked.resource)}
-    where = (asked.tool, asked.environment, asked.resource)
-    assert {rule.id for rule in found.values() if reference.applies(rule, roles, where, NOW)} <= kept
+    kept = {row[0] for row in index.candidates(asked.roles, asked.tool, asked.resource)}
+    assert {rule.id for rule, when in written(found) if reference.applies(rule, when, asked)} <= kept
 
 
 def test_a_rule_over_very_many_tools_is_still_found() -> None:

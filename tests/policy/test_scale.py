@@ -6,7 +6,7 @@ import pytest
 
 from assent.core.decisions import Effect
 from assent.policy.index import RuleIndex
-from assent.policy.roles import Rule
+from assent.policy.rules import Rule
 
 TOOLS = dict.fromkeys(f"t.n{number}" for number in range(20))
 

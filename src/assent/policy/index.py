@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from assent.core.patterns import RESOURCE_SEPARATOR
-from assent.policy.roles import Rule, covered
+from assent.policy.rules import Rule, covered
 
 WIDE: Final = 32
 """A rule over more tools than this is filed once, under every tool, and not once for each."""

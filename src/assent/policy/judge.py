@@ -22,7 +22,7 @@ from assent.core.decisions import Effect
 from assent.core.errors import AssentError
 from assent.core.patterns import RESOURCE_SEPARATOR, TOOL_SEPARATOR, matches
 from assent.policy.conditions import holds
-from assent.policy.roles import ANY, SEPARATOR, Rule
+from assent.policy.rules import ANY, SEPARATOR, Rule
 
 SENTINEL: Final = ("*sentinel*", "", "", "", "", Effect.DENY.value)
 """Stands in every list that Casbin gets: an empty list makes it judge a rule of empty fields, and then some allow."""

@@ -20,8 +20,8 @@ from assent.policy.cases import Case
 from assent.policy.catalogue import Tool, propose
 from assent.policy.index import RuleIndex
 from assent.policy.judge import Facts, Judge, Question
-from assent.policy.roles import ANY, Rule
 from assent.policy.routes import DEFAULT
+from assent.policy.rules import ANY, Rule
 from assent.policy.spelling import Spelling
 from assent.ports import Clock, ToolView
 

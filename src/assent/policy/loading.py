@@ -6,7 +6,7 @@ from typing import Final
 
 from assent.policy import files
 from assent.policy.cases import Case, read_cases
-from assent.policy.catalogue import Tool, own_demands, read_tools
+from assent.policy.catalogue import Tool, own_demands
 from assent.policy.conditions import demands
 from assent.policy.documents import Consume, Node, keep, read_data, read_document
 from assent.policy.documents import Mapping as MappingNode
@@ -18,9 +18,11 @@ from assent.policy.judge import FUNCTIONS
 from assent.policy.loaded import Declared
 from assent.policy.model import check_model
 from assent.policy.people import read_agents, read_operators
-from assent.policy.roles import Names, Rule, Rulebook, covered
+from assent.policy.roles import Names, Rulebook
 from assent.policy.routes import read_routes
+from assent.policy.rules import Rule, covered
 from assent.policy.spelling import Spelling, stricter
+from assent.policy.tools import read_tools
 
 _NOTHING: Final = MappingNode(Place("."))
 

@@ -1,81 +1,28 @@
-"""Roles and their rules: what agents of a role may do, must ask for, or must never do.
+"""Reads roles and their rules: what agents of a role may do, must ask for, or must never do.
 
-A rule is one row of Casbin's policy, a few exact words about what it grants, and its condition. A rule that could mean
-two things, or nothing, is a finding: an effect that is misspelled never becomes another effect.
+A rule that could mean two things, or nothing, is a finding: an effect that is misspelled never becomes another effect.
 """
 
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 from assent.core.decisions import Effect
-from assent.core.patterns import RESOURCE_SEPARATOR, TOOL_SEPARATOR, fault, matches
+from assent.core.patterns import RESOURCE_SEPARATOR, TOOL_SEPARATOR, fault
 from assent.policy import spelling
 from assent.policy.catalogue import Tool
-from assent.policy.conditions import Condition, misuse, read_condition
+from assent.policy.conditions import misuse
 from assent.policy.documents import Node, Scalar
 from assent.policy.fields import EPOCH, NO_NAMES, Fields, choice, known, moment, name, text, texts
 from assent.policy.findings import Findings, did_you_mean, quoted
-
-ANY: Final = "*"
-SEPARATOR: Final = "|"
-"""Between the alternatives of one field of a row; no tool, environment or pattern may contain it."""
+from assent.policy.predicates import read_condition
+from assent.policy.rules import ANY, SEPARATOR, Rule, Standing, covered
 
 _RULE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 # What a row's field may hold without being read differently by a CSV file, a Casbin matcher or a person.
 _UNSAFE_IN_PATTERNS = re.compile(r'[|,;"\'#\\{}]')
 _TOOL_PATTERN = re.compile(r"[A-Za-z0-9_*-]+(\.[A-Za-z0-9_*-]+)*")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """The open, dated exception that lets an allow pass below the production floor."""
-
-    reason: str
-    until: datetime
-    approved_by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One rule; `row` is what Casbin judges: id, role, tools, environments, resources, effect."""
-
-    row: tuple[str, ...]
-    effect: Effect
-    route: str = ""
-    condition: Condition = ()
-    standing: Standing | None = None
-    until: datetime | None = None
-
-    @property
-    def id(self) -> str:
-        return self.row[0]
-
-    @property
-    def role(self) -> str:
-        return self.row[1]
-
-    @property
-    def tools(self) -> tuple[str, ...]:
-        return tuple(self.row[2].split(SEPARATOR))
-
-    @property
-    def environments(self) -> tuple[str, ...]:
-        return tuple(self.row[3].split(SEPARATOR))
-
-    @property
-    def resources(self) -> tuple[str, ...]:
-        return tuple(self.row[4].split(SEPARATOR))
-
-    def in_force(self, now: datetime) -> bool:
-        """Whether it still counts: an expired allow or ask grants nothing, an expired deny still denies."""
-        return self.until is None or now < self.until or self.effect is Effect.DENY
-
-    def stands(self, now: datetime) -> bool:
-        """Whether it lifts the production floor at `now`."""
-        return self.standing is not None and now < self.standing.until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,11 +164,6 @@ class Rulebook:
 
     def _text(self, value: str) -> str:
         return self._texts.setdefault(value, value)
-
-
-def covered(patterns: Collection[str], tools: Collection[str]) -> tuple[str, ...]:
-    """Return the names among `tools` that any of the patterns matches."""
-    return tuple(tool for tool in tools if any(matches(pattern, tool, TOOL_SEPARATOR) for pattern in patterns))
 
 
 def _resources(node: Node, findings: Findings) -> tuple[str, ...]:
