@@ -96,7 +96,7 @@ class SqliteTx(SqliteView):
         cut = tuple(salts[at : at + SALT_BYTES] for at in range(0, len(salts), SALT_BYTES))
         identifier = entry.id or RecordId(self._stamps.new_id("rec"))
         made = recorded(entry, new_id=identifier, now=self._now, salts=cut)
-        self._write(journal.INSERT, journal.dump(made, self._next_index, self._keys))
+        self.write(journal.INSERT, journal.dump(made, self._next_index, self._keys))
         self._next_index, self._last_time = self._next_index + 1, made.time
         return made
 
@@ -106,14 +106,15 @@ class SqliteTx(SqliteView):
             # A fresh memory, which goes with this transaction if it goes; the old one stays true of the ledger then.
             self._credentials = {}
         if not isinstance(row, Breaker | AgentStanding):
-            return self._write(statement, values)
+            return self.write(statement, values)
         # Believed before the write: vouching for what is found after it would launder what somebody else removed.
         believed = self._believed()
-        stored = self._write(statement, values)
+        stored = self.write(statement, values)
         if stored == 1:
             self._latches = believed.having(row)
             self._guarded(lambda database: latches.renew(database, self._keys, believed.having(row)))
         return stored
 
-    def _write(self, statement: str, values: Sequence[object]) -> int:
+    def write(self, statement: str, values: Sequence[object]) -> int:
+        """Run a statement that writes and return how many rows it touched, for the modules of this package."""
         return self._guarded(lambda database: database.execute(statement, values).rowcount)

@@ -101,10 +101,12 @@ class SqliteView:
                 raise Stale("this exists already", hint="load it instead") from error
             raise self._broken(error) from error
 
-    def _all(self, query: str, parameters: Sequence[object] = ()) -> list[Any]:
+    def fetch(self, query: str, parameters: Sequence[object] = ()) -> list[Any]:
+        """Return all rows of a query, for the modules of this package."""
         return self._guarded(lambda database: database.execute(query, parameters).fetchall())
 
-    def _one(self, query: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401  # a row of SQLite
+    def fetch_one(self, query: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401  # a row of SQLite
+        """Return the first row of a query or None, for the modules of this package."""
         return self._guarded(lambda database: database.execute(query, parameters).fetchone())
 
     def _broken(self, error: sqlite3.Error) -> LedgerUnavailable:
@@ -114,10 +116,10 @@ class SqliteView:
         return faults.unavailable(error)
 
     def _rows(self, table: Table[V], query: str, *parameters: object) -> list[V]:
-        return [table.load(row, self._keys) for row in self._all(query, parameters)]
+        return [table.load(row, self._keys) for row in self.fetch(query, parameters)]
 
     def _row(self, table: Table[V], query: str, *parameters: object) -> V | None:
-        row = self._one(query, parameters)
+        row = self.fetch_one(query, parameters)
         return None if row is None else table.load(row, self._keys)
 
     async def get(self, kind: type[R], key: str) -> R | None:
@@ -162,10 +164,10 @@ class SqliteView:
         return self._rows(APPROVALS, APPROVALS.select(query), *parameters)
 
     async def load(self, agent: AgentId, run_id: str | None, routes: Sequence[str]) -> Load:
-        by_run = dict(self._all(_OPEN_OF_AGENT, (agent,)))
-        by_routes = self._all(_OPEN_BY_ROUTES) if routes else []
+        by_run = dict(self.fetch(_OPEN_OF_AGENT, (agent,)))
+        by_routes = self.fetch(_OPEN_BY_ROUTES) if routes else []
         an_hour_ago = stamp(self._now - timedelta(hours=1))
-        (asked,) = self._one(_ASKED_SINCE, (agent, an_hour_ago))
+        (asked,) = self.fetch_one(_ASKED_SINCE, (agent, an_hour_ago))
         return Load(
             open_for_agent=sum(by_run.values()),
             open_for_run=0 if run_id is None else by_run.get(run_id, 0),
@@ -200,13 +202,17 @@ class SqliteView:
         return Due(tuple(actions), tuple(self._rows(APPROVALS, _DUE_APPROVALS, now, limit)))
 
     async def next_due(self) -> datetime | None:
-        (due,) = self._one(_NEXT_DUE)
+        (due,) = self.fetch_one(_NEXT_DUE)
         return None if due is None else moment(due)
 
+    def record_of(self, row: journal.RecordRow) -> Record:
+        """Return the record of a row, without payload. Raises Forged when it does not carry its MAC."""
+        return journal.load(row, self._keys)
+
     async def records(self, which: RecordFilter, *, limit: int) -> Sequence[Record]:
-        query, parameters = search.records(self._one, which, limit=limit)
-        return [journal.load(row, self._keys) for row in self._all(query, parameters)]
+        query, parameters = search.records(self.fetch_one, which, limit=limit)
+        return [journal.load(row, self._keys) for row in self.fetch(query, parameters)]
 
     async def record(self, key: RecordId) -> Record | None:
-        row = self._one(search.RECORD_BY_ID, (key,))
+        row = self.fetch_one(search.RECORD_BY_ID, (key,))
         return None if row is None else journal.load_disclosed(row, self._keys)

@@ -1,0 +1,107 @@
+"""The log as a Merkle tree, off the hot path: records are integrated in order and each step is signed.
+
+    integrator = Integrator(tree, key=keys.log_verifier_key(origin), sign=keys.sign_log)
+    checkpoint = await integrator.integrate_once()     # None when there is nothing new; call it each second
+
+Rules kept here:
+- A record without its MAC, or a gap, stops integration: nothing is signed on top of it.
+- What is signed begins with what was signed before: the edge that is read back must have the signed root.
+- A step is stored by compare-and-swap on the size before anybody sees it, so two integrators never publish a fork.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from assent.core.checkpoints import Checkpoint, open_checkpoint
+from assent.core.errors import VerificationFailed
+from assent.core.merkle import Frontier, Node, leaf_hash
+from assent.core.notes import VerifierKey, sign_note
+from assent.stores.keys import verifier
+
+MAX_STEP: Final = 1_024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """How the tree grows at once: from one signed size to the next, with the nodes that this completes."""
+
+    old_size: int
+    new_size: int
+    nodes: Sequence[Node]
+    note: bytes
+
+
+class Tree(Protocol):
+    """Where tiles and checkpoints are kept, beside the records that they are made of."""
+
+    async def last_note(self) -> bytes | None:
+        """Return the note of the largest checkpoint, or None before the first."""
+        ...
+
+    async def frontier(self, size: int) -> Frontier:
+        """Return the edge of the tree at `size`, from the stored tiles."""
+        ...
+
+    async def leaves(self, first: int, limit: int) -> Sequence[bytes]:
+        """Return the leaves from index `first` on, at most `limit`.
+
+        Raises:
+            VerificationFailed: a record has no valid MAC, or one is missing; `index` says which.
+
+        """
+        ...
+
+    async def grow(self, step: Step) -> None:
+        """Store the step when the tree still has its old size.
+
+        Raises:
+            Stale: it has not; somebody else integrated.
+
+        """
+        ...
+
+
+class Integrator:
+    """Turns records into signed checkpoints; one at a time is enough, two do no harm."""
+
+    def __init__(self, tree: Tree, *, key: VerifierKey, sign: Callable[[bytes], bytes]) -> None:
+        self._tree = tree
+        self._key = key
+        self._sign = sign
+        self._verifiers = (verifier(key),)
+        self._edge = Frontier()
+
+    async def integrate_once(self) -> Checkpoint | None:
+        """Integrate at most 1,024 records and return the new checkpoint, or None when there is nothing new.
+
+        Raises:
+            VerificationFailed: a record, a tile or the last checkpoint is not what it was.
+            Stale: another integrator was first; call again.
+            LedgerUnavailable: nothing was stored, or not known to be.
+
+        """
+        edge = await self._signed_edge()
+        leaves = await self._tree.leaves(edge.size, MAX_STEP)
+        if not leaves:
+            return None
+        grown, nodes = edge.extend(map(leaf_hash, leaves))
+        checkpoint = Checkpoint(origin=self._key.name, size=grown.size, root=grown.root())
+        note = sign_note(checkpoint.text, self._key.name, self._key.key_id, self._sign)
+        await self._tree.grow(Step(old_size=edge.size, new_size=grown.size, nodes=nodes, note=note))
+        self._edge = grown
+        return checkpoint
+
+    async def _signed_edge(self) -> Frontier:
+        note = await self._tree.last_note()
+        if note is None:
+            return Frontier()
+        last = open_checkpoint(note, origin=self._key.name, verifiers=self._verifiers)
+        if self._edge.size != last.size:
+            self._edge = await self._tree.frontier(last.size)
+        if self._edge.root() != last.root:
+            raise VerificationFailed(
+                f"the tiles of the log do not lead to its checkpoint of size {last.size}",
+                hint="somebody changed the database: run `assent audit verify`, keep a copy, restore a backup",
+            )
+        return self._edge
