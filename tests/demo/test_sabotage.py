@@ -12,7 +12,7 @@ import pytest
 from assent.demo import story
 from assent.demo.actors import Broker
 from assent.demo.answers import Story
-from assent.demo.chapters import approval, breaker, misuse, separation, silence
+from assent.demo.chapters import approval, breaker, crash, misuse, secrecy, separation, silence
 from assent.demo.narrator import Narrator
 from assent.demo.scene import Scene
 from assent.demo.setting import set_up
@@ -151,6 +151,28 @@ def test_a_trip_that_nobody_carried_out(stage: Stage) -> None:
     swallowed = say(200, breaker={"id": "brk_none"}, cut_off=[], running=[])
     said = stage.told_wrong(breaker.tripped, {("POST", "/trip"): swallowed})
     assert "expected `refused production` of the agent" in said
+
+
+def test_another_question_after_a_crash(stage: Stage) -> None:
+    looks: list[str] = []
+
+    def lie(path: str, ask: Callable[[str], Told]) -> Told:
+        looks.append(path)
+        status, body = ask(path)
+        return status, body if len(looks) == 1 else body | {"digest": "0" * 64}
+
+    said = stage.told_wrong(crash.killed_and_back, {("GET", "/v1/approvals/"): lie})
+    assert "the same question is still open" in said
+
+
+@pytest.mark.parametrize("file", ["ledger.db", "ledger.db-wal", "broker.log"])
+def test_an_argument_that_lies_about_in_the_clear(stage: Stage, file: str) -> None:
+    folder = stage.setting.configuration.parent
+    folder.mkdir()
+    for name in ("ledger.db", "broker.log", file):
+        (folder / name).write_bytes(b"nothing here")
+    (folder / file).write_bytes(b'{"content":"tea 3.40\\nlamp 49.00\\nkite 12.50\\n"}')
+    assert "no argument and no reason stands" in stage.told_wrong(secrecy.nothing_in_the_clear, {})
 
 
 def test_a_log_that_leaves_a_step_out(stage: Stage) -> None:

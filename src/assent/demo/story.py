@@ -111,7 +111,7 @@ def _farewell(narrator: Narrator, setting: Setting) -> None:
     narrator.plain("  broker/ has its configuration, policies, keys, ledger and log; town/ the shop as it is now")
     narrator.plain()
     narrator.plain("Next, your own tool behind your own broker (README.md, five minutes):")
-    narrator.plain("  ./run assent init my-broker")
+    narrator.plain("  ./run assent init my-broker        (outside of a clone: assent init my-broker)")
 
 
 @contextmanager
