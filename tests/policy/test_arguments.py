@@ -176,3 +176,17 @@ def test_a_hidden_character_in_a_template_is_made_visible(tmp_path: Path) -> Non
     )
     policy = load_files(tmp_path / "p", {**SAMPLE, "tools/f.yaml": text})
     assert proposal(policy, "f.write", {"path": "x/stg", "words": "a\u202eb"}).how_bad == "x/stg: a\\u{202e}b"
+
+
+def test_a_resource_that_is_too_long_is_refused(policy: LoadedPolicy) -> None:
+    assert refusal(policy, "k8s.scale", scale(deployment="a" * 5_000)).message.endswith("it is too long")
+
+
+def test_a_misspelled_item_of_a_list_is_refused(tmp_path: Path) -> None:
+    text = SEGMENTS.replace("path: string", "path: string, cc: {type: list, of: string, optional: true}")
+    when = "{cc: [{absent: true}, {each: {domain: acme.example}}]}"
+    rule = f"{{id: cc, tools: [f.write], environments: [staging], when: {when}, effect: allow}}"
+    role = f"cc:\n  description: d\n  owner: dana\n  rules:\n    - {rule}\n"
+    policy = load_files(tmp_path / "p", {**SAMPLE, "tools/f.yaml": text, "roles/cc.yaml": role})
+    assert proposal(policy, "f.write", {"path": "x/stg", "cc": ["a@acme.example"]}).environment == "staging"
+    assert refusal(policy, "f.write", {"path": "x/stg", "cc": ["a@acme.example", "b\u200b@x"]}).code == "not_canonical"

@@ -146,6 +146,63 @@ EDITS: list[tuple[str, str, str, str, str]] = [
     (ROUTES, "expires_after: 10m", "expires_after: 5s", "must be a duration", ""),
     (PLACES, "nonproduction: true", "nonproduction: 1", "must be true or false", ""),
     (PLACES, "nonproduction: true", "nonprod: true", "has no field `nonprod`, did you mean `nonproduction`", ""),
+    (K8S, "{from: cluster, match: {prod-eu: production, stg-1: staging}}", "{from: cluster}", "lacks `match`", ""),
+    (K8S, "match: {prod-eu: production, stg-1: staging}", "match: {}", "`match` must map values", ""),
+    (K8S, "{from: cluster, match", "{from: cluster, segment: -1, match", "segments count from 0", ""),
+    (K8S, "staging: [stg-1, stg-2]", "stagin: [stg-1, stg-2]", "there is no environment `stagin`", ""),
+    (K8S, "stg-1: staging", '"stg**x": staging', "is no pattern", ""),
+    (
+        K8S,
+        "arguments: {cluster: string,",
+        "arguments: {cluster: {type: string, optional: true},",
+        "must be a required text",
+        "",
+    ),
+    (
+        K8S,
+        "arguments: {cluster: string,",
+        "arguments: {cluster: {type: string, path: true},",
+        "must be the whole last",
+        "",
+    ),
+    (K8S, "arguments: {cluster: string,", "arguments: {9cluster: string,", "`9cluster` cannot name an argument", ""),
+    (
+        K8S,
+        "arguments: {cluster: string, namespace: string, deployment: string}",
+        "arguments: 5",
+        "must be a mapping of names",
+        "",
+    ),
+    (K8S, COUNT, "replicas: {type: integer, enum: []}", "must be a list of values", ""),
+    (K8S, COUNT, "replicas: {type: list, of: string, max_length: -1}", "cannot be negative", ""),
+    (K8S, "description: look at a deployment", 'description: ""', "between 1 and 2000 characters", ""),
+    (K8S, "description: look at a deployment", "description: [look]", "this must be a text", ""),
+    (K8S, "  impact: read\n", "  impact: read\n  redeemed_by: nobody\n", "is not one of `agent`, `tool`", ""),
+    (K8S, "  impact: write\n", "  impact: write\n  read_because: it is\n", "only a tool with `impact: read`", ""),
+    (K8S, '  undo: "scale', '  sensitive: [cluster]\n  undo: "scale', "derived from a sensitive argument", ""),
+    (ROLE, "reader:\n", "rea der:\n", "`rea der` is no name", ""),
+    (ROLE, "owner: dana", "owner: da na", "`da na` is no name", ""),
+    (ROLE, 'environments: ["*"], effect: allow', "environments: all, effect: allow", "this must be a list", ""),
+    (ROLE, "[staging], when", "[staging, staging], when", "stands twice in this list", ""),
+    (ROLE, "when: {replicas: {max: 20}}", "when: {}", "`when` must map arguments", ""),
+    (ROLE, "{max: 20}", "{in: 5}", "must be a list of values", ""),
+    (ROLE, "{max: 20}", "{equals: [5]}", "this must be a text, a number, true or false", ""),
+    (ROLE, "{max: 20}", "{equals: five}", "does not apply to the type `integer`", ""),
+    (ROLE, "replicas: {max: 20}", "note: {each: {equals: a}}", "does not apply to the type `string`", ""),
+    (ROLE, "replicas: {max: 20}", "note: {each: {each: {equals: a}}}", "takes one predicate over the items", ""),
+    (ROLE, "replicas: {max: 20}", "note: {length: {max: many}}", "this must be an integer", ""),
+    (AGENTS, "bot: {owner: dana,", "bot: {owner: 5,", "this must be a text, quote it", ""),
+    (
+        AGENTS,
+        "viewer: {owner: dana, roles: [reader], expires: 2027-03-31}",
+        "viewer: 5",
+        "must be a mapping of fields",
+        "",
+    ),
+    (PEOPLE, "dana: {}", "dana: {oidc: {subject: a}}\nhal: {oidc: {subject: a}}", "share the oidc identity", ""),
+    (ROUTES, "default: {needs: [{any: 1, of: oncall}]}", "default: {needs: []}", "`needs` must be a list", ""),
+    (ROUTES, "any: 2", "any: 11", "more than 10 people", ""),
+    (PLACES, "staging: {nonproduction: true}", "[staging]: {}", "a key must be a text", ""),
 ]
 
 
@@ -193,3 +250,12 @@ def test_findings_are_bounded(tmp_path: Path) -> None:
     found = findings_of(tmp_path / "p", {**SAMPLE, "roles/x.yaml": text})
     assert len(found) == 201
     assert found[-1].endswith("more")
+
+
+def test_a_role_or_tool_in_two_files_is_refused(tmp_path: Path) -> None:
+    rule = "{id: x, tools: [k8s.get], environments: [staging], effect: allow}"
+    role = f"deployer:\n  description: d\n  owner: dana\n  rules:\n    - {rule}\n"
+    tool = SAMPLE[K8S].partition("k8s.scale:")[0]
+    found = findings_of(tmp_path / "p", {**SAMPLE, "roles/x.yaml": role, "tools/x.yaml": tool})
+    assert any("the role `deployer` stands in two places" in line for line in found)
+    assert any("the tool `k8s.get` stands in two files" in line for line in found)
