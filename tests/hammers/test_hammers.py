@@ -1,0 +1,35 @@
+"""Each hammer for PROOF_SECONDS; the seed is printed, PROOF_SEED repeats it. Full counts: `./run prove`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.hammers import crashes, double_spend, hostile, mutations, trips
+from tests.hammers.budget import short_budget
+
+pytestmark = pytest.mark.hammer
+
+
+@pytest.mark.requirement("P4", "T2")
+def test_a_grant_is_redeemed_once_whoever_tries(tmp_path: Path) -> None:
+    print(double_spend.run(tmp_path, short_budget()))
+
+
+@pytest.mark.requirement("P3", "T1")
+def test_what_was_approved_runs_and_nothing_else(tmp_path: Path) -> None:
+    print(mutations.run(tmp_path, short_budget()))
+
+
+@pytest.mark.requirement("P6", "T11")
+def test_after_a_trip_is_answered_nothing_in_its_scope_passes(tmp_path: Path) -> None:
+    print(trips.run(tmp_path, short_budget()))
+
+
+@pytest.mark.requirement("P1", "T12")
+def test_hostile_json_is_refused_before_anything_looks_at_it(tmp_path: Path) -> None:
+    print(hostile.run(tmp_path, short_budget()))
+
+
+@pytest.mark.requirement("P2", "P4", "T20", "T21")
+def test_a_crash_anywhere_loses_nothing_acknowledged_and_runs_nothing_twice(tmp_path: Path) -> None:
+    print(crashes.run(tmp_path, short_budget()))
