@@ -44,21 +44,6 @@ def test_a_changed_file_serves_after_a_reload_and_not_before(holder: PolicyHolde
     assert effect(holder) is Effect.DENY
 
 
-def test_a_change_is_seen_without_reading_and_once_whether_it_was_good_or_not(
-    holder: PolicyHolder, tmp_path: Path
-) -> None:
-    assert not holder.looks_changed()
-    write(tmp_path / "p", DENYING)
-    assert holder.looks_changed()
-    holder.reload()
-    assert not holder.looks_changed()
-    write(tmp_path / "p", {"agents.yaml": "["})
-    assert holder.looks_changed()
-    with pytest.raises(PolicyInvalid):
-        holder.reload()
-    assert not holder.looks_changed()
-
-
 @pytest.mark.requirement("T6")
 @pytest.mark.parametrize("name", sorted(SAMPLE))
 @pytest.mark.parametrize("share", [0, 3, 7])

@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Lock
 
 from assent.policy import LoadedPolicy, load
-from assent.policy.files import fingerprint
 from assent.ports import Clock
 
 
@@ -33,16 +32,11 @@ class PolicyHolder:
         self._directory = directory
         self._clock = clock
         self._reloading = Lock()
-        self._seen = fingerprint(directory)
         self._current = load(directory, clock)
 
     @property
     def current(self) -> LoadedPolicy:
         return self._current
-
-    def looks_changed(self) -> bool:
-        """Whether the files differ from those that were last loaded or refused; cheap, it reads none of them."""
-        return fingerprint(self._directory) != self._seen
 
     def reload(self) -> Reloaded:
         """Load the directory again and let it serve; slow with many rules, so call it off the event loop.
@@ -52,7 +46,6 @@ class PolicyHolder:
 
         """
         with self._reloading:
-            self._seen = fingerprint(self._directory)
             old = self._current.version
             loaded = load(self._directory, self._clock)
             self._current = loaded

@@ -65,11 +65,6 @@ def read_directory(directory: Path, findings: Findings) -> Source:
     return Source(files)
 
 
-def fingerprint(directory: Path) -> dict[str, tuple[int, ...]]:
-    """Return what changes when any file does, without reading one: inode, size and times by path."""
-    return dict(_survey(directory, Findings()))
-
-
 def _survey(directory: Path, findings: Findings) -> dict[str, _Seen]:
     """Return what identifies the state of each file; a link, a stranger or an unsafe mode becomes a finding."""
     found: dict[str, _Seen] = {}
