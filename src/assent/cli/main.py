@@ -6,7 +6,7 @@ A command's module is imported only when that command is used, so that help answ
 import os
 import sys
 from importlib import import_module
-from typing import Any, Final, NoReturn, cast
+from typing import Annotated, Any, Final, NoReturn, cast
 
 import typer
 from typer.core import TyperGroup
@@ -50,23 +50,29 @@ class OnDemand(TyperGroup):
 app = typer.Typer(cls=OnDemand, name="assent", add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it with the value
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("assent"))
+        raise typer.Exit
+
+
 @app.callback()
 def assent(
     *,
-    version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and end."),
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and end.")
+    ] = False,
 ) -> None:
     """Assent: no agent acts without assent."""
-    if version:
-        from importlib.metadata import version as version_of
-
-        print(version_of("assent"))
-        raise typer.Exit
+    del version  # its callback has answered before anything runs
 
 
 def main() -> None:
     """Run the command line that this process was started with."""
     try:
-        app()
+        app(prog_name="assent")
     except AssentError as fault:
         fail(fault)
     except KeyboardInterrupt:

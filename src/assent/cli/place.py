@@ -19,7 +19,7 @@ def settings_here(config: Path | None, **changes: str | int) -> Settings:
     """
     file = find_file(config, Path())
     if file is not None:
-        return load_settings(file, **changes)
+        return load_settings(file, root=None, **changes)
     if not POLICIES.is_dir():
         raise ConfigInvalid("there is neither `assent.toml` nor `policies/` here", hint="run `assent init DIR` first")
     return settings_of_a_clone(STATE, **changes)

@@ -1,0 +1,163 @@
+"""`assent approvals`: everything that will run is shown, nothing is approved unseen, and every no has its exit code."""
+
+import json
+from itertools import count
+from typing import Any
+
+import pytest
+
+from assent.cli.exits import Exit
+from tests.cli.conftest import Shell
+from tests.cli.terminal import on_a_terminal
+from tests.serving.broker_process import BrokerProcess
+
+RUNS = count()
+
+
+def asked(broker: BrokerProcess, **arguments: Any) -> Any:
+    """Return the answer to an ask that a person has to decide, in a run of its own."""
+    what = {"path": "prod/a", "content": "hello"} | arguments
+    body = {"tool": "files.write", "arguments": what, "run_id": f"run-{next(RUNS)}", "reason": "because"}
+    answer = broker.as_agent("POST", "/v1/actions", body)
+    assert answer["decision"] == "pending", answer
+    return answer
+
+
+def code_of(action: Any) -> str:
+    return str(action["approval"]["code"])
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_open(broker: BrokerProcess) -> Any:
+    yield
+    for approval in broker.as_operator("GET", "/v1/approvals")["items"]:
+        no = {"category": "other", "reason": "the test is over"}
+        broker.as_operator("POST", f"/v1/approvals/{approval['id']}/deny", no)
+
+
+def test_the_list_names_what_waits_and_what_it_needs(broker: BrokerProcess, operator: Shell) -> None:
+    code = code_of(asked(broker))
+    said = operator("approvals", "list")
+    cells = said.out.rstrip("\n").split("\t")
+    assert (said.code, cells[0], cells[1]) == (0, code, "pending")
+    assert cells[4:] == ["demo-agent", "files.write", "production", "prod/a", "1 of approvers (token or better)"]
+    assert cells[3].endswith("left")
+
+
+def test_an_empty_list_prints_nothing_into_a_pipe(operator: Shell) -> None:
+    assert operator("approvals", "list").out == ""
+
+
+def test_json_is_exactly_the_answer_of_the_api(broker: BrokerProcess, operator: Shell) -> None:
+    action = asked(broker)
+    said = operator("approvals", "show", code_of(action), "--json")
+    assert json.loads(said.out) == broker.as_operator("GET", f"/v1/approvals/{action['approval']['id']}")
+    listed = operator("approvals", "list", "--state", "pending", "--state", "partial", "--json")
+    assert json.loads(listed.out) == broker.as_operator("GET", "/v1/approvals?state=pending&state=partial")
+
+
+@pytest.mark.requirement("P3")
+def test_what_will_run_is_shown_whole(broker: BrokerProcess, operator: Shell) -> None:
+    content = "".join(f"line {n}\n" for n in range(3_000))
+    action = asked(broker, content=content)
+    shown = operator("approvals", "show", code_of(action)).out
+    assert f"  content = {json.dumps(content)}\n" in shown
+    assert '  path = "prod/a"\n' in shown
+    assert action["digest"] in shown
+    assert f"--sha {action['digest'][:12]}" in shown
+    assert "because (its own word, not verified)" in shown
+    assert "can decide   you" in shown
+
+
+@pytest.mark.requirement("P3", "T3")
+def test_what_cannot_be_seen_is_escaped_and_counted(broker: BrokerProcess, operator: Shell) -> None:
+    shown = operator("approvals", "show", code_of(asked(broker, content="a\u202eb\u200bc\x1b[2J"))).out
+    assert r"content = " in shown
+    assert r"a\u{202e}b\u{200b}c" in shown
+    assert "3 characters that cannot be seen" in shown
+    assert [sign for sign in "\u202e\u200b\x1b" if sign in shown] == []
+
+
+def test_a_yes_counts_with_the_digest_that_was_seen(broker: BrokerProcess, operator: Shell) -> None:
+    action = asked(broker)
+    said = operator("approvals", "approve", code_of(action).lower(), "--sha", action["digest"][:8])
+    assert (said.code, "approved: the agent may now run it, once" in said.out) == (0, True)
+    assert broker.as_agent("GET", f"/v1/actions/{action['action_id']}")["decision"] == "allow"
+
+
+@pytest.mark.requirement("P3", "T3")
+def test_nothing_is_approved_unseen_without_a_terminal(broker: BrokerProcess, operator: Shell) -> None:
+    action = asked(broker)
+    said = operator("approvals", "approve", code_of(action))
+    assert said.code == Exit.USAGE
+    assert f"assent approvals show {code_of(action)}" in said.err
+    assert broker.as_agent("GET", f"/v1/actions/{action['action_id']}")["decision"] == "pending"
+
+
+@pytest.mark.requirement("P3")
+@pytest.mark.parametrize(("answer", "decision", "code"), [("y", "allow", 0), ("", "pending", 2), ("n", "pending", 2)])
+def test_at_a_terminal_it_is_shown_whole_and_then_asked(
+    broker: BrokerProcess, answer: str, decision: str, code: int
+) -> None:
+    action = asked(broker)
+    shown = on_a_terminal("approvals", "approve", code_of(action), typed=f"{answer}\n", env=broker.operator)
+    assert shown.code == code
+    before, asks, _ = shown.text.partition(f"approve {code_of(action)} to run once, exactly as shown? [y/N]")
+    assert asks
+    assert '  content = "hello"' in before
+    assert action["digest"] in before
+    assert broker.as_agent("GET", f"/v1/actions/{action['action_id']}")["decision"] == decision
+
+
+def test_another_digest_is_told_as_a_change(broker: BrokerProcess, operator: Shell) -> None:
+    said = operator("approvals", "approve", code_of(asked(broker)), "--sha", "0" * 12)
+    assert (said.code, "what you saw is not what would run" in said.err) == (Exit.DIGEST_CHANGED, True)
+
+
+def test_a_digest_that_is_too_short_is_a_mistake_of_the_caller(broker: BrokerProcess, operator: Shell) -> None:
+    action = asked(broker)
+    assert operator("approvals", "approve", code_of(action), "--sha", action["digest"][:7]).code == Exit.USAGE
+
+
+def test_a_no_needs_its_kind_and_reason(broker: BrokerProcess, operator: Shell) -> None:
+    code = code_of(asked(broker))
+    assert operator("approvals", "deny", code).code == Exit.USAGE
+    assert operator("approvals", "deny", code, "--category", "other").code == Exit.USAGE
+    assert operator("approvals", "deny", code, "--category", "whim", "--reason", "x").code == Exit.USAGE
+    said = operator("approvals", "deny", code, "--category", "wrong_time", "--reason", "not on a friday")
+    assert (said.code, said.out) == (0, f"{code} denied: nothing was run\n")
+    assert "decided by   you wrong_time" in operator("approvals", "show", code).out
+
+
+def test_at_a_terminal_a_no_is_asked_for_kind_and_reason(broker: BrokerProcess) -> None:
+    code = code_of(asked(broker))
+    shown = on_a_terminal("approvals", "deny", code, typed="too_risky\nno backup\n", env=broker.operator)
+    assert (shown.code, f"{code} denied: nothing was run" in shown.text) == (0, True)
+    assert broker.as_operator("GET", f"/v1/approvals/{code}")["comment"] == "no backup"
+
+
+def test_who_comes_second_hears_who_was_first(broker: BrokerProcess, operator: Shell) -> None:
+    code = code_of(asked(broker))
+    operator("approvals", "deny", code, "--category", "other", "--reason", "no")
+    said = operator("approvals", "approve", code, "--sha", "0" * 12)
+    assert (said.code, "`denied` by `you`" in said.err) == (Exit.ALREADY_DECIDED, True)
+
+
+def test_an_unknown_code_is_told_with_the_next_step(operator: Shell) -> None:
+    said = operator("approvals", "show", "AAA-AAA")
+    assert (said.code, "assent approvals list" in said.err) == (Exit.USAGE, True)
+
+
+@pytest.mark.parametrize("token", ["aso_0000_secretsecret", "asn_0000_secretsecret"])
+def test_a_token_that_is_not_an_operators_is_refused(operator: Shell, token: str) -> None:
+    said = operator("approvals", "list", ASSENT_OPERATOR_TOKEN=token)
+    assert said.code in {Exit.REFUSED, Exit.USAGE}
+    assert "secretsecret" not in said.out + said.err
+
+
+@pytest.mark.requirement("T22")
+def test_an_agents_key_decides_nothing(broker: BrokerProcess, operator: Shell) -> None:
+    action = asked(broker)
+    arguments = ("approvals", "approve", code_of(action), "--sha", action["digest"][:12])
+    assert operator(*arguments, ASSENT_OPERATOR_TOKEN=broker.home.agent_key).code != 0
+    assert broker.as_agent("GET", f"/v1/actions/{action['action_id']}")["decision"] == "pending"

@@ -1,0 +1,117 @@
+"""The entry point: help is quick because nothing is loaded for it, and every failure ends in one line and a code."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from assent.api.problems import TABLE
+from assent.cli.exits import BY_CODE, Exit, exit_of
+from assent.cli.main import COMMANDS, fail_unexpectedly
+from tests.cli.conftest import Shell
+from tests.serving.broker_process import clean_environment, run
+
+HEAVY = {
+    "rich",
+    "pydantic",
+    "fastapi",
+    "uvicorn",
+    "casbin",
+    "cryptography",
+    "structlog",
+    "http",
+    "ssl",
+    "asyncio",
+    "yaml",
+}
+
+
+def modules_after(*arguments: str) -> set[str]:
+    program = (
+        "import sys\nfrom assent.cli.main import main\n"
+        f"sys.argv = ['assent', *{arguments!r}]\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=clean_environment(),
+    )
+    return set(ended.stdout.splitlines()[-1].split())
+
+
+def test_help_lists_every_command_and_loads_none() -> None:
+    assert modules_after("--help") & HEAVY == set()
+    said = run("--help")
+    assert said.returncode == 0
+    assert [name for name in COMMANDS if f"  {name} " not in said.stdout] == []
+
+
+def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(shell: Shell) -> None:
+    said = shell("aproval", "list")
+    assert said.code == Exit.USAGE
+    assert "Did you mean 'approvals'" in said.err
+
+
+def test_the_version_is_that_of_the_package(shell: Shell) -> None:
+    assert shell("--version").out == "0.1.0\n"
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "demo"])
+def test_every_command_explains_itself(shell: Shell, name: str) -> None:
+    said = shell(name, "--help")
+    assert said.code == 0
+    assert "Usage: assent" in said.out
+
+
+def test_what_nobody_foresaw_is_told_in_one_line_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("ASSENT_DEBUG", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        fail_unexpectedly(ValueError("two\nlines"))
+    said = capsys.readouterr().err
+    assert ended.value.code == Exit.USAGE
+    assert said.splitlines()[0] == r"assent: something unforeseen happened (ValueError: two\u{a}lines)"
+    assert "ASSENT_DEBUG=1" in said
+
+
+def test_who_debugs_sees_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSENT_DEBUG", "1")
+    with pytest.raises(ValueError, match="here"):
+        fail_unexpectedly(ValueError("here"))
+
+
+CONTRACT: dict[str, int] = {
+    "not_eligible": 3,
+    "forbidden": 3,
+    "unauthenticated": 3,
+    "already_decided": 4,
+    "approval_expired": 5,
+    "digest_changed": 6,
+    "step_up_required": 7,
+    "broker_unavailable": 8,
+    "held_not_durable": 8,
+    "unreachable": 8,
+    "verification_failed": 9,
+    "policy_error": 1,
+    "bad_request": 2,
+    "not_found": 2,
+    "config_invalid": 2,
+    "usage": 2,
+}
+
+
+@pytest.mark.parametrize(("code", "number"), CONTRACT.items())
+def test_a_problem_ends_with_the_number_of_the_contract(code: str, number: int) -> None:
+    assert exit_of(code) == number
+
+
+def test_no_code_in_the_table_is_one_that_nobody_sends() -> None:
+    of_the_client: set[Any] = {"unreachable", "bad_answer", "verification_failed", "row_forged"}
+    assert set(BY_CODE) - set(TABLE) - of_the_client == set()
