@@ -79,6 +79,14 @@ class Frontier:
             size += 1
         return Frontier(size=size, hashes=tuple(edge)), tuple(nodes)
 
+    def after(self, leaf_hashes: Iterable[bytes]) -> "Frontier":
+        """Return the edge after `leaf_hashes`, for whoever keeps no nodes: a third of the cost of `extend`."""
+        edge, size = list(self.hashes), self.size
+        for leaf in leaf_hashes:
+            _complete(edge, size, leaf)
+            size += 1
+        return Frontier(size=size, hashes=tuple(edge))
+
     def root(self) -> bytes:
         """Return the root of the tree, 32 bytes."""
         return _fold(self.hashes)

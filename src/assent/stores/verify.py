@@ -1,0 +1,204 @@
+"""Verify a log with nothing but its public key: every leaf, the tree, every checkpoint, also those kept elsewhere.
+
+    verify_log(leaves, notes=…, key=vkey, kept=notes_from_elsewhere)      any source of leaves
+    verify_file(path, key=vkey, kept=…, keys=ledger_keys_or_none)         a ledger file or a copy of one
+
+What it finds: an edited, dropped, exchanged, doubled or inserted record below a checkpoint, a log that was cut or
+rolled back below a kept checkpoint, a fork, a forged signature. With the ledger's keys it also checks each record's
+MAC and that what is disclosed is what the leaf commits to. What nobody signed yet is counted, not vouched for.
+"""
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from assent.core.canonical import canonical, commitment
+from assent.core.checkpoints import Checkpoint, open_checkpoint
+from assent.core.errors import AssentError, Forged, LedgerUnavailable, VerificationFailed
+from assent.core.merkle import HASH_BYTES, Frontier, leaf_hash
+from assent.core.notes import VerifierKey
+from assent.core.records import MAX_LEAF_BYTES, VERSION
+from assent.core.tiles import TILE_WIDTH
+from assent.stores.keys import verifier
+from assent.stores.sealing import LedgerKeys
+from assent.stores.sqlite import journal
+
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+_ROWS: Final = f"SELECT {journal.COLUMNS} FROM {journal.TABLE} ORDER BY idx"  # noqa: S608  # no input in it
+_NOTES: Final = "SELECT note FROM checkpoint ORDER BY size"
+_TILES: Final = "SELECT hashes FROM tile WHERE level = 0 AND idx BETWEEN ? AND ? ORDER BY idx"
+_CHUNK: Final = 4_096
+
+
+class _RootDiffers(VerificationFailed):
+    """The records below a checkpoint are others than those that were signed; which one is not known yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What holds: `records` leaves were read, the first `signed` of them stand under `checkpoints` signatures.
+
+    `root` is that of all records read; `macs_checked` says whether the ledger's keys were used.
+    """
+
+    records: int
+    signed: int
+    checkpoints: int
+    root: bytes
+    macs_checked: bool = False
+
+
+def verify_log(
+    leaves: Iterable[bytes], *, notes: Iterable[bytes], key: VerifierKey, kept: Iterable[bytes] = ()
+) -> Verified:
+    """Return what holds of a log; `kept` are notes of checkpoints that were kept outside of it.
+
+    Raises:
+        VerificationFailed: `index` is the first record that is wrong, or that cannot be vouched for.
+
+    """
+    # (1) signatures first: what the tree is measured by
+    signed = _signed(key, notes, kept)
+    # (2) every leaf in order, and the root at every signed size
+    edge, good, checked = Frontier(), 0, _checked(leaves)
+    for size in sorted(signed):
+        while edge.size < size and (chunk := list(islice(checked, min(_CHUNK, size - edge.size)))):
+            edge = edge.after(map(leaf_hash, chunk))
+        if edge.size < size:
+            raise VerificationFailed(
+                f"the log ends before record {edge.size}, and a signed checkpoint says that it had {size} records",
+                index=edge.size,
+                hint="records were removed, or the ledger was put back to an older state",
+            )
+        if edge.root() != signed[size].root:
+            raise _RootDiffers(f"records {good} to {size - 1} are not all those that were signed", index=good)
+        good = size
+    # (3) what came after the last signature has form, and nothing else to hold it
+    while chunk := list(islice(checked, _CHUNK)):
+        edge = edge.after(map(leaf_hash, chunk))
+    return Verified(records=edge.size, signed=good, checkpoints=len(signed), root=edge.root())
+
+
+def verify_file(
+    path: Path, *, key: VerifierKey, kept: Iterable[bytes] = (), keys: LedgerKeys | None = None
+) -> Verified:
+    """Return what holds of a ledger file, read only; a write-ahead log beside it is read too.
+
+    Raises:
+        VerificationFailed: `index` is the first record that is wrong, or that cannot be vouched for.
+        LedgerUnavailable: the file cannot be read as a ledger.
+
+    """
+    try:
+        with closing(_read_only(path)) as database:
+            return _verify_database(database, key, kept, keys)
+    except sqlite3.Error as error:
+        raise LedgerUnavailable(
+            f"`{path}` cannot be read as a ledger: {error}", hint="copy it with its `-wal` file to a folder of yours"
+        ) from error
+
+
+def _verify_database(
+    database: sqlite3.Connection, key: VerifierKey, kept: Iterable[bytes], keys: LedgerKeys | None
+) -> Verified:
+    notes = [str(note).encode() for (note,) in database.execute(_NOTES)]
+    try:
+        found = verify_log(_leaves(database, keys), notes=notes, key=key, kept=kept)
+    except _RootDiffers as failed:
+        raise _located(database, failed) from failed
+    return replace(found, macs_checked=keys is not None)
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    # Without a write-ahead log nothing else can be going on, and not even a lock file is made beside the evidence.
+    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
+
+
+def _signed(key: VerifierKey, notes: Iterable[bytes], kept: Iterable[bytes]) -> dict[int, Checkpoint]:
+    verifiers, signed = (verifier(key),), dict[int, Checkpoint]()
+    for note in (*notes, *kept):
+        checkpoint = open_checkpoint(note, origin=key.name, verifiers=verifiers)
+        known = signed.setdefault(checkpoint.size, checkpoint)
+        if known.root != checkpoint.root:
+            raise VerificationFailed(
+                f"two different logs of {checkpoint.size} records were signed: the log was forked",
+                hint="keep both checkpoints: together they prove it",
+            )
+    return signed
+
+
+def _checked(leaves: Iterable[bytes]) -> Iterator[bytes]:
+    last = ""
+    for index, leaf in enumerate(leaves):
+        last = _time_of(leaf, index, last)
+        yield leaf
+
+
+def _time_of(leaf: bytes, index: int, last: str) -> str:
+    """Return the time of a leaf that has the form of one."""
+    value = _parsed(leaf)
+    if value is None or len(leaf) > MAX_LEAF_BYTES:
+        raise VerificationFailed(f"record {index} is not canonical JSON", index=index)
+    time = value.get("time")
+    if value.get("v") != VERSION or not isinstance(value.get("id"), str) or not isinstance(value.get("kind"), str):
+        raise VerificationFailed(f"record {index} is of no version that is known here", index=index)
+    if not isinstance(time, str) or _TIME.fullmatch(time) is None or time < last:
+        raise VerificationFailed(f"record {index} is older than the one before it, or has no time", index=index)
+    return time
+
+
+def _parsed(leaf: bytes) -> dict[str, Any] | None:
+    """Return the members of a leaf, or None when it is not the one canonical form of an object."""
+    try:
+        value = json.loads(leaf)
+        return value if isinstance(value, dict) and canonical(value) == leaf else None
+    except (ValueError, RecursionError, AssentError):
+        return None
+
+
+def _leaves(database: sqlite3.Connection, keys: LedgerKeys | None) -> Iterator[bytes]:
+    for index, row in enumerate(database.execute(_ROWS)):
+        if row[0] != index:
+            raise VerificationFailed(f"record {index} is missing", index=index)
+        if keys is not None:
+            _check_sealed(row, keys, index)
+        try:
+            yield row[3].encode()
+        except (AttributeError, UnicodeEncodeError):
+            raise VerificationFailed(f"record {index} is not text", index=index) from None
+
+
+def _check_sealed(row: Any, keys: LedgerKeys, index: int) -> None:  # noqa: ANN401  # a row of SQLite
+    try:
+        record = journal.load_disclosed(row, keys)
+    except Forged as error:
+        raise VerificationFailed(f"record {index}: {error.message}", index=index, hint=error.hint) from error
+    committed = json.loads(record.leaf).get("commit", {})
+    for name, (salt, value) in record.disclosed.items():
+        if committed.get(name) != commitment(name, salt, value):
+            raise VerificationFailed(f"record {index} does not commit to its `{name}`", index=index)
+
+
+def _located(database: sqlite3.Connection, failed: _RootDiffers) -> VerificationFailed:
+    """Return the failure with the first record that differs from the tile it was hashed into, where one does."""
+    good = failed.index or 0
+    first = good - good % TILE_WIDTH
+    stored = (bytes(row[0]) for row in database.execute(_TILES, (first // TILE_WIDTH, 2**62)))
+    hashes = (tile[at : at + HASH_BYTES] for tile in stored for at in range(0, len(tile), HASH_BYTES))
+    leaves = database.execute("SELECT idx, leaf FROM record WHERE idx >= ? ORDER BY idx", (first,))
+    for (index, leaf), expected in zip(leaves, hashes, strict=False):
+        if _hash_of(leaf) != expected:
+            message = f"{failed.message}; record {index} is the first that differs"
+            return VerificationFailed(message, index=index, hint=failed.hint)
+    return failed
+
+
+def _hash_of(leaf: object) -> bytes:
+    return leaf_hash(leaf.encode()) if isinstance(leaf, str) else b""
