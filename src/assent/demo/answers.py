@@ -49,7 +49,7 @@ class Reader:
         until = time.monotonic() + self.patience_seconds
         with _single_keys(self.keyboard):
             while (left := until - time.monotonic()) > 0:
-                narrator.ask(f"{who}, press a: approve  d: deny  ({_clock(left)} left)")
+                narrator.ask(f"you are {who}, press a: approve   d: deny   ({_clock(left)}, then the story approves)")
                 key = self._key(min(left, _TICK_SECONDS))
                 if key == HUNG_UP:
                     break

@@ -35,6 +35,10 @@ class Narrator:
     colour: bool
     columns: int = MOST_COLUMNS
 
+    def open(self, text: str) -> None:
+        """Say what this is."""
+        self._write(textwrap.fill(text, self.columns, break_on_hyphens=False))
+
     def title(self, number: int, text: str) -> None:
         """Open a chapter."""
         self._write("\n" + self._ink(Ink.TITLE, f"{number:>2}. {text}"))

@@ -73,19 +73,17 @@ class Scene:
 
 def _card(approval: dict[str, Any]) -> list[tuple[str, str]]:
     """Return everything that a person needs in order to answer, taken from what the broker shows."""
-    arguments = ", ".join(
-        f"{name} = {canonical(value).decode()}" for name, value in sorted(approval["arguments"].items())
-    )
+    arguments = [f"{name} = {canonical(value).decode()}" for name, value in sorted(approval["arguments"].items())]
     return [
         (
             "approval",
             f"{approval['code']}, asked by the agent {approval['agent']}, owned by {approval['owner']}",
         ),
         ("will run", f"{approval['tool']} ({approval['impact']})"),
-        ("with exactly", arguments),
+        *zip(["with exactly", *[""] * len(arguments)], arguments, strict=False),
         ("where", f"{approval['environment']}: {approval['resource']}"),
         ("how bad", approval["how_bad"]),
         ("undo", approval["undo"]),
-        ("agent says", f"{approval['agent_says']['reason']} (its own word, verified by nobody)"),
-        ("digest", f"{approval['digest'][:SHOWN_DIGITS]}... over all of this; the answer names it"),
+        ("agent says", f"{approval['agent_says']['reason']} (unverified)"),
+        ("digest", f"{approval['digest'][:SHOWN_DIGITS]}... over all of this; a yes names it"),
     ]

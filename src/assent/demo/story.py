@@ -53,8 +53,10 @@ def run(*, auto: bool) -> int:
     forget_other_brokers()
     narrator = narrator_for(sys.stdout)
     folder = Path(tempfile.mkdtemp(prefix="assent-demo-"))
-    narrator.plain("Assent: an agent asks before every tool action. This is a real broker, a real agent process and")
-    narrator.plain(f"a little real system, all of it in {folder}. Nothing leaves this machine.")
+    narrator.open(
+        "Assent: an agent asks before every tool action. This is a real broker, a real agent process and a little real "
+        f"system, all of it in {folder}. Nothing leaves this machine."
+    )
     try:
         with _ended_by_signals():
             return tell(CHAPTERS, narrator, answers_for(auto=auto), folder)
