@@ -150,7 +150,7 @@ def test_a_breaker_that_one_person_closes(stage: Stage) -> None:
 def test_a_trip_that_nobody_carried_out(stage: Stage) -> None:
     swallowed = say(200, breaker={"id": "brk_none"}, cut_off=[], running=[])
     said = stage.told_wrong(breaker.tripped, {("POST", "/trip"): swallowed})
-    assert "expected `refused production` of the agent" in said
+    assert "tells `refused production`" in said
 
 
 def test_another_question_after_a_crash(stage: Stage) -> None:

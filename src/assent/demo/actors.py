@@ -18,7 +18,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from assent.demo.setting import Setting
-from assent.demo.wrong import NotAsTold
+from assent.demo.wrong import NotAsTold, must
 
 READY_SECONDS: Final = 30.0
 HEAR_SECONDS: Final = 30.0
@@ -115,34 +115,34 @@ class Errand:
         self.ear = threading.Thread(target=_listen, args=(self.process, self.told), daemon=True)
         self.ear.start()
 
-    def hear(self, event: str, what: str | None = None, *, within_seconds: float = HEAR_SECONDS) -> dict[str, Any]:
+    def hear(self, event: str, what: str | None = None) -> dict[str, Any]:
         """Return the next thing that the agent tells, which must be `event` (of `what`).
 
         Raises:
-            NotAsTold: it tells something else, or nothing in time.
+            NotAsTold: it tells something else, or nothing within HEAR_SECONDS.
 
         """
+        heard = self._next()
         wanted = event if what is None else f"{event} {what}"
-        try:
-            heard = self.told.get(timeout=within_seconds)
-        except queue.Empty:
-            raise NotAsTold(
-                f"the agent ({self.name}) told nothing for {within_seconds:.0f} s, not `{wanted}`"
-            ) from None
-        if heard is None or heard.get("event") != event or (what is not None and heard.get("what") != what):
-            raise NotAsTold(f"expected `{wanted}` of the agent ({self.name}); saw {heard!r}")
+        is_wanted = heard.get("event") == event and what in {None, heard.get("what")}
+        must(is_wanted, f"the agent on its errand `{self.name}` tells `{wanted}`", heard)
         if event == "waiting":
             self.asked = heard
         return heard
 
-    def hear_answer(self, what: str, *, within_seconds: float = HEAR_SECONDS) -> dict[str, Any]:
-        """Return how the work `what` ended, whether it ran, was refused or failed."""
+    def hear_answer(self, what: str) -> dict[str, Any]:
+        """Return how the work `what` ended, whether it ran, was refused or failed. Raises as `hear`."""
+        heard = self._next()
+        must(heard.get("what") == what, f"the agent on its errand `{self.name}` tells how `{what}` ended", heard)
+        return heard
+
+    def _next(self) -> dict[str, Any]:
         try:
-            heard = self.told.get(timeout=within_seconds)
+            heard = self.told.get(timeout=HEAR_SECONDS)
         except queue.Empty:
-            heard = None
-        if heard is None or heard.get("what") != what:
-            raise NotAsTold(f"expected to hear of the agent how `{what}` ended; saw {heard!r}")
+            raise NotAsTold(f"the agent on its errand `{self.name}` was silent for {HEAR_SECONDS:.0f} s") from None
+        if heard is None:
+            raise NotAsTold(f"the agent on its errand `{self.name}` ended without a word; see agent.log")
         return heard
 
     def stop(self) -> None:
