@@ -23,9 +23,14 @@ CLOSE_SECONDS: Final = 5.0
 
 
 class SqliteLedger:
-    """A ledger in one SQLite file, or in memory for tests; made by `open`, ended by `close`."""
+    """A ledger in one SQLite file, or in memory for tests; made by `open`, ended by `close`.
 
-    def __init__(self, writer: Writer, readers: Readers | None, keys: LedgerKeys) -> None:
+    `was_left_open` says that a process ended without closing it (SQLite then recovered the last finished commit, which
+    is worth a record), or that another one has it open right now.
+    """
+
+    def __init__(self, writer: Writer, readers: Readers | None, keys: LedgerKeys, *, was_left_open: bool) -> None:
+        self.was_left_open = was_left_open
         self._writer = writer
         self._readers = readers
         self._keys = keys
@@ -57,9 +62,10 @@ class SqliteLedger:
         where = None if path == ":memory:" else Path(path)
         storage = Storage(path=where, unsafe_not_durable=unsafe_not_durable, prepare=prepare)
         stamps = Stamps(clock=clock, new_id=new_id, salts=salts)
+        was_left_open = storage.has_log()
         database = opening.opened(storage, keys, clock, migrations.shipped() if scripts is None else scripts)
         readers = None if where is None else Readers(storage, keys, stamps)
-        return cls(Writer(storage, database, keys, stamps), readers, keys)
+        return cls(Writer(storage, database, keys, stamps), readers, keys, was_left_open=was_left_open)
 
     async def close(self) -> None:
         """Finish what waits, refuse what comes, close the file; a disk that hangs is left behind after 5 seconds."""

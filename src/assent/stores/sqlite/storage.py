@@ -62,12 +62,25 @@ class Storage:
         database.execute("PRAGMA temp_store = MEMORY")
         return database
 
+    def has_log(self) -> bool:
+        """Whether a write-ahead log lies beside the file: the last to close a ledger takes it away."""
+        if self.path is None:
+            return False
+        try:
+            return _log(self.path).stat().st_size > 0
+        except OSError:
+            return False
+
     def identities(self) -> tuple[Identity | None, ...]:
         """Return device and inode of the database and its write-ahead log, None for one that is gone.
 
         A ledger in memory has neither.
         """
-        return () if self.path is None else (_identity(self.path), _identity(Path(f"{self.path}-wal")))
+        return () if self.path is None else (_identity(self.path), _identity(_log(self.path)))
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def _identity(path: Path) -> Identity | None:
