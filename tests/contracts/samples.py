@@ -233,7 +233,10 @@ def entry(kind: RecordKind = RecordKind.ACTION_DECIDED, **changes: object) -> En
         "environment": "prod",
         "decision": "pending",
         "action": "act_1",
-        "payload": {"arguments": {"deployment": SECRET, "replicas": 3}, "reason": f"more load on {SECRET}"},
+        "payload": {
+            "arguments": f'{{"deployment":"{SECRET}","replicas":3}}'.encode(),
+            "reason": f'"more load on {SECRET}"'.encode(),
+        },
         **changes,
     }
     return Entry(**values)  # type: ignore[arg-type]  # a test names the fields it cares for

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from assent.core.canonical import Json, commitment
+from assent.core.canonical import commitment_of
 from assent.core.records import Entry, Record, RecordKind
 from assent.ports import Ledger, RecordFilter, Tx, View
 from tests.contracts import samples
@@ -44,7 +44,7 @@ async def test_a_record_commits_to_its_payload_and_discloses_it_only_when_asked(
     assert found.disclosed == made.disclosed
     committed = json.loads(found.leaf)["commit"]
     for name, (salt, value) in found.disclosed.items():
-        assert committed[name] == commitment(name, salt, value)
+        assert committed[name] == commitment_of(name, salt, value)
     assert samples.SECRET.encode() not in found.leaf
 
 
@@ -63,15 +63,8 @@ async def test_every_payload_field_has_its_own_salt(ledger: Ledger) -> None:
     assert len(set(salts)) == len(salts) == 4
 
 
-async def test_payload_of_every_json_type_comes_back(ledger: Ledger) -> None:
-    payload: dict[str, Json] = {
-        "a": None,
-        "b": [1, -0.5, 1e300, "ü\u2028\U0001f600", True],
-        "c": {"d": {}},
-        "e": "",
-        "größe": 2**53 - 1,
-    }
-    entry = samples.entry(payload={key: value for key, value in payload.items() if key.isascii()} | {"f": payload})
+async def test_the_bytes_of_a_payload_come_back_as_they_were(ledger: Ledger) -> None:
+    entry = samples.entry(payload={"none": b"", "text": '"ü\u2028"'.encode(), "any": bytes(range(256))})
     (made,) = await append(ledger, entry)
     found = await one(ledger, made.id)
 

@@ -17,7 +17,7 @@ ENTRY = Entry(
     agent="bot",
     decision="allow",
     detail={"state": "executing"},
-    payload={"arguments": {"path": "secret-canary"}, "reason": "other-canary"},
+    payload={"arguments": canonical({"path": "secret-canary"}), "reason": canonical("other-canary")},
 )
 
 
@@ -49,7 +49,7 @@ def test_a_payload_is_committed_to_and_never_in_the_leaf() -> None:
         "arguments": commitment("arguments", SALTS[0], {"path": "secret-canary"}),
         "reason": commitment("reason", SALTS[1], "other-canary"),
     }
-    assert made.disclosed["reason"] == (SALTS[1], "other-canary")
+    assert made.disclosed["reason"] == (SALTS[1], canonical("other-canary"))
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=8), st.text(max_size=30), max_size=4))

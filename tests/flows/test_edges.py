@@ -107,7 +107,7 @@ async def test_a_record_names_everything_public_that_was_asked(world: World) -> 
     assert entry.detail["resource"] == asked.resource
     assert entry.detail["on_behalf_of"] == ["operator:dana"]
     assert set(entry.payload) == {"arguments", "nonce", "reason", "context"}
-    assert load(asked.context) == entry.payload["context"]
+    assert entry.payload["context"] == asked.context
 
 
 async def test_a_key_that_ends_says_so_on_record(world: World) -> None:

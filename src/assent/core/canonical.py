@@ -119,9 +119,14 @@ def commitment(field: str, salt: bytes, value: Jsonable) -> str:
 
     Raises BadJson for the value, ValueError for a salt that is not 32 bytes (it must be random) or a bad field name.
     """
+    return commitment_of(field, salt, canonical(value))
+
+
+def commitment_of(field: str, salt: bytes, canonical_value: bytes) -> str:
+    """Return the same as `commitment` for a value that is canonical bytes already, which is not checked again."""
     if len(salt) != SALT_BYTES:
         raise ValueError(f"a salt is {SALT_BYTES} bytes, not {len(salt)}")
-    return sha256_hex(_COMMIT_DOMAIN + _label(field) + b"\x00" + salt + canonical(value))
+    return sha256_hex(_COMMIT_DOMAIN + _label(field) + b"\x00" + salt + canonical_value)
 
 
 def sha256_hex(data: bytes) -> str:

@@ -156,6 +156,8 @@ def strictest(verdicts: Iterable[Verdict]) -> Verdict:
     No verdict at all is a deny.
     """
     collected = tuple(verdicts)
+    if len(collected) == 1:
+        return collected[0]
     if not collected:
         return Verdict(effect=Effect.DENY, reasons=(Reason.of("no_rule"),))
     effect = max((v.effect for v in collected), key=STRICTNESS.__getitem__)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NewType
 
-from assent.core.canonical import Json, canonical, commitment
+from assent.core.canonical import Json, canonical, commitment_of
 from assent.core.errors import BadRequest
 
 RecordId = NewType("RecordId", str)
@@ -57,7 +57,7 @@ class RecordKind(StrEnum):
 class Entry:
     """What a flow wants recorded; the ledger stamps time and salts in the transaction, and the id where none is given.
 
-    `payload` maps a field to its value: the leaf commits to it, the value stays in the encrypted payload store.
+    `payload` maps a field to its canonical bytes: the leaf commits to them, they stay in the encrypted payload store.
     `detail` holds further public facts of the kind (never payload), as plain JSON.
     """
 
@@ -77,20 +77,21 @@ class Entry:
     grant: str | None = None
     breaker: str | None = None
     detail: Mapping[str, Json] = field(default_factory=dict)
-    payload: Mapping[str, Json] = field(default_factory=dict)
+    payload: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One entry of the log: `leaf` is what the tree hashes; `index` its gapless place, once it has one.
 
-    `disclosed` maps a committed field to (salt, value); it lives encrypted beside the leaf, and may be erased.
+    `disclosed` maps a committed field to (salt, canonical value); it lives encrypted beside the leaf, and may be
+    erased.
     """
 
     id: RecordId
     time: datetime
     leaf: bytes
-    disclosed: Mapping[str, tuple[bytes, Json]] = field(default_factory=dict)
+    disclosed: Mapping[str, tuple[bytes, bytes]] = field(default_factory=dict)
     index: int | None = None
 
 
@@ -109,7 +110,7 @@ def record(entry: Entry, *, new_id: RecordId, now: datetime, salts: tuple[bytes,
 
 
 def _leaf(
-    entry: Entry, new_id: RecordId, now: datetime, disclosed: Mapping[str, tuple[bytes, Json]]
+    entry: Entry, new_id: RecordId, now: datetime, disclosed: Mapping[str, tuple[bytes, bytes]]
 ) -> dict[str, Json]:
     named: dict[str, Json] = {
         "agent": entry.agent,
@@ -126,10 +127,10 @@ def _leaf(
         "grant": entry.grant,
         "breaker": entry.breaker,
         "detail": dict(entry.detail),
-        "commit": {name: commitment(name, salt, value) for name, (salt, value) in disclosed.items()},
+        "commit": {name: commitment_of(name, salt, value) for name, (salt, value) in disclosed.items()},
     }
     leaf: dict[str, Json] = {"v": VERSION, "id": new_id, "time": rfc3339(now), "kind": entry.kind.value}
-    leaf.update((name, value) for name, value in named.items() if value not in (None, [], {}, ""))
+    leaf.update((name, value) for name, value in named.items() if value)
     return leaf
 
 

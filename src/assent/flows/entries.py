@@ -6,7 +6,7 @@ from typing import Any
 from assent.core.actions import Action
 from assent.core.approvals import Approval, Voter, is_self_approved
 from assent.core.breakers import Breaker, Scope
-from assent.core.canonical import Json, load
+from assent.core.canonical import Json, canonical
 from assent.core.credentials import Credential, Kind
 from assent.core.decisions import Decision
 from assent.core.grants import Grant
@@ -53,14 +53,14 @@ def action_decided(action: Action, decision: Decision, approval: Approval | None
     )
 
 
-def _asked_payload(action: Action) -> dict[str, Json]:
-    payload: dict[str, Json] = {"arguments": load(action.arguments), "nonce": action.nonce.hex()}
+def _asked_payload(action: Action) -> dict[str, bytes]:
+    payload = {"arguments": action.arguments, "nonce": canonical(action.nonce.hex())}
     if action.resource and not action.resource_is_public:
-        payload["resource"] = action.resource
+        payload["resource"] = canonical(action.resource)
     if action.reason:
-        payload["reason"] = action.reason
+        payload["reason"] = canonical(action.reason)
     if action.context:
-        payload["context"] = load(action.context)
+        payload["context"] = action.context
     return payload
 
 
@@ -94,7 +94,7 @@ def action_outcome(action: Action) -> Entry:
         detail["duration_ms"] = outcome.duration_ms
     if outcome is not None and outcome.result_digest is not None:
         detail["result_digest"] = outcome.result_digest
-    payload: dict[str, Json] = {} if outcome is None or outcome.error is None else {"error": outcome.error}
+    payload = {} if outcome is None or outcome.error is None else {"error": canonical(outcome.error)}
     return Entry(kind=RecordKind.ACTION_OUTCOME, detail=detail, payload=payload, **_about(action))
 
 
@@ -124,7 +124,7 @@ def approval_voted(action: Action, approval: Approval, voter: Voter, comment: st
         operator=voter.operator.id,
         approval=approval.id,
         detail=detail,
-        payload={"comment": comment} if comment else {},
+        payload={"comment": canonical(comment)} if comment else {},
         **_about(action),
     )
 
@@ -146,7 +146,7 @@ def approval_moved(action: Action, approval: Approval) -> Entry:
     detail: dict[str, Json] = {"state": approval.state.value}
     if approval.category is not None:
         detail["category"] = approval.category.value
-    payload: dict[str, Json] = {"comment": approval.comment} if approval.comment else {}
+    payload = {"comment": canonical(approval.comment)} if approval.comment else {}
     return Entry(
         kind=RecordKind.APPROVAL_MOVED,
         operator=approval.decided_by,
@@ -198,7 +198,7 @@ def breaker_tripped(
         operator=breaker.changed_by,
         breaker=breaker.id,
         detail=detail,
-        payload={"reason": breaker.reason} if breaker.reason else {},
+        payload={"reason": canonical(breaker.reason)} if breaker.reason else {},
         **_over(breaker.scope),
     )
 
@@ -210,7 +210,7 @@ def breaker_reset(breaker: Breaker, *, by: str, closed: bool, reason: str) -> En
         operator=by,
         breaker=breaker.id,
         detail={"state": breaker.state.value},
-        payload={"reason": reason} if reason else {},
+        payload={"reason": canonical(reason)} if reason else {},
         **_over(breaker.scope),
     )
 

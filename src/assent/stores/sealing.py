@@ -4,9 +4,8 @@ Every use has a subkey of its own (HKDF with a label), so that no output of one 
 sealed payload is bound to its place (table and id): moved to another row it does not open.
 """
 
-import os
+from hashlib import sha256
 from hmac import compare_digest
-from hmac import digest as hmac_digest
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from assent.core.errors import Forged
 from assent.stores.packing import Value, pack, unpack
+from assent.stores.randomness import Randomness
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12  # random; NIST SP 800-38D allows 2^32 payloads under one key
@@ -27,17 +27,38 @@ def derive(key: bytes, label: str) -> bytes:
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=label.encode()).derive(key)
 
 
+class _Mac:
+    """HMAC-SHA256 (RFC 2104) with the key hashed once: a third of the cost of starting from the key each time."""
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(sha256().block_size, b"\x00")
+        self._inner = sha256(bytes(byte ^ _INNER_PAD for byte in block))
+        self._outer = sha256(bytes(byte ^ _OUTER_PAD for byte in block))
+
+    def of(self, message: bytes) -> bytes:
+        """Return the MAC of `message`, 32 bytes."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
+
+
+_INNER_PAD: Final = 0x36
+_OUTER_PAD: Final = 0x5C
+
+
 class LedgerKeys:
     """The subkeys that a ledger works with; none of them is ever stored in it."""
 
     def __init__(self, *, ledger_key: bytes, payload_key: bytes) -> None:
-        self._rows = derive(ledger_key, "assent/rows/v1")
-        self._blinds = derive(ledger_key, "assent/blinds/v1")
+        self._rows = _Mac(derive(ledger_key, "assent/rows/v1"))
+        self._blinds = _Mac(derive(ledger_key, "assent/blinds/v1"))
+        self._random = Randomness()
         self._payloads = AESGCM(derive(payload_key, "assent/payloads/v1"))
 
     def mac(self, table: str, values: tuple[Value, ...]) -> bytes:
         """Return the MAC of a row: HMAC-SHA256 over the table's name and every stored column, 32 bytes."""
-        return hmac_digest(self._rows, pack((table, *values)), "sha256")
+        return self._rows.of(pack((table, *values)))
 
     def check(self, table: str, values: tuple[Value, ...], mac: Value) -> None:
         """Believe a row, or refuse it.
@@ -56,11 +77,11 @@ class LedgerKeys:
         """Return a MAC of `value` that says nothing about it and compares only within `purpose`, 32 bytes."""
         if "\x00" in purpose:
             raise ValueError("a purpose cannot hold NUL")
-        return hmac_digest(self._blinds, purpose.encode() + b"\x00" + value, "sha256")
+        return self._blinds.of(purpose.encode() + b"\x00" + value)
 
     def seal(self, table: str, key: str, values: tuple[Value, ...]) -> bytes:
         """Return `values` encrypted, and bound to the row `key` of `table`."""
-        nonce = os.urandom(_NONCE_BYTES)
+        nonce = self._random(_NONCE_BYTES)
         return _SEALED_V1 + nonce + self._payloads.encrypt(nonce, pack(values), _place(table, key))
 
     def unseal(self, table: str, key: str, sealed: Value) -> tuple[Value, ...]:

@@ -14,11 +14,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from assent.core.canonical import canonical, commitment
+from assent.core.canonical import canonical, commitment_of
 from assent.core.checkpoints import Checkpoint, open_checkpoint
 from assent.core.errors import AssentError, Forged, LedgerUnavailable, VerificationFailed
 from assent.core.merkle import HASH_BYTES, Frontier, leaf_hash
@@ -28,10 +29,12 @@ from assent.core.tiles import TILE_WIDTH
 from assent.stores.keys import verifier
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import journal
+from assent.stores.sqlite.moments import moment
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _ROWS: Final = f"SELECT {journal.COLUMNS} FROM {journal.TABLE} ORDER BY idx"  # noqa: S608  # no input in it
 _NOTES: Final = "SELECT note FROM checkpoint ORDER BY size"
+_NEWEST: Final = "SELECT note, time FROM checkpoint ORDER BY size DESC LIMIT 1"
 _TILES: Final = "SELECT hashes FROM tile WHERE level = 0 AND idx BETWEEN ? AND ? ORDER BY idx"
 _CHUNK: Final = 4_096
 
@@ -182,7 +185,7 @@ def _check_sealed(row: Any, keys: LedgerKeys, index: int) -> None:  # noqa: ANN4
         raise VerificationFailed(f"record {index}: {error.message}", index=index, hint=error.hint) from error
     committed = json.loads(record.leaf).get("commit", {})
     for name, (salt, value) in record.disclosed.items():
-        if committed.get(name) != commitment(name, salt, value):
+        if committed.get(name) != commitment_of(name, salt, value):
             raise VerificationFailed(f"record {index} does not commit to its `{name}`", index=index)
 
 
@@ -202,3 +205,23 @@ def _located(database: sqlite3.Connection, failed: _RootDiffers) -> Verification
 
 def _hash_of(leaf: object) -> bytes:
     return leaf_hash(leaf.encode()) if isinstance(leaf, str) else b""
+
+
+def public_key_file(ledger: Path) -> Path:
+    """Return where a broker writes the public key of a ledger's log: beside it, for whoever has nothing better."""
+    return ledger.with_name(f"{ledger.name}.pub")
+
+
+def newest_checkpoint(path: Path) -> tuple[bytes, datetime] | None:
+    """Return the newest note of a ledger file and when it was signed, or None; nothing of it is verified here.
+
+    Raises:
+        LedgerUnavailable: the file cannot be read as a ledger.
+
+    """
+    try:
+        with closing(_read_only(path)) as database:
+            row = database.execute(_NEWEST).fetchone()
+    except sqlite3.Error as error:
+        raise LedgerUnavailable(f"`{path}` cannot be read as a ledger: {error}") from error
+    return None if row is None else (str(row[0]).encode(), moment(row[1]))

@@ -6,7 +6,7 @@ searched by its blinded form, because arguments may be guessable. `due_at` is wh
 
 from datetime import datetime
 
-from assent.core.actions import Action, ActionState, Impact, Outcome, RedeemedBy
+from assent.core.actions import Action, ActionState, Impact, Outcome, RedeemedBy, can_be_found_again
 from assent.core.grants import Grant, GrantState
 from assent.core.reasons import Reason
 from assent.stores.packing import Value, pack, unpack
@@ -28,11 +28,16 @@ def _split_action(action: Action, keys: LedgerKeys) -> Split:
         action.run_id,
         action.call_id,
         action.idempotency_key,
-        keys.blind(CONTENT, action.content),
+        keys.blind(CONTENT, action.content) if _is_searched(action) else None,
         stamp_or_none(action.decided_at) if action.decided_by_human else None,
         stamp_or_none(_due_at(action)),
     )
     return columns, _action_facts(action), _action_payload(action)
+
+
+def _is_searched(action: Action) -> bool:
+    # Only what an ask without a call id may still mean: a loop that reads a thousand times is not searched again.
+    return action.run_id is not None and action.call_id is None and can_be_found_again(action)
 
 
 def _due_at(action: Action) -> datetime | None:

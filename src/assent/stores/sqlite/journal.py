@@ -3,12 +3,10 @@
 The index is part of what is MACed, so that records cannot be swapped; it is gapless, so that none can be missing.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, TypeAlias, cast
 
-from assent.core.canonical import Json
 from assent.core.records import Record, RecordId
 from assent.stores.packing import Value
 from assent.stores.sealing import LedgerKeys
@@ -18,9 +16,8 @@ TABLE: Final = "record"
 COLUMNS: Final = "idx, id, time, leaf, sealed, mac"
 INSERT: Final = f"INSERT INTO {TABLE} ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608  # no input in it
 
-_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 RecordRow: TypeAlias = tuple[int, str, int, str, bytes | None, bytes]
-Disclosed: TypeAlias = Mapping[str, tuple[bytes, Json]]
+Disclosed: TypeAlias = Mapping[str, tuple[bytes, bytes]]
 
 
 def dump(record: Record, index: int, keys: LedgerKeys) -> RecordRow:
@@ -53,9 +50,9 @@ def load_disclosed(row: RecordRow, keys: LedgerKeys) -> Record:
 
 
 def _flat(disclosed: Disclosed) -> tuple[Value, ...]:
-    return tuple(part for name, (salt, value) in disclosed.items() for part in (name, salt, _JSON.encode(value)))
+    return tuple(part for name, (salt, value) in disclosed.items() for part in (name, salt, value))
 
 
 def _named(flat: tuple[Value, ...]) -> Disclosed:
     triples = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
-    return {str(name): (cast("bytes", salt), json.loads(str(value))) for name, salt, value in triples}
+    return {str(name): (cast("bytes", salt), cast("bytes", value)) for name, salt, value in triples}

@@ -44,10 +44,7 @@ TABLES: dict[type[Any], Table[Any]] = {
 _BY_ID = {kind: table.select("WHERE id = ?") for kind, table in TABLES.items()}
 _BY_KEY = ACTIONS.select("WHERE agent = ? AND idempotency_key = ?")
 _BY_CALL = ACTIONS.select("WHERE agent = ? AND call_id = ? AND run_id IS ?")
-_LIKE = ACTIONS.select(
-    "WHERE agent = ? AND run_id = ? AND content = ? AND call_id IS NULL"
-    " AND state IN ('pending', 'ready', 'executing', 'unknown') ORDER BY rowid DESC LIMIT ?"
-)
+_LIKE = ACTIONS.select("WHERE agent = ? AND run_id = ? AND content = ? ORDER BY rowid DESC LIMIT ?")
 _ANSWERED = ACTIONS.select(
     "WHERE agent = ? AND answered_at IS NOT NULL AND (answered_at, id) > (?, ?) ORDER BY answered_at, id LIMIT ?"
 )

@@ -21,7 +21,7 @@ CREATE TABLE action (
     run_id TEXT,
     call_id TEXT,
     idempotency_key TEXT,
-    content BLOB NOT NULL,
+    content BLOB,
     answered_at INTEGER,
     due_at INTEGER,
     facts TEXT NOT NULL,
@@ -31,8 +31,8 @@ CREATE TABLE action (
 CREATE UNIQUE INDEX action_by_idempotency_key ON action (agent, idempotency_key) WHERE idempotency_key IS NOT NULL;
 -- NULL is never equal to NULL in an index, but a call without a run is one call.
 CREATE UNIQUE INDEX action_by_call ON action (agent, call_id, ifnull('r' || run_id, '')) WHERE call_id IS NOT NULL;
-CREATE INDEX action_by_content ON action (agent, run_id, content)
-    WHERE call_id IS NULL AND state IN ('pending', 'ready', 'executing', 'unknown');
+-- `content` stands only in what an ask without a call id may still mean.
+CREATE INDEX action_by_content ON action (agent, run_id, content) WHERE content IS NOT NULL;
 CREATE INDEX action_live ON action (state, due_at) WHERE state IN ('pending', 'ready', 'executing');
 CREATE INDEX action_answered ON action (agent, answered_at, id) WHERE answered_at IS NOT NULL;
 
