@@ -177,17 +177,22 @@ def _read(path: Path) -> bytes:
         raise KeysInvalid(
             f"the key file `{path}` cannot be read: {error.strerror}", hint=f"chmod 600 {path}"
         ) from error
-    with os.fdopen(file, "rb") as opened:
-        found = os.fstat(file)
+    try:
         # (2) a plain file of ours, for us alone
-        if not stat.S_ISREG(found.st_mode):
-            raise KeysInvalid(f"`{path}` is not a plain file", hint="put the key itself there, not a link to it")
-        if found.st_uid not in {os.geteuid(), 0}:
-            raise KeysInvalid(f"the key file `{path}` belongs to somebody else", hint=f"chown {os.geteuid()} {path}")
-        if found.st_mode & _OTHERS:
-            raise KeysInvalid(f"others can read the key file `{path}`", hint=f"chmod 600 {path}")
+        _refuse_open_file(path, os.fstat(file))
         # (3) no larger than a key
-        return opened.read(_MAX_FILE_BYTES)
+        return os.read(file, _MAX_FILE_BYTES)
+    finally:
+        os.close(file)
+
+
+def _refuse_open_file(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise KeysInvalid(f"`{path}` is not a plain file", hint="put the key itself there, not a link to it")
+    if found.st_uid not in {os.geteuid(), 0}:
+        raise KeysInvalid(f"the key file `{path}` belongs to somebody else", hint=f"chown {os.geteuid()} {path}")
+    if found.st_mode & _OTHERS:
+        raise KeysInvalid(f"others can read the key file `{path}`", hint=f"chmod 600 {path}")
 
 
 def _private_key(path: Path) -> Ed25519PrivateKey:
