@@ -133,8 +133,14 @@ async def _issue(assembly: Assembly) -> tuple[tuple[str, ...], str, str, str]:
         await assembly.ledger.close()
 
 
-def start(at: Installation, environment: Mapping[str, str] | None = None) -> Running:
-    """Start a broker and wait until it serves.
+def start(
+    at: Installation,
+    environment: Mapping[str, str] | None = None,
+    *,
+    around: tuple[str, ...] = (),
+    folder: Path | None = None,
+) -> Running:
+    """Start a broker and wait until it serves; `around` is a command that runs it, maybe from another folder.
 
     Raises:
         DidNotStart: it ended, or did not serve in time.
@@ -144,7 +150,7 @@ def start(at: Installation, environment: Mapping[str, str] | None = None) -> Run
         said_before = errors.tell()
         began = time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", "assent", "serve", "--config", str(at.folder / "assent.toml")],
+            [*around, sys.executable, "-m", "assent", "serve", "--config", str((folder or at.folder) / "assent.toml")],
             stdout=subprocess.PIPE,
             stderr=errors,
             env={**os.environ, **(environment or {})},

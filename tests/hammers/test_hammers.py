@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hammers import crashes, double_spend, hostile, mutations, trips
+from tests.hammers import crashes, double_spend, hostile, mutations, sinks, trips
 from tests.hammers.budget import short_budget
 
 pytestmark = pytest.mark.hammer
@@ -33,3 +33,8 @@ def test_hostile_json_is_refused_before_anything_looks_at_it(tmp_path: Path) -> 
 @pytest.mark.requirement("P2", "P4", "T20", "T21")
 def test_a_crash_anywhere_loses_nothing_acknowledged_and_runs_nothing_twice(tmp_path: Path) -> None:
     print(crashes.run(tmp_path, short_budget()))
+
+
+@pytest.mark.requirement("P2", "P7", "T5")
+def test_when_the_ledger_fails_nothing_is_allowed_and_nothing_is_lost(tmp_path: Path) -> None:
+    print(sinks.run(tmp_path, short_budget()))
