@@ -170,11 +170,20 @@ class TestTransportRetries:
         assert again.decision.reasons[0].code == "rule_denied"
 
 
-async def suspend(world: World) -> None:
+@pytest.mark.requirement("T9")
+async def test_acting_for_a_suspended_agent_is_acting_for_nobody(world: World) -> None:
+    await suspend(world, "other")
+    bot = await world.agent()
+    assert (await world.ask(bot, "files.read")).decision.answer is Answer.ALLOW
+    denied = await world.ask(bot, "files.read", on_behalf_of=("operator:eve", "agent:other"))
+    assert denied.decision.reasons[0].code == "agent_suspended"
+
+
+async def suspend(world: World, name: str = "bot") -> None:
     async def work(tx: Tx) -> None:
         await tx.add(
             AgentStanding(
-                id=AgentId("bot"),
+                id=AgentId(name),
                 state=AgentState.SUSPENDED,
                 revision=1,
                 changed_by=OperatorId("eve"),

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from assent.core import approvals, decisions, grants
 from assent.core.actions import Action, ActionState, RedeemedBy
-from assent.core.agents import AgentStanding, why_not
+from assent.core.agents import why_not
 from assent.core.approvals import Approval
 from assent.core.breakers import Breaker, first_open
 from assent.core.decisions import Answer, Decision
 from assent.core.grants import Grant
 from assent.core.reasons import Reason
 from assent.flows.broker import Broker
+from assent.flows.standings import standing_of
 from assent.ports import Policy, View
 
 
@@ -30,7 +31,7 @@ class Answered:
 
 async def read_anew(view: View, policy: Policy, action: Action, attempt: bytes | None) -> Answered:
     """Return what `action` answers now: its state, its approval or grant, and whatever stops its agent."""
-    standing = await view.get(AgentStanding, action.agent)
+    standing = await standing_of(view, action.agent, action.on_behalf_of)
     blocked = why_not(policy.agent(action.agent), standing, view.now) or _held(await view.open_breakers(), action)
     decision = decisions.answer_now(action, attempt, blocked)
     approval = await view.approval_of(action.id) if action.decided_by_human else None

@@ -16,7 +16,7 @@ from assent.core.actions import (
     can_be_found_again,
     content_of,
 )
-from assent.core.agents import AgentId, AgentStanding
+from assent.core.agents import AgentId
 from assent.core.approvals import Approval, ApprovalId
 from assent.core.canonical import Json, canonical
 from assent.core.credentials import Credential
@@ -29,6 +29,7 @@ from assent.flows import entries
 from assent.flows.answers import Answered, read_anew, who_can_decide, with_token
 from assent.flows.authenticate import AgentCaller, confirm
 from assent.flows.broker import Broker
+from assent.flows.standings import standing_of
 from assent.ports import Policy, Tx
 
 OPERATOR_PREFIX = "operator:"
@@ -141,7 +142,7 @@ async def _decide(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Ju
     question = _question(broker, draft, key, judged)
     facts = Facts(
         profile=profile,
-        standing=await tx.get(AgentStanding, agent),
+        standing=await standing_of(tx, agent, ask.on_behalf_of),
         proposal=judged.proposal,
         verdict=judged.verdict,
         breakers=tuple(await tx.open_breakers()),

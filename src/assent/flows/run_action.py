@@ -6,7 +6,6 @@ from hashlib import sha256
 
 from assent.core import actions, grants
 from assent.core.actions import Action, ActionId, ActionState, Outcome, RedeemedBy, attempt_of, is_held_by
-from assent.core.agents import AgentStanding
 from assent.core.canonical import Json, canonical
 from assent.core.credentials import Credential
 from assent.core.decisions import Effect, Verdict
@@ -17,6 +16,7 @@ from assent.core.reasons import Reason
 from assent.flows import entries
 from assent.flows.authenticate import AgentCaller, ServiceCaller, confirm
 from assent.flows.broker import Broker
+from assent.flows.standings import standing_of
 from assent.flows.watch_actions import owned, tell
 from assent.ports import Policy, Tx
 
@@ -128,7 +128,7 @@ async def _what_holds(policy: Policy, tx: Tx, action: Action) -> grants.Standing
         verdict = policy.verdict(proposal, action.agent, action.on_behalf_of)
     return grants.Standing(
         profile=policy.agent(action.agent),
-        standing=await tx.get(AgentStanding, action.agent),
+        standing=await standing_of(tx, action.agent, action.on_behalf_of),
         key=await tx.get(Credential, action.key),
         breakers=tuple(await tx.open_breakers()),
         verdict=verdict,
