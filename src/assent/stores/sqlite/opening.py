@@ -15,12 +15,13 @@ from assent.ports import Clock
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, journal, latches, migrations
 from assent.stores.sqlite.moments import stamp
-from assent.stores.sqlite.storage import Storage
+from assent.stores.sqlite.storage import BUSY_MILLISECONDS, Storage
 from assent.stores.sqlite.tx import Known
 
 _HEAD: Final = f"SELECT {journal.COLUMNS} FROM {journal.TABLE} ORDER BY idx DESC LIMIT 1"  # noqa: S608  # no input
 _GAPS: Final = "SELECT count(*), max(idx) - min(idx) + 1 FROM (SELECT idx FROM record ORDER BY idx DESC LIMIT ?)"
 _LOOKED_AT: Final = 1_000
+_WAIT_TO_CHANGE_MILLISECONDS: Final = 10_000
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NEXT_STEP: Final = "keep the file as it is, run `assent audit verify` on a copy, and restore a backup"
 
@@ -59,8 +60,12 @@ def known(database: sqlite3.Connection, keys: LedgerKeys) -> Known:
 def _bring_forward(
     database: sqlite3.Connection, keys: LedgerKeys, clock: Clock, scripts: Sequence[str], path: Path | None
 ) -> None:
-    if path is not None and 0 < migrations.version(database) < len(scripts):
+    seen = migrations.version(database)
+    if seen == len(scripts):
+        return  # nothing to write, so nobody has to be waited for
+    if path is not None and 0 < seen < len(scripts):
         migrations.keep_copy(database, path)
+    database.execute(f"PRAGMA busy_timeout = {_WAIT_TO_CHANGE_MILLISECONDS}")
     database.execute("BEGIN IMMEDIATE")
     try:
         if migrations.migrate(database, scripts):
@@ -70,6 +75,7 @@ def _bring_forward(
         if database.in_transaction:
             database.rollback()
         raise
+    database.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
 
 
 def _check(database: sqlite3.Connection, keys: LedgerKeys, path: Path | None) -> None:
@@ -90,9 +96,10 @@ def _check(database: sqlite3.Connection, keys: LedgerKeys, path: Path | None) ->
 
 
 def _refuse_short(database: sqlite3.Connection, path: Path) -> None:
-    # A file that lost its end is noticed by SQLite only when somebody reads there. The log must be in the file first.
-    busy, frames, moved = database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    # A file that lost its end is noticed by SQLite only when somebody reads there. The pages are counted first, then
+    # the write-ahead log is moved into the file: another process may make it longer meanwhile, never shorter.
     (pages,) = database.execute("PRAGMA page_count").fetchone()
+    busy, frames, moved = database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     (size,) = database.execute("PRAGMA page_size").fetchone()
     if not busy and frames == moved and path.stat().st_size < pages * size:
         raise LedgerUnavailable("the ledger file is shorter than it was", hint=_NEXT_STEP)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-BUSY_SECONDS: Final = 0.25
+BUSY_MILLISECONDS: Final = 250
 _CACHED_STATEMENTS: Final = 256
 _CACHE_KIBIBYTES: Final = 16_384  # the edges of all indexes: without it every insert reads pages again
 _PAGES_BETWEEN_CHECKPOINTS: Final = 4_000  # 16 MB: pages that change in every batch are moved to the file less often
@@ -53,7 +53,7 @@ class Storage:
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(
             ":memory:" if self.path is None else self.path,
-            timeout=BUSY_SECONDS,
+            timeout=BUSY_MILLISECONDS / 1_000,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=_CACHED_STATEMENTS,
