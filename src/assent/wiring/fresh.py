@@ -2,23 +2,28 @@
 
 import secrets
 import time
+from base64 import b32hexencode
 from typing import Final
+
+from assent.stores.randomness import Randomness
 
 SECRET_BYTES: Final = 32
 NONCE_BYTES: Final = 32
-_RANDOM_BITS: Final = 80
+_TIME_BYTES: Final = 6
+_RANDOM_BYTES: Final = 10
 _ID_CHARACTERS: Final = 26
 # Crockford's base 32: its characters sort like their values, and none is taken for another.
-_BASE32: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_CROCKFORD: Final = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUV", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 # Read out on the telephone: no vowels, so that no code is a word, and nothing that looks like something else.
 _SPOKEN: Final = "BCDFGHJKMNPQRSTVWXZ23456789"
+_randomness: Final = Randomness()
 
 
 def new_id(prefix: str) -> str:
     """Return `prefix`, an underscore, and 48 bits of time in milliseconds followed by 80 random bits, 26 characters."""
-    number = time.time_ns() // 1_000_000 << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
-    digits = (_BASE32[number >> shift & 31] for shift in range(5 * (_ID_CHARACTERS - 1), -1, -5))
-    return f"{prefix}_{''.join(digits)}"
+    moment = (time.time_ns() // 1_000_000).to_bytes(_TIME_BYTES, "big")
+    digits = b32hexencode(moment + _randomness(_RANDOM_BYTES))[:_ID_CHARACTERS].translate(_CROCKFORD)
+    return f"{prefix}_{digits.decode()}"
 
 
 def new_code() -> str:
@@ -34,4 +39,4 @@ def new_secret() -> str:
 
 def new_nonce() -> bytes:
     """Return what makes the digest of an action unguessable, 256 random bits."""
-    return secrets.token_bytes(NONCE_BYTES)
+    return _randomness(NONCE_BYTES)
