@@ -1,7 +1,7 @@
 """One process of many workers that ask, redeem and ask again without end: `python -m tests.hammers.askers`.
 
-Goes on until its standard input is closed, then prints for each success when it was asked and when it was heard, in
-nanoseconds of the machine's monotonic clock, and how many asks were refused.
+Says when the first ask has passed. Goes on until its standard input is closed, then prints for each success when it was
+asked and when it was heard, in nanoseconds of the machine's monotonic clock, and how many asks were refused.
 """
 
 import asyncio
@@ -20,10 +20,11 @@ Success = tuple[str, int, int]
 class Worker:
     """One agent's thread of work in staging, where everything is allowed until somebody trips."""
 
-    def __init__(self, plan: dict[str, Any], number: int, stop: asyncio.Event) -> None:
+    def __init__(self, plan: dict[str, Any], number: int, stop: asyncio.Event, passed: asyncio.Event) -> None:
         self._caller = AsyncCaller(plan["port"], plan["keys"][number % len(plan["keys"])])
         self._number = number
         self._stop = stop
+        self._passed = passed
         self._asked = 0
         self.successes: list[Success] = []
         self.refusals: Counter[str] = Counter()
@@ -61,6 +62,7 @@ class Worker:
         passed = answer.status == 200 and (what == "redeem" or answer.body.get("decision") == "allow")
         if passed:
             self.successes.append((what, sent, heard))
+            self._passed.set()
             return answer
         reasons = [reason["code"] for reason in answer.body.get("reasons", [])]
         self.refusals[f"{answer.status} {answer.code or ' '.join(reasons)}"] += 1
@@ -69,10 +71,12 @@ class Worker:
 
 async def work(plan: dict[str, Any]) -> dict[str, Any]:
     """Let all workers of this process go until the input is closed."""
-    stop = asyncio.Event()
-    workers = [Worker(plan, plan["first_worker"] + number, stop) for number in range(plan["workers"])]
+    stop, passed = asyncio.Event(), asyncio.Event()
+    workers = [Worker(plan, plan["first_worker"] + number, stop, passed) for number in range(plan["workers"])]
 
     async def until_told() -> None:
+        await passed.wait()
+        print("working", flush=True)
         await asyncio.to_thread(sys.stdin.read)
         stop.set()
 

@@ -47,6 +47,8 @@ def run(folder: Path, budget: Budget) -> Report:
     with broker.serving(at):
         processes = [_asker(at, number) for number in range(PROCESSES)]
         try:
+            for process in processes:
+                expect(process.stdout and process.stdout.readline() == "working\n", "workers did not come up")
             stopped = _trip_and_reset(at, budget)
             found = [_finish(process) for process in processes]
         finally:
