@@ -2,28 +2,22 @@
 
 import secrets
 import time
-from base64 import b32hexencode
 from typing import Final
 
 from assent.stores.randomness import Randomness
 
 SECRET_BYTES: Final = 32
 NONCE_BYTES: Final = 32
-_TIME_BYTES: Final = 6
+_TIME_DIGITS: Final = 12
 _RANDOM_BYTES: Final = 10
-_ID_CHARACTERS: Final = 26
-# Crockford's base 32: its characters sort like their values, and none is taken for another.
-_CROCKFORD: Final = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUV", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 # Read out on the telephone: no vowels, so that no code is a word, and nothing that looks like something else.
 _SPOKEN: Final = "BCDFGHJKMNPQRSTVWXZ23456789"
 _randomness: Final = Randomness()
 
 
 def new_id(prefix: str) -> str:
-    """Return `prefix`, an underscore, and 48 bits of time in milliseconds followed by 80 random bits, 26 characters."""
-    moment = (time.time_ns() // 1_000_000).to_bytes(_TIME_BYTES, "big")
-    digits = b32hexencode(moment + _randomness(_RANDOM_BYTES))[:_ID_CHARACTERS].translate(_CROCKFORD)
-    return f"{prefix}_{digits.decode()}"
+    """Return `prefix`, an underscore, and 32 hex digits: 48 bits of time in milliseconds, then 80 random bits."""
+    return f"{prefix}_{time.time_ns() // 1_000_000:0{_TIME_DIGITS}x}{_randomness(_RANDOM_BYTES).hex()}"
 
 
 def new_code() -> str:
