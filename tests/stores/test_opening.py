@@ -96,8 +96,9 @@ async def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
         database.execute("SELECT * FROM later")
 
 
-def test_a_new_ledger_keeps_no_copy_of_nothing(path: Path) -> None:
-    open_at(path, scripts=[*shipped(), SECOND])
+async def test_a_new_ledger_keeps_no_copy_of_nothing(path: Path) -> None:
+    async with opened(path, scripts=[*shipped(), SECOND]):
+        pass
     assert not path.with_name("ledger.db.version-0").exists()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -110,6 +111,15 @@ async def test_a_process_that_hangs_with_the_ledger_in_its_hands_is_answered_in_
         await process.wait()
         assert await ledger.transact(adding("next"), within_seconds=WAIT_SECONDS) == "next"
         assert (await contents(ledger, *(f"stopped-{n}" for n in range(8)), "next"))[0] == ["next"]
+
+
+async def test_a_process_that_hangs_at_the_turnstile_holds_nobody_up_for_long(path: Path) -> None:
+    async with opened(path) as ledger:
+        with path.with_name("ledger.db.knock").open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            async with asyncio.timeout(WAIT_SECONDS):
+                for number in range(100):  # a quarter of a second each would be too long
+                    await ledger.transact(adding(f"mine-{number}"))
 
 
 @pytest.mark.requirement("T20", "P2")

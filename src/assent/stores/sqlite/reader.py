@@ -7,6 +7,7 @@ waits is stopped inside SQLite.
 import sqlite3
 import threading
 import time
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Final, TypeAlias
 
@@ -76,5 +77,5 @@ class Readers:
         except Exception as error:  # noqa: BLE001  # the caller hears it, and the thread goes on answering others
             question.error = error
         finally:
-            if database.in_transaction:
+            with suppress(sqlite3.Error):  # the answer is known; the next question begins anew, or says what is wrong
                 database.rollback()

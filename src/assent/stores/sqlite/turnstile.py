@@ -3,7 +3,7 @@
 SQLite's write lock is not fair: a saturated writer takes it again before a waiting process wakes. So whoever begins a
 transaction first passes the turnstile (`<ledger>.knock`) and holds it only until it has the write lock; a process that
 waits for the write lock therefore stops everybody else from beginning. It is manners, not safety: nobody waits longer
-than `PATIENCE_SECONDS` for it, and a ledger in memory has none.
+than `PATIENCE_SECONDS` for it, who hangs in it is passed by for `IGNORE_SECONDS`, and a ledger in memory has none.
 """
 
 import fcntl
@@ -18,6 +18,7 @@ from typing import Final, Self
 from assent.core.errors import LedgerUnavailable
 
 PATIENCE_SECONDS: Final = 0.25
+IGNORE_SECONDS: Final = 10.0
 _LOOK_AGAIN_SECONDS: Final = 0.001
 _MODE: Final = 0o600
 
@@ -27,11 +28,15 @@ class Turnstile:
 
     def __init__(self, ledger: Path) -> None:
         self._file = os.open(_beside(ledger, ".knock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        self._ignored_until = 0.0
 
     @contextmanager
     def passing(self) -> Iterator[None]:
         """Hold the turnstile, or go on without it when somebody stands in it for too long."""
-        held = _acquire(self._file, until=time.monotonic() + PATIENCE_SECONDS)
+        now = time.monotonic()
+        held = _acquire(self._file, until=now + (PATIENCE_SECONDS if now >= self._ignored_until else 0.0))
+        if not held:
+            self._ignored_until = time.monotonic() + IGNORE_SECONDS
         try:
             yield
         finally:
