@@ -76,6 +76,7 @@ BAD: list[tuple[str, str, str]] = [
     ('log_format = "xml"', r"`log_format` is `xml`: .*'auto', 'json' or 'pretty'", "correct `log_format`"),
     ('public_url = "here"', r"`public_url` is `here`: write it as https", "correct `public_url`"),
     ('public_url = "https://me:pw@host"', r"`public_url` is .*write it as https", "correct `public_url`"),
+    ('log_origin = "my log"', r"`log_origin` is `my log`: write it as a name", "correct `log_origin`"),
     ('host = "0.0.0.0"', r"`host`: `0.0.0.0` can be reached from other machines", "behind_proxy = true"),
     ('host = "broker.example"', r"`host`: `broker.example` can be reached", "tls_certificate_file"),
     ('tls_key_file = "key.pem"', r"`tls_certificate_file`: TLS needs a certificate and its key", "or neither"),

@@ -40,6 +40,8 @@ OTHER_VARIABLES: Final = frozenset(
 
 _URL = re.compile(r"https?://[^\s/?#@\\]+(/[^\s?#\\]*)?")
 
+_ORIGIN = re.compile(r"[!-*,-~]{1,128}")
+
 
 class LogFormat(StrEnum):
     """How the operational log is written."""
@@ -77,6 +79,7 @@ class Settings(BaseSettings):
     policy_directory: Path = Path("policies")
     keys_directory: Path = Path("keys")
     ledger_file: Path = Path("ledger.db")
+    log_origin: str = "assent/local"
 
     # how long things may take
     lease_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
@@ -128,6 +131,13 @@ class Settings(BaseSettings):
     def _is_an_address(cls, value: str | None) -> str | None:
         if value is not None and not _URL.fullmatch(value):
             raise ValueError("write it as https://HOST[:PORT][/PATH]")
+        return value
+
+    @field_validator("log_origin")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        if not _ORIGIN.fullmatch(value):
+            raise ValueError("write it as a name without spaces and `+`, such as assent/example.com")
         return value
 
     @model_validator(mode="after")

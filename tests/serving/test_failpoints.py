@@ -94,6 +94,16 @@ def test_a_crash_while_a_lease_ends_is_made_up_for_once(home: Home) -> None:
         assert len(broker.records("action.outcome")) == 1
 
 
+@pytest.mark.requirement("P8", "T20")
+def test_a_crash_while_a_checkpoint_is_signed_leaves_one_that_can_be_signed_again(home: Home) -> None:
+    # The first signature is made before anybody is served, the second is made for the record of the start.
+    with BrokerProcess(home=home, env={"ASSENT_FAILPOINT": "during_integration:2"}) as broker:
+        assert broker.end() == KILLED
+        come_back(broker)
+        assert broker.stop() == 0
+    assert run("audit", "verify", "--ledger", str(home.ledger)).returncode == 0
+
+
 def come_back(broker: BrokerProcess) -> None:
     broker.env = {}
     broker.start()

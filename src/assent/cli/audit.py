@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -12,6 +13,7 @@ from assent.cli import output
 from assent.cli.client import Client, connect
 from assent.cli.output import AsJson
 from assent.core.characters import visible
+from assent.core.errors import VerificationFailed
 
 POLL_SECONDS: Final = 1.0
 PAGE_RECORDS: Final = 200
@@ -90,3 +92,30 @@ def _line(item: dict[str, Any]) -> str:
         output.words(leaf.get("rules", ())),
     ]
     return "  ".join(visible(str(part)) for part in parts if part)
+
+
+@app.command()
+def verify(
+    *,
+    ledger: Annotated[
+        Path | None, typer.Option(help="The ledger or a copy of it; by default the broker's here.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="The log's public key or its file; by default LEDGER.pub.")] = None,
+    checkpoint: Annotated[list[Path] | None, typer.Option(help="A checkpoint that was kept elsewhere.")] = None,
+    keys: Annotated[Path | None, typer.Option(help="With the broker's keys: check MACs and payloads as well.")] = None,
+    config: Annotated[Path | None, typer.Option(help="The broker's configuration.")] = None,
+    save_checkpoint: Annotated[Path | None, typer.Option(help="Keep the newest checkpoint in this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify a log with its public key; ends with 9 and the first bad record when it was changed."""
+    from assent.cli import verify as verifying
+
+    try:
+        path, found = verifying.verify(ledger=ledger, key=key, kept=checkpoint or [], keys=keys, config=config)
+    except VerificationFailed as failed:
+        if as_json:
+            print(verifying.failure_as_json(failed))
+        raise
+    print(verifying.as_json(path, found) if as_json else "\n".join(verifying.as_sentences(path, found)))
+    if save_checkpoint is not None:
+        save_checkpoint.write_bytes(verifying.newest_note(path))

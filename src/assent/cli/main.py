@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from assent.cli.exits import Exit, exit_of
 from assent.core.characters import visible
-from assent.core.errors import AssentError
+from assent.core.errors import AssentError, VerificationFailed
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("assent.cli.serve:app", "run a broker on this machine"),
@@ -84,6 +84,8 @@ def main() -> None:
 def fail(fault: AssentError) -> NoReturn:
     """Tell what is wrong and the next step, and end with the code of the problem."""
     print(f"assent: {visible(fault.message)}", file=sys.stderr)
+    if isinstance(fault, VerificationFailed) and fault.index is not None:
+        print(f"  first bad record: {fault.index}", file=sys.stderr)
     for finding in getattr(fault, "findings", ()):
         if finding not in fault.message:
             print(f"  {visible(finding)}", file=sys.stderr)

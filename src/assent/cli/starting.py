@@ -17,7 +17,7 @@ from assent.core.errors import ConfigInvalid
 from assent.flows.manage_principals import issue_credential
 from assent.policy.packs import starter
 from assent.stores.keys import Keys
-from assent.wiring import assemble
+from assent.wiring import assemble, publish_key
 
 OPERATOR: Final = "you"
 AGENT: Final = "demo-agent"
@@ -108,6 +108,7 @@ def first_credentials(settings: Settings) -> tuple[str, str]:
 async def _issue(settings: Settings) -> tuple[str, str]:
     assembly = assemble(settings, issuer=URL)
     try:
+        publish_key(assembly)
         operator = await issue_credential(assembly.broker, Kind.OPERATOR, OPERATOR, issued_by=ISSUER)
         agent = await issue_credential(assembly.broker, Kind.AGENT, AGENT, issued_by=AGENT_OWNER)
     finally:

@@ -24,9 +24,9 @@ from assent.core.errors import AssentError, LedgerUnavailable
 from assent.flows.run_broker import start_broker, stop_broker
 from assent.serving.listening import Server, listen, loop_factory, server_for, url_of
 from assent.serving.readiness import ReadinessProbe
-from assent.serving.upkeep import PolicyWatch, for_ever, keep_time
+from assent.serving.upkeep import PolicyWatch, for_ever, keep_log, keep_time
 from assent.stores.sqlite import ServingLock
-from assent.wiring import Assembly, assemble
+from assent.wiring import Assembly, assemble, publish_key
 
 log = structlog.get_logger("assent.serving")
 
@@ -74,6 +74,10 @@ class _Process:
     async def run(self) -> None:
         """Serve from the first record of this process to its last."""
         try:
+            publish_key(self._assembly)
+            await self._assembly.log.open()
+            # A log that was changed below its last checkpoint is not served on: whoever serves would vouch for it.
+            await self._assembly.log.integrate()
             await start_broker(self._assembly.broker, version=self._version)
             fault = await self._serve()
             if fault is None:
@@ -134,15 +138,17 @@ class _Process:
         loop.add_signal_handler(signal.SIGHUP, watch.ask)
 
     def _upkeep(self, watch: PolicyWatch) -> list[Coroutine[None, None, None]]:
-        broker, ticks = self._assembly.broker, self._settings.tick_seconds
+        assembly, ticks = self._assembly, self._settings.tick_seconds
         rounds: dict[str, Callable[[], Awaitable[float]]] = {
-            "timers": partial(keep_time, broker, at_most_seconds=ticks),
+            "timers": partial(keep_time, assembly.broker, at_most_seconds=ticks),
             "policy": watch.look,
+            "log": partial(keep_log, assembly.log, each_seconds=self._settings.checkpoint_seconds),
         }
         return [for_ever(name, once, after_fault_seconds=AFTER_FAULT_SECONDS) for name, once in rounds.items()]
 
     async def _record_end(self) -> None:
         try:
             await stop_broker(self._assembly.broker, version=self._version)
+            await self._assembly.log.integrate()
         except AssentError as fault:
             log.exception("end_not_recorded", code=fault.code, said=fault.message)

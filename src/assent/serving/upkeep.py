@@ -18,6 +18,8 @@ from assent.flows.run_broker import policy_taken_up, policy_turned_down
 from assent.flows.tick import tick
 from assent.policy.current import PolicyHolder
 from assent.ports import View
+from assent.stores.tree import MAX_STEP
+from assent.wiring.published import PublishedLog
 
 log = structlog.get_logger("assent.upkeep")
 
@@ -53,6 +55,12 @@ async def keep_time(broker: Broker, *, at_most_seconds: float) -> float:
     if ticked.moved:
         log.info("fell_due", actions=[action.id for action in ticked.moved])
     return 0.0 if ticked.more else min(0.05, at_most_seconds)
+
+
+async def keep_log(published: PublishedLog, *, each_seconds: float) -> float:
+    """Put what is new under a signed checkpoint; return when to do it again, at once while there is more."""
+    count = await published.integrate()
+    return 0.0 if count >= MAX_STEP else each_seconds
 
 
 class PolicyWatch:

@@ -5,33 +5,22 @@ Opening blocks for as long as files take; nothing here serves, waits or repeats.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from assent.config import Settings
 from assent.core.decisions import Limits
-from assent.core.records import RecordId
-from assent.core.tiles import Tile
 from assent.flows.broker import Broker
 from assent.policy.current import PolicyHolder
 from assent.ports import Ledger
 from assent.stores.keys import Keys
 from assent.stores.signals_local import LocalSignals
-from assent.stores.sqlite import SqliteLedger
+from assent.stores.sqlite import SqliteLedger, SqliteTree
+from assent.stores.tree import Integrator
+from assent.stores.verify import public_key_file
 from assent.wiring import fresh
 from assent.wiring.failpoints import Failpoint, failpoint
 from assent.wiring.grant_tokens import grant_opener
-
-
-class Unpublished:
-    """A log that nobody outside can read yet: no checkpoint, no tiles."""
-
-    def newest_checkpoint(self) -> bytes | None:
-        return None
-
-    async def tile(self, tile: Tile) -> bytes | None:
-        return None
-
-    async def proof(self, record: RecordId) -> bytes | None:
-        return None
+from assent.wiring.published import PublishedLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +32,7 @@ class Assembly:
     ledger: SqliteLedger
     policies: PolicyHolder
     keys: Keys
-    log: Unpublished
+    log: PublishedLog
     failpoint: Failpoint | None
 
 
@@ -61,6 +50,9 @@ def assemble(settings: Settings, *, issuer: str) -> Assembly:
     policies = PolicyHolder(settings.policy_directory, now)
     ledger = SqliteLedger.open(settings.ledger_file, keys.ledger_keys(), clock=now, new_id=fresh.new_id)
     deciding: Ledger = ledger if die_at is None else die_at.ledger(ledger)
+    tree = SqliteTree(ledger)
+    sign = keys.sign_log if die_at is None else die_at.signature(keys.sign_log)
+    integrator = Integrator(tree, key=keys.log_verifier_key(settings.log_origin), sign=sign)
     broker = Broker(
         ledger=deciding,
         policy=lambda: policies.current,
@@ -82,9 +74,20 @@ def assemble(settings: Settings, *, issuer: str) -> Assembly:
         ledger=ledger,
         policies=policies,
         keys=keys,
-        log=Unpublished(),
+        log=PublishedLog(ledger, tree, integrator),
         failpoint=die_at,
     )
+
+
+def publish_key(assembly: Assembly) -> Path:
+    """Write the log's public key beside the ledger, unless it is there; return its file.
+
+    It is a convenience, not a proof: an auditor is given the key by another way, once, and keeps it.
+    """
+    file = public_key_file(assembly.settings.ledger_file)
+    if not file.exists():
+        file.write_text(f"{assembly.keys.log_verifier_key(assembly.settings.log_origin).encode()}\n")
+    return file
 
 
 def now() -> datetime:

@@ -1,0 +1,66 @@
+"""The published side of the log: the newest checkpoint from memory, tiles and proofs from the ledger."""
+
+from assent.core.checkpoints import LogProof
+from assent.core.errors import NotFound
+from assent.core.records import Record, RecordId
+from assent.core.tiles import Tile
+from assent.ports import Ledger, View
+from assent.stores.sqlite import SqliteTree
+from assent.stores.tree import Integrator
+
+
+class PublishedLog:
+    """What the API shows of the log, and the one step that makes it grow."""
+
+    def __init__(self, ledger: Ledger, tree: SqliteTree, integrator: Integrator) -> None:
+        self._ledger = ledger
+        self._tree = tree
+        self._integrator = integrator
+        self._newest: bytes | None = None
+        self._size = 0
+
+    async def open(self) -> None:
+        """Read the newest checkpoint, so that answers carry it from the first on."""
+        await self._look()
+
+    async def integrate(self) -> int:
+        """Put the next records under a signed checkpoint; return how many that were, at most 1,024.
+
+        Raises:
+            VerificationFailed: a record, a tile or the last checkpoint is not what it was; nothing was signed.
+            Stale, LedgerUnavailable: as the integrator says.
+
+        """
+        before = self._size
+        if await self._integrator.integrate_once() is not None:
+            await self._look()
+        return self._size - before
+
+    async def _look(self) -> None:
+        head = await self._tree.head()
+        if head is not None:
+            self._newest, self._size = head.note, head.size
+
+    def newest_checkpoint(self) -> bytes | None:
+        """Return the newest signed note, or None before the first."""
+        return self._newest
+
+    async def tile(self, tile: Tile) -> bytes | None:
+        """Return a tile or an entry bundle, or None when the log is not that far."""
+        return await self._tree.tile(tile)
+
+    async def proof(self, record: RecordId) -> bytes | None:
+        """Return the log proof of a record, or None while no checkpoint covers it."""
+
+        async def work(view: View) -> Record | None:
+            return await view.record(record)
+
+        found = await self._ledger.read(work)
+        if found is None or found.index is None:
+            return None
+        try:
+            inclusion = await self._tree.inclusion(found.index)
+        except NotFound:
+            return None
+        head = inclusion.head
+        return LogProof(index=inclusion.index, hashes=inclusion.hashes, checkpoint=head.note).encode()

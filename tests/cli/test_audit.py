@@ -1,0 +1,155 @@
+"""`assent audit`: what happened, newest last; and a log that was changed is caught with its first bad record."""
+
+import json
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from assent.cli.exits import Exit
+from tests.cli.conftest import Shell
+from tests.serving.broker_process import PROGRAM, BrokerProcess, Home, clean_environment
+
+
+def test_the_tail_is_the_newest_records_with_the_newest_last(broker: BrokerProcess, operator: Shell) -> None:
+    broker.ask("files.read", path="staging/a")
+    broker.ask("files.delete", path="staging/a")
+    lines = operator("audit", "tail", "-n", "2", "--kind", "action.decided").out.splitlines()
+    assert ["allow" in lines[0], "deny" in lines[1], "rule_denied" in lines[1]] == [True, True, True]
+    assert "files-never-delete" in lines[1]
+    assert [line for line in lines if "staging/a" in line] == [], "a resource is payload"
+
+
+def test_json_is_exactly_the_answer_of_the_api(broker: BrokerProcess, operator: Shell) -> None:
+    said = json.loads(operator("audit", "tail", "-n", "3", "--agent", "demo-agent", "--json").out)
+    assert said == broker.as_operator("GET", "/v1/records?limit=3&agent=demo-agent")
+
+
+def test_following_prints_every_new_record_once_and_a_line_each(broker: BrokerProcess) -> None:
+    follow = [*PROGRAM, "audit", "tail", "-n", "1", "--follow", "--json", "--kind", "action.decided"]
+    env = clean_environment(broker.operator)
+    broker.ask("files.read", path="prod/a")
+    with subprocess.Popen(follow, env=env, stdout=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        seen = [json.loads(following.stdout.readline())["leaf"]["action"]]
+        asked = [broker.ask("files.read", path=f"prod/{n}")["action_id"] for n in range(3)]
+        seen += [json.loads(following.stdout.readline())["leaf"]["action"] for _ in asked]
+        following.kill()
+    assert seen[1:] == asked
+
+
+@pytest.fixture(scope="module")
+def ended(made: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A broker that worked, had its log signed in several steps, and stopped."""
+    home = made.copied(tmp_path_factory.mktemp("ended") / "broker")
+    with BrokerProcess(home=home, env={"ASSENT_CHECKPOINT_SECONDS": "0.05"}) as broker:
+        for n in range(20):
+            broker.ask("files.read", path=f"prod/{n}")
+        assert broker.stop() == 0
+    return home
+
+
+@pytest.fixture
+def log(ended: Home, tmp_path: Path) -> Home:
+    return ended.copied(tmp_path / "copy")
+
+
+@pytest.mark.requirement("P8", "T16")
+def test_a_log_verifies_with_its_public_key_alone(log: Home, shell: Shell) -> None:
+    for secret in (log.directory / "keys").iterdir():
+        secret.unlink()
+    said = shell("audit", "verify", "--ledger", str(log.ledger))
+    assert said.code == 0, said.err
+    assert said.out.splitlines()[0] == f"{log.ledger}: verified"
+
+
+def test_the_keys_of_the_broker_check_macs_and_payloads_too(log: Home, shell: Shell) -> None:
+    said = shell("audit", "verify", "--config", str(log.config), "--keys", str(log.directory / "keys"), "--json")
+    found = json.loads(said.out)
+    assert (found["verified"], found["macs_checked"]) == (True, True)
+    assert found["records"] == found["signed"] >= 24
+
+
+CHANGES = {
+    "edited": "UPDATE record SET leaf = replace(leaf, 'demo-agent', 'some-agent') WHERE idx = 9",
+    "dropped": "DELETE FROM record WHERE idx = 9",
+    "exchanged": "UPDATE record SET leaf = (SELECT leaf FROM record WHERE idx = 8) WHERE idx = 9",
+    "cut": "DELETE FROM record WHERE idx >= 9",
+}
+
+
+def change(ledger: Path, statement: str) -> None:
+    """Change the records as somebody does who owns the file and knows how to take a trigger away."""
+    with closing(sqlite3.connect(ledger)) as database:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f"DROP TRIGGER {name}")
+        database.execute(statement)
+        database.commit()
+
+
+@pytest.mark.requirement("P8", "T16")
+@pytest.mark.parametrize("how", CHANGES)
+def test_a_changed_log_is_caught_with_its_first_bad_record(log: Home, shell: Shell, how: str) -> None:
+    change(log.ledger, CHANGES[how])
+    said = shell("audit", "verify", "--ledger", str(log.ledger))
+    assert said.code == Exit.VERIFICATION_FAILED
+    assert "first bad record: 9\n" in said.err
+    as_json = json.loads(shell("audit", "verify", "--ledger", str(log.ledger), "--json").out)
+    assert (as_json["verified"], as_json["index"]) == (False, 9)
+
+
+@pytest.mark.requirement("P8", "T16")
+def test_a_log_that_was_rolled_back_whole_is_caught_by_a_checkpoint_kept_elsewhere(
+    made: Home, log: Home, shell: Shell, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    assert shell("audit", "verify", "--ledger", str(log.ledger), "--save-checkpoint", str(kept)).code == 0
+    shown = shell("audit", "verify", "--ledger", str(log.ledger), "--checkpoint", str(kept))
+    assert shown.code == 0
+    back = shell("audit", "verify", "--ledger", str(made.ledger), "--checkpoint", str(kept))
+    assert back.code == Exit.VERIFICATION_FAILED
+    assert "first bad record: 2\n" in back.err
+
+
+@pytest.mark.requirement("P8")
+def test_another_key_verifies_nothing(log: Home, shell: Shell, tmp_path: Path) -> None:
+    shell("init", str(tmp_path / "other"))
+    other = tmp_path / "other" / "ledger.db.pub"
+    by_file = shell("audit", "verify", "--ledger", str(log.ledger), "--key", str(other))
+    by_text = shell("audit", "verify", "--ledger", str(log.ledger), "--key", other.read_text().strip())
+    assert by_file.code == by_text.code == Exit.VERIFICATION_FAILED
+
+
+def test_a_file_that_is_not_there_is_a_mistake_of_the_caller(log: Home, shell: Shell, tmp_path: Path) -> None:
+    assert shell("audit", "verify", "--ledger", str(tmp_path / "none.db")).code == Exit.USAGE
+    said = shell("audit", "verify", "--ledger", str(log.ledger), "--checkpoint", str(tmp_path / "none"))
+    assert (said.code, "--checkpoint" in said.err) == (Exit.USAGE, True)
+
+
+@pytest.mark.requirement("P8", "T16")
+def test_a_broker_does_not_serve_on_top_of_a_changed_log(log: Home) -> None:
+    change(log.ledger, "UPDATE tile SET hashes = zeroblob(length(hashes))")
+    serve = [*PROGRAM, "serve", "--config", str(log.config), "--port", "0"]
+    said = subprocess.run(
+        serve,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert said.returncode == Exit.VERIFICATION_FAILED
+    assert "assent audit verify" in said.stderr
+
+
+def test_a_pipe_that_closes_early_is_no_failure_to_talk_about(broker: BrokerProcess) -> None:
+    env = clean_environment(broker.operator)
+    tail = [*PROGRAM, "audit", "tail", "-n", "200"]
+    with subprocess.Popen(tail, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as telling:
+        assert telling.stdout is not None
+        assert telling.stderr is not None
+        telling.stdout.close()
+        assert telling.stderr.read() == b""
