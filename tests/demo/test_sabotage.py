@@ -1,8 +1,10 @@
 """A story told with a broker that breaks a promise does not end well: the chapter says what came out wrong."""
 
 import io
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 from assent.demo import story
 from assent.demo.actors import Broker
 from assent.demo.answers import Story
-from assent.demo.chapters import approval, breaker, crash, misuse, secrecy, separation, silence
+from assent.demo.chapters import approval, breaker, crash, log, misuse, secrecy, separation, silence
 from assent.demo.narrator import Narrator
 from assent.demo.scene import Scene
 from assent.demo.setting import set_up
@@ -41,7 +43,8 @@ class Stage:
 
     def __init__(self, broker: Broker, folder: Path) -> None:
         self.broker = broker
-        self.setting = replace(broker.setting, folder=folder, town=build(folder / "town"))
+        self.runs = folder.name
+        self.setting = replace(broker.setting, town=build(folder / "town"))
 
     def told_wrong(self, chapter: Callable[[Scene], None], lies: Lies) -> str:
         """Returns what the story says after telling one chapter through a lying proxy, which must come out wrong."""
@@ -73,7 +76,7 @@ class Stage:
             broker=self.broker,
             running=running,
             url=url,
-            runs=self.setting.folder.name,
+            runs=self.runs,
         )
 
 
@@ -166,7 +169,8 @@ def test_another_question_after_a_crash(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("file", ["ledger.db", "ledger.db-wal", "broker.log"])
-def test_an_argument_that_lies_about_in_the_clear(stage: Stage, file: str) -> None:
+def test_an_argument_that_lies_about_in_the_clear(stage: Stage, tmp_path: Path, file: str) -> None:
+    stage.setting = replace(stage.setting, folder=tmp_path)
     folder = stage.setting.configuration.parent
     folder.mkdir()
     for name in ("ledger.db", "broker.log", file):
@@ -202,3 +206,30 @@ def test_a_broker_that_does_not_start(tmp_path: Path) -> None:
         assert story.tell_in(scene, story.CHAPTERS) == story.WRONG
     assert "step 1 came out wrong (A broker starts)" in out.getvalue()
     assert "agents.yaml:1" in out.getvalue()
+
+
+def test_a_log_that_was_edited_before_the_story_verifies_it(stage: Stage, tmp_path: Path) -> None:
+    real = stage.setting.configuration.parent / "ledger.db"
+    stage.setting = replace(stage.setting, folder=tmp_path)
+    copy = stage.setting.configuration.parent / "ledger.db"
+    copy.parent.mkdir()
+    shutil.copy(real.with_name("ledger.db.pub"), copy.with_name("ledger.db.pub"))
+    with closing(sqlite3.connect(real)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+        target.execute("DROP TRIGGER record_is_never_changed")
+        target.execute("UPDATE record SET leaf = replace(leaf, 'mara', 'noor')")
+        target.commit()
+    assert "the log verifies" in stage.told_wrong(log.verified, {})
+
+
+def test_a_tampering_that_changes_nothing_is_not_told_as_caught(stage: Stage) -> None:
+    def lie(path: str, ask: Callable[[str], Told]) -> Told:
+        status, body = ask(path)
+        return status, body | {"items": [item | {"index": 0} for item in body["items"]]}
+
+    def asked_and_edited(scene: Scene) -> None:
+        scene.errand("refund").hear("waiting")
+        log.edited(scene)
+
+    said = stage.told_wrong(asked_and_edited, {("GET", "/v1/records"): lie})
+    assert "the edited copy does not verify" in said

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from assent.core.canonical import canonical
@@ -35,6 +36,11 @@ class Scene:
     @property
     def town(self) -> Town:
         return self.setting.town
+
+    @property
+    def ledger(self) -> Path:
+        """The broker's database."""
+        return self.setting.configuration.parent / "ledger.db"
 
     @property
     def mara(self) -> Person:
