@@ -32,6 +32,7 @@ from assent.stores.sqlite import journal
 from assent.stores.sqlite.moments import moment
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+_LEAVES: Final = "SELECT idx, leaf FROM record ORDER BY idx"
 _ROWS: Final = f"SELECT {journal.COLUMNS} FROM {journal.TABLE} ORDER BY idx"  # noqa: S608  # no input in it
 _NOTES: Final = "SELECT note FROM checkpoint ORDER BY size"
 _NEWEST: Final = "SELECT note, time FROM checkpoint ORDER BY size DESC LIMIT 1"
@@ -167,15 +168,30 @@ def _parsed(leaf: bytes) -> dict[str, Any] | None:
 
 
 def _leaves(database: sqlite3.Connection, keys: LedgerKeys | None) -> Iterator[bytes]:
-    for index, row in enumerate(database.execute(_ROWS)):
-        if row[0] != index:
+    if keys is None:
+        return (_text(leaf, index) for index, leaf in _gapless(database.execute(_LEAVES)))
+    rows = _gapless((row[0], row) for row in database.execute(_ROWS))
+    return (_believed(row, keys, index) for index, row in rows)
+
+
+def _gapless(rows: Iterable[tuple[Any, Any]]) -> Iterator[tuple[int, Any]]:
+    for index, (found, rest) in enumerate(rows):
+        if found != index:
             raise VerificationFailed(f"record {index} is missing", index=index)
-        if keys is not None:
-            _check_sealed(row, keys, index)
-        try:
-            yield row[3].encode()
-        except (AttributeError, UnicodeEncodeError):
-            raise VerificationFailed(f"record {index} is not text", index=index) from None
+        yield index, rest
+
+
+def _text(leaf: object, index: int) -> bytes:
+    try:
+        return leaf.encode()  # type: ignore[attr-defined,no-any-return]  # what is not text is refused below
+    except (AttributeError, UnicodeEncodeError):
+        raise VerificationFailed(f"record {index} is not text", index=index) from None
+
+
+def _believed(row: Any, keys: LedgerKeys, index: int) -> bytes:  # noqa: ANN401  # a row of SQLite
+    leaf = _text(row[3], index)
+    _check_sealed(row, keys, index)
+    return leaf
 
 
 def _check_sealed(row: Any, keys: LedgerKeys, index: int) -> None:  # noqa: ANN401  # a row of SQLite
