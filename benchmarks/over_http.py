@@ -139,6 +139,7 @@ def _tell(findings: Findings, plan: Plan, found: Rounds) -> None:
             if (name, connections) in found:
                 findings.add(_row(found, name, connections))
     _tell_ratio(findings, found, max(plan.connections))
+    _tell_processor_time(findings, found, max(plan.connections))
     if ("not durable", 64) in found:
         durable, volatile = (_of(found, name, 64, "per_second") for name in ("durable", "not durable"))
         what = "what durability costs at 64 connections; not durable ÷ durable"
@@ -175,6 +176,15 @@ def _tell_ratio(findings: Findings, found: Rounds, connections: int) -> None:
             met=ours / floor >= AIM_AT_64,
         )
     )
+
+
+def _tell_processor_time(findings: Findings, found: Rounds, connections: int) -> None:
+    """The same ratio by processor time for each answer, which a busy neighbour disturbs less."""
+    ours, floor = ([one.cpu_us for one in found[name, connections] if one.cpu_us] for name in ("durable", "floor"))
+    if ours and floor:
+        what = f"processor time at {connections} connections; floor ÷ ours"
+        ratio = middle(floor) / middle(ours)
+        findings.add(Row(goal="F1", what=what, ours=micro(middle(ours)), beside=micro(middle(floor)), ratio=ratio))
 
 
 def _tell_latency(findings: Findings, found: Rounds, paced: Rounds, commits: list[dict[str, Any]]) -> None:
