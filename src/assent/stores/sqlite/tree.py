@@ -40,7 +40,7 @@ _TILE: Final = "SELECT hashes FROM tile WHERE level = ? AND idx = ?"
 _KEEP: Final = (
     "INSERT INTO tile (level, idx, hashes) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET hashes = excluded.hashes"
 )
-_LEAVES: Final = f"SELECT {journal.COLUMNS} FROM {journal.TABLE} WHERE idx >= ? ORDER BY idx LIMIT ?"  # noqa: S608
+_LEAVES: Final = f"SELECT {journal.COLUMNS} FROM record WHERE idx >= ? ORDER BY idx LIMIT ?"  # noqa: S608  # no input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
