@@ -12,7 +12,7 @@ from assent.cli.client import Heard
 from assent.core.characters import visible
 from assent.core.errors import AssentError
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the broker's answer as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON: the broker's answer as it is.")]
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 

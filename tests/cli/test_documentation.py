@@ -1,0 +1,43 @@
+"""Every command and every option stands on its page, and the page names none that does not exist."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assent.cli.exits import Exit
+from assent.cli.main import COMMANDS, OnDemand
+
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "cli.md").read_text()
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    group = OnDemand(name="assent")
+    for noun in COMMANDS:
+        command = group.get_command(None, noun)
+        verbs = getattr(command, "commands", None)
+        yield from ((f"{noun} {verb}", one) for verb, one in verbs.items()) if verbs else ((noun, command),)
+
+
+ALL = dict(commands())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_command_stands_on_the_page_with_its_options(name: str) -> None:
+    noun, _, verb = name.partition(" ")
+    assert f"`assent {noun}" in PAGE
+    assert not verb or re.search(rf"^\| `{verb}\b", PAGE, re.MULTILINE)
+    options = {option for parameter in ALL[name].params for option in parameter.opts if option.startswith("--")}
+    assert sorted(option for option in options - {"--help"} if option not in PAGE) == []
+
+
+def test_the_page_names_no_option_that_does_not_exist() -> None:
+    known = {option for command in ALL.values() for parameter in command.params for option in parameter.opts}
+    assert sorted(set(re.findall(r"--[a-z][a-z-]+", PAGE)) - known - {"--help"}) == []
+
+
+@pytest.mark.parametrize("code", Exit)
+def test_every_exit_code_stands_on_the_page(code: Exit) -> None:
+    assert re.search(rf"^\| {code.value} \|", PAGE, re.MULTILINE)
