@@ -22,6 +22,7 @@ from assent.stores.keys import Keys
 from assent.wiring import Assembly, assemble
 from tests.hammers import policy
 
+ROOT: Final = Path(__file__).parents[2]
 START_SECONDS: Final = 60.0
 END_SECONDS: Final = 30.0
 KEYS: Final = 8
@@ -154,6 +155,7 @@ def start(
             stdout=subprocess.PIPE,
             stderr=errors,
             env={**os.environ, **(environment or {})},
+            cwd=ROOT,
         )
     if not _serves(process):
         process.kill()

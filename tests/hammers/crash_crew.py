@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.hammers.broker import Installation
+from tests.hammers.broker import ROOT, Installation
 from tests.hammers.calls import Answer, Caller
 
 PIECES_PER_RUN: Final = 6
@@ -156,6 +156,7 @@ class Crew:
             env={**os.environ, "ASSENT_SPOOL": str(self._folder / "spool")},
             capture_output=True,
             text=True,
+            cwd=ROOT,
             timeout=AGENT_SECONDS,
             check=False,
         )

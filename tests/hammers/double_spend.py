@@ -93,7 +93,11 @@ def _redeemer(at: Installation, grants: list[Granted], seed: int, number: int) -
         "seed": seed,
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.hammers.redeemers"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.hammers.redeemers"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=broker.ROOT,
     )
     _tell(process, json.dumps(plan) + "\n")
     return process

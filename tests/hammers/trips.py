@@ -75,7 +75,11 @@ def run(folder: Path, budget: Budget) -> Report:
 def _asker(at: Installation, number: int) -> "subprocess.Popen[str]":
     plan = {"port": at.port, "keys": at.agent_keys, "workers": WORKERS, "first_worker": number * WORKERS}
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.hammers.askers"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.hammers.askers"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=broker.ROOT,
     )
     if process.stdin is not None:
         process.stdin.write(json.dumps(plan) + "\n")
