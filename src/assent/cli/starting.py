@@ -5,6 +5,7 @@
 
 import asyncio
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
@@ -92,10 +93,15 @@ def make_state(state: Path, *, keep: bool) -> tuple[str, str]:
     With `keep` they are written into the state. It appears under its name only when it is whole.
     """
     making = Path(mkdtemp(prefix=f"{state.name}-", dir=state.parent))
-    operator_token, agent_key = first_credentials(settings_of_a_clone(making))
-    if keep:
-        keep_credentials(making / CREDENTIALS, operator_token=operator_token, agent_key=agent_key)
-    making.rename(state)
+    try:
+        operator_token, agent_key = first_credentials(settings_of_a_clone(making))
+        if keep:
+            keep_credentials(making / CREDENTIALS, operator_token=operator_token, agent_key=agent_key)
+        making.rename(state)
+    except BaseException:
+        # What was made was shown to nobody, so nothing is lost with it.
+        shutil.rmtree(making, ignore_errors=True)
+        raise
     return operator_token, agent_key
 
 
