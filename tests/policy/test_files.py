@@ -1,6 +1,8 @@
 """The directory: only its owner could have written it, nothing unknown is in it, and it did not change meanwhile."""
 
+import grp
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -27,12 +29,31 @@ def sound(tmp_path: Path) -> Path:
     return directory
 
 
+OPEN = "1:1: others may write it, run `chmod -R go-w` on the directory"
+
+
 @pytest.mark.parametrize("name", ["", "roles", "agents.yaml", "roles/deployer.yaml"])
-@pytest.mark.parametrize("mode", [0o020, 0o002])
-def test_what_others_may_write_is_refused(sound: Path, name: str, mode: int) -> None:
+def test_what_everybody_may_write_is_refused(sound: Path, name: str) -> None:
     path = sound / name
-    path.chmod(path.stat().st_mode | mode)
-    assert f"{name or '.'}:1:1: others may write it, run `chmod -R go-w` on the directory" in found(sound)
+    path.chmod(path.stat().st_mode | 0o002)
+    assert f"{name or '.'}:{OPEN}" in found(sound)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to a group that it is not in")
+@pytest.mark.parametrize("name", ["", "roles", "agents.yaml", "roles/deployer.yaml"])
+def test_what_a_shared_group_may_write_is_refused(sound: Path, name: str) -> None:
+    path = sound / name
+    os.chown(path, -1, 12345)
+    path.chmod(path.stat().st_mode | 0o020)
+    assert f"{name or '.'}:{OPEN}" in found(sound)
+
+
+def test_a_group_of_ones_own_is_nobody_else(sound: Path) -> None:
+    mine, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(sound.stat().st_gid)
+    if (mine.pw_name, mine.pw_gid) != (group.gr_name, group.gr_gid) or group.gr_mem:
+        pytest.skip("this user has no group of their own, so umask 002 is refused here")
+    (sound / "agents.yaml").chmod(0o664)
+    assert found(sound) == ()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -4,7 +4,9 @@ Rules kept here: directory and files belong to the running user or to root and n
 link is followed; only files whose place is known are there; sizes are bounded; nothing changed while it was read.
 """
 
+import grp
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +32,6 @@ ROLES: Final = "roles"
 CASES: Final = "tests"
 FOLDERS: Final = (TOOLS, ROLES, CASES)
 
-_OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _Seen = tuple[int, int, int, int]
 
 
@@ -129,8 +130,17 @@ def _suggestion(name: str) -> str:
 def _check_owner(name: str, state: os.stat_result, findings: Findings) -> None:
     if state.st_uid not in {0, os.geteuid()}:
         findings.add(Place(name), "belongs to somebody else, give it to the user that runs the broker or to root")
-    if state.st_mode & _OTHERS_MAY_WRITE:
+    if state.st_mode & stat.S_IWOTH or (state.st_mode & stat.S_IWGRP and not _is_private_group(state.st_gid)):
         findings.add(Place(name), "others may write it, run `chmod -R go-w` on the directory")
+
+
+def _is_private_group(group: int) -> bool:
+    """Whether `group` is this user's own and nobody else's, as where umask 002 is the rule: then it gives nobody more."""
+    try:
+        mine, theirs = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
+    except KeyError:
+        return False
+    return (mine.pw_gid, mine.pw_name) == (group, theirs.gr_name) and set(theirs.gr_mem) <= {mine.pw_name}
 
 
 def _read(directory: Path, name: str, findings: Findings) -> bytes:
