@@ -135,7 +135,7 @@ def _check_owner(name: str, state: os.stat_result, findings: Findings) -> None:
 
 
 def _is_private_group(group: int) -> bool:
-    """Whether `group` is this user's own and nobody else's, as where umask 002 is the rule: then it gives nobody more."""
+    """Whether `group` is this user's own and nobody else's: where umask 002 is the rule, it gives nobody more."""
     try:
         mine, theirs = pwd.getpwuid(os.geteuid()), grp.getgrgid(group)
     except KeyError:
