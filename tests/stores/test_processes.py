@@ -156,3 +156,17 @@ def test_only_one_process_serves_a_ledger(path: Path) -> None:
     with ServingLock(path), pytest.raises(LedgerUnavailable, match="serves"):
         ServingLock(path)
     ServingLock(path).release()
+
+
+@pytest.mark.requirement("T5", "P2")
+async def test_a_process_that_leaves_takes_nothing_away_from_one_that_stays(path: Path) -> None:
+    # POSIX drops all of a process's locks on a file as soon as it closes any descriptor of it; without them the last
+    # of the others to leave would remove the write-ahead log that this process still writes.
+    async with opened(path) as ledger:
+        async with opened(path) as second:
+            await second.transact(adding("second"))
+            async with another(path, "trip") as process:
+                assert await rest(process) == ["tripped"]
+                assert await process.wait() == 0
+            assert await ledger.transact(adding("mine")) == "mine"
+        assert (await contents(ledger, "second", "mine"))[0] == ["second", "mine"]

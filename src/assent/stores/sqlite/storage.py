@@ -7,6 +7,7 @@ for its owner alone.
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -34,23 +35,19 @@ class Storage:
     def writer(self) -> sqlite3.Connection:
         """Return a connection that writes."""
         if self.path is not None:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE))
-        database = self._connect()
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
-        database.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BETWEEN_CHECKPOINTS}")
-        database.execute("PRAGMA synchronous = " + ("FULL" if self.unsafe_not_durable is None else "OFF"))
-        self.prepare(database)
-        return database
+            _create(self.path)
+        return self._connect(
+            "PRAGMA journal_mode = WAL",
+            f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}",
+            f"PRAGMA wal_autocheckpoint = {_PAGES_BETWEEN_CHECKPOINTS}",
+            "PRAGMA synchronous = " + ("FULL" if self.unsafe_not_durable is None else "OFF"),
+        )
 
     def reader(self) -> sqlite3.Connection:
         """Return a connection that cannot write."""
-        database = self._connect()
-        database.execute("PRAGMA query_only = ON")
-        self.prepare(database)
-        return database
+        return self._connect("PRAGMA query_only = ON")
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *settings: str) -> sqlite3.Connection:
         database = sqlite3.connect(
             ":memory:" if self.path is None else self.path,
             timeout=BUSY_MILLISECONDS / 1_000,
@@ -58,8 +55,14 @@ class Storage:
             check_same_thread=False,
             cached_statements=_CACHED_STATEMENTS,
         )
-        # A savepoint's journal must not depend on the disk of the temporary folder.
-        database.execute("PRAGMA temp_store = MEMORY")
+        try:
+            # A savepoint's journal must not depend on the disk of the temporary folder.
+            for setting in ("PRAGMA temp_store = MEMORY", *settings):
+                database.execute(setting)
+            self.prepare(database)
+        except BaseException:
+            database.close()
+            raise
         return database
 
     def has_log(self) -> bool:
@@ -77,6 +80,13 @@ class Storage:
         A ledger in memory has neither.
         """
         return () if self.path is None else (_identity(self.path), _identity(_log(self.path)))
+
+
+def _create(path: Path) -> None:
+    # Only where there is none: closing a descriptor of a file that SQLite has open drops its locks (POSIX), and the
+    # next process to leave would take the write-ahead log away.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE))
 
 
 def _log(path: Path) -> Path:

@@ -129,8 +129,9 @@ class Writer:
             raise batch.fault
         self._forget()
         if batch.is_in_doubt and self._storage.path is not None:
-            self._database.close()
-            self._database = self._storage.writer()
+            # The new one first: when the last connection closes, SQLite takes the write-ahead log away.
+            doubtful, self._database = self._database, self._storage.writer()
+            doubtful.close()
 
     def _begin(self, jobs: Iterable[Work]) -> bool:
         """Begin a transaction, or return False when everybody gave up before another process let go of the ledger."""
