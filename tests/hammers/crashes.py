@@ -43,8 +43,8 @@ def run(folder: Path, budget: Budget) -> Report:
     expect(not crew.acknowledged.faults, f"the crew could not go on: {crew.acknowledged.faults}")
     log = records.read(at.ledger)
     effects, heard = _lines(crew.effects), _lines(crew.heard)
-    begun = _check_effects(effects, log)
-    _check_told(heard, begun, log)
+    begun = check_effects(effects, log)
+    check_told(heard, begun, log)
     _check_acknowledged(crew, log)
     fates = Counter(line["fate"] for line in heard)
     return Report(
@@ -106,7 +106,7 @@ def _lines(path: Path) -> list[Line]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def _check_effects(effects: list[Line], log: list[Leaf]) -> dict[tuple[str, int], str]:
+def check_effects(effects: list[Line], log: list[Leaf]) -> dict[tuple[str, int], str]:
     """Return which action ran for which piece of work, after checking that none ran twice or unrecorded."""
     begun: dict[tuple[str, int], str] = {}
     started = _started(log)
@@ -137,7 +137,8 @@ def _started(log: list[Leaf]) -> set[str]:
     return held | set(redeemed)
 
 
-def _check_told(heard: list[Line], begun: dict[tuple[str, int], str], log: list[Leaf]) -> None:
+def check_told(heard: list[Line], begun: dict[tuple[str, int], str], log: list[Leaf]) -> None:
+    """Look that what agents were told fits effects and log. Raises Disproved."""
     reported = {leaf["action"] for leaf in records.of_kind(log, "action.outcome")}
     fates: dict[tuple[str, int], list[str]] = {}
     for line in heard:

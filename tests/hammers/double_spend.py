@@ -40,7 +40,7 @@ def run(folder: Path, budget: Budget) -> Report:
             heard += _race(at, fresh, budget.seed + len(grants))
             _repeat(at, fresh, heard)
             grants += fresh
-    _check_heard(grants, heard)
+    check_heard(grants, heard)
     _check_log(at, grants, heard)
     return Report(
         promise="a grant is redeemed once, whoever tries",
@@ -124,7 +124,8 @@ def _repeat(at: Installation, grants: list[Granted], heard: Heard) -> None:
     caller.close()
 
 
-def _check_heard(grants: list[Granted], heard: Heard) -> None:
+def check_heard(grants: list[Granted], heard: Heard) -> None:
+    """Look that one attempt on each grant was let through and every other one refused. Raises Disproved."""
     winners = Counter(grant for grant, _, status, _ in heard if status == 200)
     others = Counter((status, code) for _, _, status, code in heard if status != 200)
     expect(set(others) <= {SPENT}, f"attempts were answered with something else than a refusal: {others}")

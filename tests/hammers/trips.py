@@ -57,7 +57,7 @@ def run(folder: Path, budget: Budget) -> Report:
                 process.wait()
     successes = [one for part in found for one in part["successes"]]
     refusals: Counter[str] = sum((Counter(part["refusals"]) for part in found), Counter())
-    _check_heard(successes, stopped, refusals)
+    check_heard(successes, stopped, refusals)
     _check_log(at)
     return Report(
         promise="after a trip is answered nothing in its scope passes",
@@ -127,7 +127,8 @@ def _reset(eve: Caller, omar: Caller, breaker: str) -> int:
     return until
 
 
-def _check_heard(successes: list[list[Any]], stopped: list[Stopped], refusals: Counter[str]) -> None:
+def check_heard(successes: list[list[Any]], stopped: list[Stopped], refusals: Counter[str]) -> None:
+    """Look that no success lies inside a stopped time, and that both sides were hit. Raises Disproved."""
     begins = [one.since for one in stopped]
     for what, sent, heard in successes:
         place = bisect_right(begins, sent) - 1
