@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Protocol, TypeVar
 
 from assent.core.actions import Action, ActionId, Proposal
-from assent.core.agents import AgentId, AgentProfile, AgentStanding
+from assent.core.agents import AgentId, AgentProfile, AgentStatus
 from assent.core.approvals import Approval, ApprovalId, ApprovalState, Route
 from assent.core.breakers import Breaker, Scope
 from assent.core.canonical import Json
@@ -24,8 +24,8 @@ from assent.core.records import Entry, Record, RecordId
 
 T = TypeVar("T")
 
-Row = Action | Approval | Grant | Breaker | AgentStanding | Credential
-R = TypeVar("R", Action, Approval, Grant, Breaker, AgentStanding, Credential)
+Row = Action | Approval | Grant | Breaker | AgentStatus | Credential
+R = TypeVar("R", Action, Approval, Grant, Breaker, AgentStatus, Credential)
 
 Clock = Callable[[], datetime]
 NewId = Callable[[str], str]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from assent.core.actions import Action, ActionId, ActionState, Impact, Outcome, RedeemedBy, RunId
-from assent.core.agents import AgentId, AgentStanding, AgentState
+from assent.core.agents import AgentId, AgentState, AgentStatus
 from assent.core.approvals import Approval, ApprovalId, ApprovalState, DenialCategory, Need, Route, Vote
 from assent.core.breakers import Breaker, BreakerId, BreakerState, ResetAsk, Scope
 from assent.core.credentials import Credential, CredentialId, Kind
@@ -190,7 +190,7 @@ FULL_BREAKER = breaker(
 )
 
 
-def standing(agent: str = "deployer", **changes: object) -> AgentStanding:
+def status(agent: str = "deployer", **changes: object) -> AgentStatus:
     values: dict[str, object] = {
         "id": AgentId(agent),
         "state": AgentState.SUSPENDED,
@@ -200,7 +200,7 @@ def standing(agent: str = "deployer", **changes: object) -> AgentStanding:
         "reason": f"reads {SECRET}",
         **changes,
     }
-    return AgentStanding(**values)  # type: ignore[arg-type]  # a test names the fields it cares for
+    return AgentStatus(**values)  # type: ignore[arg-type]  # a test names the fields it cares for
 
 
 def credential(identifier: str = "k1", **changes: object) -> Credential:
@@ -220,8 +220,8 @@ FULL_CREDENTIAL = credential(
     "k2", kind=Kind.SERVICE, expires_at=LATER, revoked_at=LATER, revoked_by="erin", tools=("k8s.*", "db.read")
 )
 
-PLAIN_ROWS: tuple[Row, ...] = (action(), approval(), grant(), breaker(), standing(), credential())
-FULL_ROWS: tuple[Row, ...] = (FULL_ACTION, FULL_APPROVAL, FULL_GRANT, FULL_BREAKER, standing("other"), FULL_CREDENTIAL)
+PLAIN_ROWS: tuple[Row, ...] = (action(), approval(), grant(), breaker(), status(), credential())
+FULL_ROWS: tuple[Row, ...] = (FULL_ACTION, FULL_APPROVAL, FULL_GRANT, FULL_BREAKER, status("other"), FULL_CREDENTIAL)
 ALL_ROWS = (*PLAIN_ROWS, *FULL_ROWS)
 
 

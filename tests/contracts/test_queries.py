@@ -212,14 +212,14 @@ async def test_a_breaker_that_closes_is_open_no_more_even_within_the_transaction
 async def test_a_trip_that_was_undone_holds_nothing(ledger: Ledger) -> None:
     async def trip(tx: Tx) -> None:
         await tx.add(samples.breaker())
-        await tx.add(samples.standing())
+        await tx.add(samples.status())
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await ledger.transact(trip)
 
     async def work(view: View) -> tuple[int, object]:
-        return len(await view.open_breakers()), await view.get(type(samples.standing()), AGENT)
+        return len(await view.open_breakers()), await view.get(type(samples.status()), AGENT)
 
     assert await ledger.transact(work) == (0, None)
     assert await ledger.read(work) == (0, None)

@@ -89,7 +89,7 @@ TWICE = {
     "grant of an action": (samples.grant("a"), samples.grant("b")),
     "scope of a breaker": (samples.breaker("a"), samples.breaker("b")),
     "scope over everything": (samples.breaker("a", scope=Scope()), samples.breaker("b", scope=Scope())),
-    "standing": (samples.standing(), samples.standing()),
+    "agent_status": (samples.status(), samples.status()),
     "credential": (samples.credential(), samples.credential()),
 }
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assent.core.actions import Action, ActionState, Impact, attempt_of
-from assent.core.agents import AgentId, AgentStanding, AgentState
+from assent.core.agents import AgentId, AgentState, AgentStatus
 from assent.core.breakers import BreakerState, Scope
 from assent.core.decisions import (
     STRICTNESS,
@@ -30,7 +30,7 @@ from tests.core.samples import NOW, a_breaker, a_proposal, an_action, an_agent
 ALLOW = Verdict(effect=Effect.ALLOW, rules=("r1",))
 ASK = Verdict(effect=Effect.REQUIRE_APPROVAL, rules=("r2",), routes=("default",))
 DENY = Verdict(effect=Effect.DENY, rules=("r3",), reasons=(Reason.of("rule_denied"),))
-SUSPENDED = AgentStanding(
+SUSPENDED = AgentStatus(
     id=AgentId("bot"), state=AgentState.SUSPENDED, revision=1, changed_by=OperatorId("eve"), changed_at=NOW
 )
 
@@ -38,7 +38,7 @@ SUSPENDED = AgentStanding(
 def facts(**changes: Any) -> Facts:
     usual = Facts(
         profile=an_agent(),
-        standing=None,
+        status=None,
         proposal=a_proposal(impact=Impact.READ),
         verdict=ALLOW,
         breakers=(),
@@ -66,7 +66,7 @@ def test_what_needs_a_human_waits_on_its_routes() -> None:
     ("changes", "code"),
     [
         ({"profile": None}, "unknown_agent"),
-        ({"standing": SUSPENDED}, "agent_suspended"),
+        ({"status": SUSPENDED}, "agent_suspended"),
         ({"profile": an_agent(expires=NOW)}, "agent_expired"),
         ({"proposal": Reason.of("unknown_tool")}, "unknown_tool"),
         ({"breakers": (a_breaker(),)}, "breaker_open"),
@@ -113,7 +113,7 @@ def test_a_breaker_over_something_else_does_not_matter() -> None:
 @pytest.mark.requirement("P1")
 @given(
     profile=st.sampled_from([None, an_agent(), an_agent(expires=NOW)]),
-    standing=st.sampled_from([None, SUSPENDED]),
+    status=st.sampled_from([None, SUSPENDED]),
     proposal=st.sampled_from([Reason.of("bad_arguments"), a_proposal(), a_proposal(impact=Impact.READ)]),
     verdict=st.sampled_from([ALLOW, ASK, DENY, replace(ALLOW, standing=("r1",)), Verdict(effect=Effect.DENY)]),
     breakers=st.sampled_from([(), (a_breaker(),), (a_breaker(Scope(agent="other")),)]),
@@ -121,18 +121,18 @@ def test_a_breaker_over_something_else_does_not_matter() -> None:
     someone=st.booleans(),
 )
 def test_allow_needs_everything_to_agree(  # noqa: PLR0917  # hypothesis hands them over by name
-    profile: Any, standing: Any, proposal: Any, verdict: Verdict, breakers: Any, open_asks: int, *, someone: bool
+    profile: Any, status: Any, proposal: Any, verdict: Verdict, breakers: Any, open_asks: int, *, someone: bool
 ) -> None:
     answer = decided(
         profile=profile,
-        standing=standing,
+        status=status,
         proposal=proposal,
         verdict=verdict,
         breakers=breakers,
         load=Load(open_for_agent=open_asks),
         someone_can_approve=someone,
     )
-    fine = profile == an_agent() and standing is None and not isinstance(proposal, Reason)
+    fine = profile == an_agent() and status is None and not isinstance(proposal, Reason)
     stopped = any(b.scope.covers(agent="bot", tool="k8s.scale", environment="production") for b in breakers)
     floor = not isinstance(proposal, Reason) and proposal.impact is not Impact.READ and not verdict.standing
     if answer.answer is Answer.ALLOW:

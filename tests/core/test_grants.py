@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from assent.core import actions, grants
 from assent.core.actions import Action, ActionState, attempt_of
-from assent.core.agents import AgentStanding, AgentState
+from assent.core.agents import AgentState, AgentStatus
 from assent.core.breakers import Scope
 from assent.core.canonical import canonical
 from assent.core.decisions import Effect, Verdict
 from assent.core.errors import IllegalMove
-from assent.core.grants import Claim, Grant, GrantId, GrantState, Redeemed, Standing, issue, redeem
+from assent.core.grants import Claim, Grant, GrantId, GrantState, Redeemed, RedeemFacts, issue, redeem
 from assent.core.operators import OperatorId
 from assent.core.reasons import Reason
 from tests.core.samples import NOW, a_breaker, a_credential, an_action, an_agent
@@ -25,9 +25,9 @@ MINE, OTHER = attempt_of("a" * 22), attempt_of("b" * 22)
 UNTIL = NOW + timedelta(minutes=30)
 READY = an_action(state=ActionState.READY)
 GRANT = issue(READY, new_id=GrantId("grt_1"), now=NOW, expires_at=UNTIL)
-HOLDS = Standing(
+HOLDS = RedeemFacts(
     profile=an_agent(),
-    standing=None,
+    status=None,
     key=a_credential(),
     breakers=(),
     verdict=Verdict(effect=Effect.REQUIRE_APPROVAL),
@@ -114,7 +114,7 @@ def test_an_action_that_does_not_wait_any_more_is_not_started(state: ActionState
         ({"profile": an_agent(expires=NOW)}, "agent_expired"),
         (
             {
-                "standing": AgentStanding(
+                "status": AgentStatus(
                     id=an_agent().id,
                     state=AgentState.SUSPENDED,
                     revision=1,

@@ -13,7 +13,7 @@ from assent.core.approvals import OPEN, Approval, ApprovalState, DenialCategory,
 from assent.core.breakers import Breaker, Closed, Scope, reset
 from assent.core.credentials import Credential, revoke
 from assent.core.decisions import Answer, Effect, Verdict, answer_now
-from assent.core.grants import Claim, Grant, GrantId, GrantState, Redeemed, Standing
+from assent.core.grants import Claim, Grant, GrantId, GrantState, Redeemed, RedeemFacts
 from assent.core.operators import Operator, OperatorId
 from assent.core.reasons import Reason
 from tests.core.samples import (
@@ -154,10 +154,10 @@ class Life(RuleBasedStateMachine):
     def lease_is_over(self) -> bool:
         return self.action.lease_expires_at is not None and self.now >= self.action.lease_expires_at
 
-    def holds(self) -> Standing:
-        return Standing(
+    def holds(self) -> RedeemFacts:
+        return RedeemFacts(
             profile=an_agent(),
-            standing=None,
+            status=None,
             key=self.key,
             breakers=() if self.breaker is None else (self.breaker,),
             verdict=Verdict(effect=self.policy_effect),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from assent.core.actions import ActionState
-from assent.core.agents import AgentId, AgentStanding, AgentState
+from assent.core.agents import AgentId, AgentState, AgentStatus
 from assent.core.breakers import Scope
 from assent.core.canonical import load
 from assent.core.credentials import Kind
@@ -182,7 +182,7 @@ async def test_acting_for_a_suspended_agent_is_acting_for_nobody(world: World) -
 async def suspend(world: World, name: str = "bot") -> None:
     async def work(tx: Tx) -> None:
         await tx.add(
-            AgentStanding(
+            AgentStatus(
                 id=AgentId(name),
                 state=AgentState.SUSPENDED,
                 revision=1,

@@ -109,9 +109,9 @@ async def test_a_breaker_closed_by_hand_holds_all_decisions(ledger: SqliteLedger
     await refused(ledger, holding)
 
 
-@pytest.mark.parametrize("table", ["breaker", "standing"])
+@pytest.mark.parametrize("table", ["breaker", "agent_status"])
 async def test_a_latch_that_was_removed_is_missed(ledger: SqliteLedger, path: Path, table: str) -> None:
-    await put(ledger, samples.breaker(), samples.standing())
+    await put(ledger, samples.breaker(), samples.status())
     with outside(path) as database:
         database.execute(f"DELETE FROM {table}")
     with pytest.raises(Forged):
@@ -120,11 +120,11 @@ async def test_a_latch_that_was_removed_is_missed(ledger: SqliteLedger, path: Pa
         await ledger.read(holding)
 
 
-@pytest.mark.parametrize("table", ["breaker", "standing"])
+@pytest.mark.parametrize("table", ["breaker", "agent_status"])
 async def test_the_next_trip_does_not_make_good_a_latch_that_was_removed(
     ledger: SqliteLedger, path: Path, table: str
 ) -> None:
-    await put(ledger, samples.breaker(), samples.standing())
+    await put(ledger, samples.breaker(), samples.status())
     with outside(path) as database:
         database.execute(f"DELETE FROM {table}")
     with pytest.raises(Forged):

@@ -82,6 +82,7 @@ MOVES: dict[tuple[ActionState, ActionEvent], ActionState] = {
     (_S.UNKNOWN, _E.SUCCEED): _S.SUCCEEDED,
     (_S.UNKNOWN, _E.FAIL): _S.FAILED,
 }
+DID_NOT_RUN = frozenset({_S.DENIED, _S.LAPSED, _S.REVOKED, _S.CANCELLED})
 ENDED = frozenset({_S.DENIED, _S.SUCCEEDED, _S.FAILED, _S.UNKNOWN, _S.LAPSED, _S.REVOKED, _S.CANCELLED})
 
 

@@ -1,4 +1,4 @@
-"""Agents: who may ask. A profile comes from policy files, the standing (active or suspended) from the ledger.
+"""Agents: who may ask. A profile comes from policy files, the status (active or suspended) from the ledger.
 
 An agent that is unknown, expired or suspended gets nothing; an agent acts for others only as far as every one of them
 could act alone (see `core.decisions`).
@@ -39,7 +39,7 @@ class AgentProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgentStanding:
+class AgentStatus:
     """The ledger's row on one agent; no row means active. `revision` starts at 1 and grows with every replace."""
 
     id: AgentId
@@ -50,11 +50,11 @@ class AgentStanding:
     reason: str = ""
 
 
-def why_not(profile: AgentProfile | None, standing: AgentStanding | None, now: datetime) -> Reason | None:
+def why_not(profile: AgentProfile | None, status: AgentStatus | None, now: datetime) -> Reason | None:
     """Return why this agent may not act at `now`, or None when it may."""
     if profile is None:
         return Reason.of("unknown_agent")
-    if standing is not None and standing.state is not AgentState.ACTIVE:
+    if status is not None and status.state is not AgentState.ACTIVE:
         return Reason.of("agent_suspended")
     if now >= profile.expires:
         return Reason.of("agent_expired")

@@ -272,7 +272,7 @@ def vote(
 
 
 def _counted(approval: Approval, operators: Sequence[Operator], now: datetime) -> Approval:
-    complete = _all_filled(_seats(approval), _standing_votes(approval, operators, now))
+    complete = _all_filled(_seats(approval), _votes_that_count(approval, operators, now))
     state = move(approval, ApprovalEvent.COMPLETE if complete else ApprovalEvent.VOTE)
     return replace(
         approval,
@@ -283,7 +283,7 @@ def _counted(approval: Approval, operators: Sequence[Operator], now: datetime) -
     )
 
 
-def _standing_votes(
+def _votes_that_count(
     approval: Approval, operators: Sequence[Operator], now: datetime
 ) -> list[tuple[Operator, Assurance]]:
     known = {o.id: o for o in operators}

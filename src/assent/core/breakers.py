@@ -12,6 +12,7 @@ from typing import NewType
 
 from assent.core.operators import OperatorId
 from assent.core.patterns import TOOL_SEPARATOR, matches
+from assent.core.reasons import Reason
 
 BreakerId = NewType("BreakerId", str)
 
@@ -104,6 +105,12 @@ def first_open(breakers: Iterable[Breaker], *, agent: str, tool: str, environmen
         if denies(breaker) and breaker.scope.covers(agent=agent, tool=tool, environment=environment):
             return breaker
     return None
+
+
+def why_stopped(breakers: Iterable[Breaker], *, agent: str, tool: str, environment: str) -> Reason | None:
+    """Return that a breaker stops this action, and over what, or None."""
+    held = first_open(breakers, agent=agent, tool=tool, environment=environment)
+    return None if held is None else Reason.of("breaker_open", held.scope.describe())
 
 
 def trip(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from assent.core.actions import Action, ActionState, Impact, Proposal, is_held_by
-from assent.core.agents import AgentProfile, AgentStanding, why_not
-from assent.core.breakers import Breaker, first_open
+from assent.core.actions import DID_NOT_RUN, Action, ActionState, Impact, Proposal, is_held_by
+from assent.core.agents import AgentProfile, AgentStatus, why_not
+from assent.core.breakers import Breaker, why_stopped
 from assent.core.reasons import Reason
 
 
@@ -88,7 +88,7 @@ class Facts:
     """
 
     profile: AgentProfile | None
-    standing: AgentStanding | None
+    status: AgentStatus | None
     proposal: Proposal | Reason
     verdict: Verdict
     breakers: tuple[Breaker, ...]
@@ -99,16 +99,16 @@ class Facts:
 def decide(facts: Facts, limits: Limits, now: datetime) -> Decision:
     """Return the decision on one ask; anything that is not clearly allowed is denied or asked."""
     # (1) who asks
-    if (reason := why_not(facts.profile, facts.standing, now)) is not None or facts.profile is None:
+    if (reason := why_not(facts.profile, facts.status, now)) is not None or facts.profile is None:
         return _deny(reason or Reason.of("unknown_agent"), facts.verdict)
     # (2) what the catalogue could not make sense of
     if isinstance(facts.proposal, Reason):
         return _deny(facts.proposal, facts.verdict)
     # (3) what a human or a machine switched off
     proposal = facts.proposal
-    held = first_open(facts.breakers, agent=facts.profile.id, tool=proposal.tool, environment=proposal.environment)
-    if held is not None:
-        return _deny(Reason.of("breaker_open", held.scope.describe()), facts.verdict)
+    stopped = why_stopped(facts.breakers, agent=facts.profile.id, tool=proposal.tool, environment=proposal.environment)
+    if stopped is not None:
+        return _deny(stopped, facts.verdict)
     # (4) what policy says; the floor is checked here again, so that no judge can lift it by mistake
     if facts.verdict.effect is Effect.DENY:
         return Decision(answer=Answer.DENY, reasons=_named(facts.verdict), rules=facts.verdict.rules)
@@ -182,7 +182,7 @@ def answer_now(action: Action, attempt: bytes | None, blocked: Reason | None) ->
     `blocked` is why its agent may not act at the moment. What was allowed may turn into a deny here, never the
     reverse; an action that is executing or ended is runnable for nobody but the attempt that holds it.
     """
-    if action.state in _DID_NOT_RUN:
+    if action.state in DID_NOT_RUN:
         return _told(Answer.DENY, action.reasons[-1:], action)
     if blocked is not None:
         return _told(Answer.DENY, (blocked,), action)
@@ -191,9 +191,6 @@ def answer_now(action: Action, attempt: bytes | None, blocked: Reason | None) ->
     if action.state is ActionState.READY or (action.state is ActionState.EXECUTING and is_held_by(action, attempt)):
         return _told(Answer.ALLOW, action.reasons, action)
     return _told(Answer.DENY, (Reason.of("already_executed", f"it is `{action.state}`"),), action)
-
-
-_DID_NOT_RUN = frozenset({ActionState.DENIED, ActionState.LAPSED, ActionState.REVOKED, ActionState.CANCELLED})
 
 
 def _told(answer: Answer, reasons: tuple[Reason, ...], action: Action) -> Decision:

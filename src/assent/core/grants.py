@@ -12,8 +12,8 @@ from hmac import compare_digest
 from typing import NewType
 
 from assent.core.actions import Action, ActionId, ActionState, RedeemedBy, is_held_by
-from assent.core.agents import AgentId, AgentProfile, AgentStanding, why_not
-from assent.core.breakers import Breaker, first_open
+from assent.core.agents import AgentId, AgentProfile, AgentStatus, why_not
+from assent.core.breakers import Breaker, why_stopped
 from assent.core.canonical import Json
 from assent.core.credentials import Credential, is_live
 from assent.core.decisions import Effect, Verdict
@@ -64,14 +64,14 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RedeemFacts:
     """Everything that must still hold when a grant is redeemed, read in the redeeming transaction.
 
     `key` is the credential that asked; `verdict` and `definition` come from the policy as loaded now.
     """
 
     profile: AgentProfile | None
-    standing: AgentStanding | None
+    status: AgentStatus | None
     key: Credential | None
     breakers: tuple[Breaker, ...]
     verdict: Verdict
@@ -100,7 +100,7 @@ def issue(action: Action, *, new_id: GrantId, now: datetime, expires_at: datetim
     )
 
 
-def redeem(grant: Grant, action: Action, claim: Claim, holds: Standing, now: datetime) -> Redeemed | Reason:
+def redeem(grant: Grant, action: Action, claim: Claim, holds: RedeemFacts, now: datetime) -> Redeemed | Reason:
     """Return the grant spent by `claim.attempt`, or why not.
 
     The caller must have authenticated the redeemer and checked that the grant is theirs to redeem, and must store
@@ -133,14 +133,14 @@ def _matches(action: Action, claim: Claim) -> bool:
     return False
 
 
-def _why_no_longer(action: Action, holds: Standing, now: datetime) -> Reason | None:
-    if (reason := why_not(holds.profile, holds.standing, now)) is not None:
+def _why_no_longer(action: Action, holds: RedeemFacts, now: datetime) -> Reason | None:
+    if (reason := why_not(holds.profile, holds.status, now)) is not None:
         return reason
     if holds.key is None or not is_live(holds.key, now):
         return Reason.of("agent_suspended", "the key that asked is not valid any more")
-    held = first_open(holds.breakers, agent=action.agent, tool=action.tool, environment=action.environment)
-    if held is not None:
-        return Reason.of("breaker_open", held.scope.describe())
+    stopped = why_stopped(holds.breakers, agent=action.agent, tool=action.tool, environment=action.environment)
+    if stopped is not None:
+        return stopped
     if holds.definition != action.definition:
         return Reason.of("definition_changed")
     if holds.verdict.effect is Effect.DENY:

@@ -1,6 +1,5 @@
 """Answers: what the broker says about one action at this moment, whoever reads it and however often."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -8,12 +7,11 @@ from assent.core import approvals, decisions, grants
 from assent.core.actions import Action, ActionState, RedeemedBy
 from assent.core.agents import why_not
 from assent.core.approvals import Approval
-from assent.core.breakers import Breaker, first_open
+from assent.core.breakers import why_stopped
 from assent.core.decisions import Answer, Decision
 from assent.core.grants import Grant
-from assent.core.reasons import Reason
+from assent.flows.agent_status import status_of
 from assent.flows.broker import Broker
-from assent.flows.standings import standing_of
 from assent.ports import Policy, View
 
 
@@ -31,8 +29,10 @@ class Answered:
 
 async def read_anew(view: View, policy: Policy, action: Action, attempt: bytes | None) -> Answered:
     """Return what `action` answers now: its state, its approval or grant, and whatever stops its agent."""
-    standing = await standing_of(view, action.agent, action.on_behalf_of)
-    blocked = why_not(policy.agent(action.agent), standing, view.now) or _held(await view.open_breakers(), action)
+    status = await status_of(view, action.agent, action.on_behalf_of)
+    blocked = why_not(policy.agent(action.agent), status, view.now) or why_stopped(
+        await view.open_breakers(), agent=action.agent, tool=action.tool, environment=action.environment
+    )
     decision = decisions.answer_now(action, attempt, blocked)
     approval = await view.approval_of(action.id) if action.decided_by_human else None
     grant = None
@@ -40,11 +40,6 @@ async def read_anew(view: View, policy: Policy, action: Action, attempt: bytes |
         grant = await view.grant_of(action.id)
     who = () if approval is None else who_can_decide(approval, policy, view.now)
     return Answered(action=action, decision=decision, grant=grant, approval=approval, who=who)
-
-
-def _held(breakers: Sequence[Breaker], action: Action) -> Reason | None:
-    held = first_open(breakers, agent=action.agent, tool=action.tool, environment=action.environment)
-    return None if held is None else Reason.of("breaker_open", held.scope.describe())
 
 
 def who_can_decide(approval: Approval, policy: Policy, now: datetime) -> tuple[str, ...]:

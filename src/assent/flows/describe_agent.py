@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assent.core.agents import AgentProfile, AgentStanding, why_not
+from assent.core.agents import AgentProfile, AgentStatus, why_not
 from assent.core.reasons import Reason
 from assent.flows.authenticate import AgentCaller, confirm
 from assent.flows.broker import Broker
@@ -33,7 +33,7 @@ async def describe_agent(broker: Broker, caller: AgentCaller) -> Described:
 
     async def work(view: View) -> Reason | None:
         await confirm(view, caller.key)
-        return why_not(profile, await view.get(AgentStanding, caller.agent), view.now)
+        return why_not(profile, await view.get(AgentStatus, caller.agent), view.now)
 
     blocked = await broker.ledger.read(work)
     return Described(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from assent.core import approvals, grants
-from assent.core.actions import Action, ActionEvent, ActionId, ActionState, end
+from assent.core.actions import DID_NOT_RUN, Action, ActionEvent, ActionId, ActionState, end
 from assent.core.approvals import Approval
 from assent.core.errors import IllegalMove
 from assent.core.grants import GrantState
@@ -71,13 +71,10 @@ async def cancel_action(broker: Broker, caller: AgentCaller, key: ActionId, reas
         if action.state in {ActionState.PENDING, ActionState.READY}:
             why = Reason.of("cancelled", reason or "the agent withdrew it")
             action = (await end_without_running(tx, action, ActionEvent.CANCEL, why)).action
-        elif action.state not in _DID_NOT_RUN:
+        elif action.state not in DID_NOT_RUN:
             raise IllegalMove(f"this action is `{action.state}` and cannot be cancelled any more")
         return await read_anew(tx, broker.policy(), action, None)
 
     answered = await broker.ledger.transact(work)
     tell(broker, answered.action)
     return answered
-
-
-_DID_NOT_RUN = frozenset({ActionState.DENIED, ActionState.CANCELLED, ActionState.LAPSED, ActionState.REVOKED})

@@ -26,10 +26,10 @@ from assent.core.grants import GrantId
 from assent.core.operators import OperatorId
 from assent.core.reasons import Reason
 from assent.flows import entries
+from assent.flows.agent_status import status_of
 from assent.flows.answers import Answered, read_anew, who_can_decide, with_token
 from assent.flows.authenticate import AgentCaller, confirm
 from assent.flows.broker import Broker
-from assent.flows.standings import standing_of
 from assent.ports import Policy, Tx
 
 OPERATOR_PREFIX = "operator:"
@@ -88,10 +88,7 @@ async def request_action(broker: Broker, caller: AgentCaller, ask: Ask) -> Answe
             raise IdempotencyConflict(f"action `{found.id}` was asked under this key with other content")
         return await _replayed(tx, found, judged)
 
-    answered = await broker.ledger.transact(work)
-    if answered.approval is not None and answered.action.revision == 1:
-        broker.signals.wake("approvals")
-    return with_token(broker, answered)
+    return with_token(broker, await broker.ledger.transact(work))
 
 
 def _judge(broker: Broker, caller: AgentCaller, ask: Ask) -> _Judged:
@@ -142,7 +139,7 @@ async def _decide(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Ju
     question = _question(broker, draft, key, judged)
     facts = Facts(
         profile=profile,
-        standing=await standing_of(tx, agent, ask.on_behalf_of),
+        status=await status_of(tx, agent, ask.on_behalf_of),
         proposal=judged.proposal,
         verdict=judged.verdict,
         breakers=tuple(await tx.open_breakers()),

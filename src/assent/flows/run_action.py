@@ -14,9 +14,9 @@ from assent.core.grants import Claim, Grant, GrantId
 from assent.core.patterns import TOOL_SEPARATOR, matches
 from assent.core.reasons import Reason
 from assent.flows import entries
+from assent.flows.agent_status import status_of
 from assent.flows.authenticate import AgentCaller, ServiceCaller, confirm
 from assent.flows.broker import Broker
-from assent.flows.standings import standing_of
 from assent.flows.watch_actions import owned, tell
 from assent.ports import Policy, Tx
 
@@ -120,15 +120,15 @@ async def _start(
     return Redemption(action=executing)
 
 
-async def _what_holds(policy: Policy, tx: Tx, action: Action) -> grants.Standing:
+async def _what_holds(policy: Policy, tx: Tx, action: Action) -> grants.RedeemFacts:
     proposal = policy.propose(action.tool, actions.frozen_arguments(action))
     if isinstance(proposal, Reason):
         verdict = Verdict(effect=Effect.DENY, reasons=(proposal,))
     else:
         verdict = policy.verdict(proposal, action.agent, action.on_behalf_of)
-    return grants.Standing(
+    return grants.RedeemFacts(
         profile=policy.agent(action.agent),
-        standing=await standing_of(tx, action.agent, action.on_behalf_of),
+        status=await status_of(tx, action.agent, action.on_behalf_of),
         key=await tx.get(Credential, action.key),
         breakers=tuple(await tx.open_breakers()),
         verdict=verdict,

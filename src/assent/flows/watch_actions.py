@@ -44,7 +44,7 @@ async def watch_action(
     def moved(answered: Answered) -> bool:
         return after is None or answered.action.revision > after
 
-    topics = (topic_of(key), EVERYBODY)
+    topics = (topic_of(key),)
     return with_token(broker, await _wait_until(broker, work, moved, topics, wait_seconds))
 
 
@@ -58,12 +58,9 @@ async def watch_decided(
         found = await view.decided_for(caller.agent, after, limit)
         return [await read_anew(view, broker.policy(), action, None) for action in found]
 
-    topics = (decided_topic(caller.agent), EVERYBODY)
+    topics = (decided_topic(caller.agent),)
     found = await _wait_until(broker, work, bool, topics, wait_seconds)
     return [with_token(broker, answered) for answered in found]
-
-
-EVERYBODY = "everybody"
 
 
 def topic_of(action: str) -> str:

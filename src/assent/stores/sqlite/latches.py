@@ -1,4 +1,4 @@
-"""Latches: breakers and agents' standings, the rows whose absence would mean yes.
+"""Latches: breakers and agents' statuses, the rows whose absence would mean yes.
 
 For every other row a missing one means no. Deleting a breaker would let everything in its scope pass, so these rows
 are believed only as a whole: the ledger row carries a MAC over which of them exist, in which revision.
@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from assent.core.agents import AgentStanding
+from assent.core.agents import AgentStatus
 from assent.core.breakers import Breaker
 from assent.core.errors import Forged
 from assent.stores.packing import Value
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite.principals import BREAKERS, STANDINGS
+from assent.stores.sqlite.principals import BREAKERS, STATUSES
 
 LEDGER_ROW: Final = "ledger"
 _COLUMNS: Final = "id, created_at, latches, sealed, mac"
@@ -22,25 +22,25 @@ _SELECT: Final = f"SELECT {_COLUMNS} FROM ledger WHERE id = ?"  # noqa: S608  # 
 _INSERT: Final = f"INSERT INTO ledger ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608  # no input in it
 _UPDATE: Final = "UPDATE ledger SET latches = ?, mac = ? WHERE id = ?"
 _BREAKERS: Final = BREAKERS.select("")
-_STANDINGS: Final = STANDINGS.select("")
+_STATUSES: Final = STATUSES.select("")
 
 
 @dataclass(frozen=True, slots=True)
 class Latches:
-    """All breakers and all standings, each by its id."""
+    """All breakers and all statuses, each by its id."""
 
     breakers: Mapping[str, Breaker]
-    standings: Mapping[str, AgentStanding]
+    statuses: Mapping[str, AgentStatus]
 
-    def having(self, row: Breaker | AgentStanding) -> "Latches":
+    def having(self, row: Breaker | AgentStatus) -> "Latches":
         """Return the latches with this row added, or in place of the one with its id."""
         if isinstance(row, Breaker):
             return replace(self, breakers={**self.breakers, row.id: row})
-        return replace(self, standings={**self.standings, row.id: row})
+        return replace(self, statuses={**self.statuses, row.id: row})
 
     def listed(self) -> tuple[Value, ...]:
         """Return which rows there are, in which revision, in one order."""
-        kinds = (("breaker", self.breakers), ("standing", self.standings))
+        kinds = (("breaker", self.breakers), ("agent_status", self.statuses))
         return tuple(part for kind, rows in kinds for key in sorted(rows) for part in (kind, key, rows[key].revision))
 
 
@@ -55,8 +55,8 @@ def load(database: sqlite3.Connection, keys: LedgerKeys) -> Latches:
 
     """
     breakers = (BREAKERS.load(row, keys) for row in database.execute(_BREAKERS).fetchall())
-    standings = (STANDINGS.load(row, keys) for row in database.execute(_STANDINGS).fetchall())
-    latches = Latches({row.id: row for row in breakers}, {row.id: row for row in standings})
+    statuses = (STATUSES.load(row, keys) for row in database.execute(_STATUSES).fetchall())
+    latches = Latches({row.id: row for row in breakers}, {row.id: row for row in statuses})
     if _ledger_row(database, keys)[2] != _roster(latches, keys):
         raise Forged(
             "a breaker or a suspension was removed from the ledger, or put back to an older state",

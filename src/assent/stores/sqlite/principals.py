@@ -1,6 +1,6 @@
-"""How breakers, agents' standings and credentials are stored; the words of operators are payload."""
+"""How breakers, agents' statuses and credentials are stored; the words of operators are payload."""
 
-from assent.core.agents import AgentStanding, AgentState
+from assent.core.agents import AgentState, AgentStatus
 from assent.core.breakers import Breaker, BreakerState, ResetAsk, Scope
 from assent.core.credentials import Credential, Kind
 from assent.stores.sealing import LedgerKeys
@@ -52,13 +52,13 @@ BREAKERS: Table[Breaker] = Table(
 )
 
 
-def _split_standing(standing: AgentStanding, _keys: LedgerKeys) -> Split:
-    facts: dict[str, object] = {"changed_by": standing.changed_by, "changed_at": stamp(standing.changed_at)}
-    return (standing.id, standing.revision, standing.state.value), facts, (standing.reason,)
+def _split_status(status: AgentStatus, _keys: LedgerKeys) -> Split:
+    facts: dict[str, object] = {"changed_by": status.changed_by, "changed_at": stamp(status.changed_at)}
+    return (status.id, status.revision, status.state.value), facts, (status.reason,)
 
 
-def _join_standing(stored: Stored) -> AgentStanding:
-    return AgentStanding(
+def _join_status(stored: Stored) -> AgentStatus:
+    return AgentStatus(
         id=stored.columns["id"],
         revision=stored.columns["revision"],
         state=AgentState(stored.columns["state"]),
@@ -68,8 +68,8 @@ def _join_standing(stored: Stored) -> AgentStanding:
     )
 
 
-STANDINGS: Table[AgentStanding] = Table(
-    name="standing", columns=("id", "revision", "state"), split=_split_standing, join=_join_standing
+STATUSES: Table[AgentStatus] = Table(
+    name="agent_status", columns=("id", "revision", "state"), split=_split_status, join=_join_status
 )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from assent.core.agents import AgentStanding
+from assent.core.agents import AgentStatus
 from assent.core.breakers import Breaker
 from assent.core.credentials import Credential
 from assent.core.errors import Stale
@@ -105,7 +105,7 @@ class SqliteTx(SqliteView):
         if isinstance(row, Credential):
             # A fresh memory, which goes with this transaction if it goes; the old one stays true of the ledger then.
             self._credentials = {}
-        if not isinstance(row, Breaker | AgentStanding):
+        if not isinstance(row, Breaker | AgentStatus):
             return self.write(statement, values)
         # Believed before the write: vouching for what is found after it would launder what somebody else removed.
         believed = self._believed()

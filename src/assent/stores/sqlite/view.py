@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from assent.core.actions import Action, ActionId
-from assent.core.agents import AgentId, AgentStanding
+from assent.core.agents import AgentId, AgentStatus
 from assent.core.approvals import Approval, ApprovalId, ApprovalState
 from assent.core.breakers import Breaker, Scope, denies
 from assent.core.credentials import Credential
@@ -24,7 +24,7 @@ from assent.stores.sqlite.actions import ACTIONS, CONTENT, GRANTS
 from assent.stores.sqlite.approvals import APPROVALS
 from assent.stores.sqlite.latches import Latches
 from assent.stores.sqlite.moments import moment, stamp
-from assent.stores.sqlite.principals import BREAKERS, CREDENTIALS, STANDINGS
+from assent.stores.sqlite.principals import BREAKERS, CREDENTIALS, STATUSES
 from assent.stores.sqlite.rows import Table
 
 V = TypeVar("V")
@@ -38,7 +38,7 @@ TABLES: dict[type[Any], Table[Any]] = {
     Approval: APPROVALS,
     Grant: GRANTS,
     Breaker: BREAKERS,
-    AgentStanding: STANDINGS,
+    AgentStatus: STATUSES,
     Credential: CREDENTIALS,
 }
 _BY_ID = {kind: table.select("WHERE id = ?") for kind, table in TABLES.items()}
@@ -120,8 +120,8 @@ class SqliteView:
         return None if row is None else table.load(row, self._keys)
 
     async def get(self, kind: type[R], key: str) -> R | None:
-        if kind is AgentStanding:
-            return self._believed().standings.get(key)
+        if kind is AgentStatus:
+            return self._believed().statuses.get(key)
         return self._row(TABLES[kind], _BY_ID[kind], key)
 
     async def action_by_idempotency_key(self, agent: AgentId, key: str) -> Action | None:

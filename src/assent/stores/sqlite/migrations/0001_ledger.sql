@@ -2,7 +2,7 @@
 -- and `mac` over all of them. Times are microseconds since the epoch, UTC. Nothing is ever deleted.
 
 -- One row: proof that the keys at hand are those that this ledger was made with, and a MAC over which breakers and
--- standings exist in which revision, because for those a missing row would mean yes.
+-- agent statuses exist in which revision, because for those a missing row would mean yes.
 CREATE TABLE ledger (
     id TEXT NOT NULL UNIQUE,
     created_at INTEGER NOT NULL,
@@ -85,7 +85,7 @@ CREATE UNIQUE INDEX breaker_over_scope ON breaker (
     ifnull('a' || agent, ''), ifnull('t' || tool, ''), ifnull('e' || environment, '')
 );
 
-CREATE TABLE standing (
+CREATE TABLE agent_status (
     id TEXT NOT NULL UNIQUE,
     revision INTEGER NOT NULL,
     state TEXT NOT NULL,
