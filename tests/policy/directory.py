@@ -141,7 +141,7 @@ def decision(policy: LoadedPolicy, case: Case) -> Decision:
     agent = AgentId(case.agent)
     facts = Facts(
         profile=policy.agent(agent),
-        standing=None,
+        status=None,
         proposal=proposal,
         verdict=unjudged
         if isinstance(proposal, Reason)
