@@ -1,7 +1,7 @@
 """Operators: humans known to the broker, what they may do, and how sure we are who acted.
 
-Operators are declared in policy files; nothing here reads a credential. Permissions are checked by name at the edge,
-eligibility for one approval is checked in `core.approvals`.
+Operators are declared in policy files; nothing here reads a credential. Permissions are checked by the flow that needs
+one, eligibility for one approval is checked in `core.approvals`.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ OperatorId = NewType("OperatorId", str)
 
 
 class Permission(StrEnum):
-    """Everything an operator may be permitted, one name a route."""
+    """Everything an operator may be permitted, one name for each thing that can be done."""
 
     AGENTS_MANAGE = "agents.manage"
     APPROVALS_DECIDE = "approvals.decide"

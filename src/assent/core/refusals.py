@@ -1,4 +1,4 @@
-"""The refusals: one row for every way Assent says no; API, CLI, SDK text, cards and docs read this table.
+"""The refusals: one row for every way Assent says no; API, CLI, SDK text and docs read this table.
 
 A sentence never quotes rule text: an agent learns what to do next, not how to slip past.
 """

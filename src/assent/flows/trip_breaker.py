@@ -163,7 +163,7 @@ async def list_breakers(broker: Broker, caller: OperatorCaller) -> Sequence[Brea
     """Return all breakers, newest change first.
 
     Raises:
-        Forbidden: the caller may not trip breakers, read approvals or read the audit log.
+        Forbidden: the caller may neither trip breakers nor read the audit log.
 
     """
     if not any(caller.operator.may(p) for p in (Permission.BREAKERS_TRIP, Permission.AUDIT_READ)):
