@@ -20,7 +20,8 @@ from tests.hammers.grants import Granted, routine
 ROUNDS: Final = 3
 AT_ONCE: Final = 24
 PATIENCE_SECONDS: Final = 4.0
-ANSWER_WITHIN_SECONDS: Final = 2.5
+# The broker gives up after two seconds; the rest is a busy machine between it and the one who measures.
+ANSWER_WITHIN_SECONDS: Final = 3.0
 FAULTS: Final[tuple[ServingFault | StoppedFault, ...]] = (*WHILE_SERVING, *ON_LINUX, *WHEN_STARTING)
 FULL_DISK: Final = ServingFault(name="the disk is full", done=lambda _at, _running: nullcontext())
 FULL_HITS: Final = ROUNDS * len(FAULTS)
