@@ -80,7 +80,7 @@ def test_what_a_library_says_comes_into_the_same_log(lines: Lines) -> None:
         logging.getLogger("uvicorn.error").exception("it broke")
     logging.getLogger("asyncio").warning("slow")
     first, second = lines()
-    assert (first["event"], first["library"], first["said"], first["fault"]) == (
+    assert (first["event"], first["about"], first["said"], first["fault"]) == (
         "library_said",
         "uvicorn.error",
         "it broke",

@@ -2,20 +2,23 @@
 
 Events have names and carry ids. Payloads never pass: a key that names one is removed wherever it stands, a credential
 inside any text is cut, and an exception is told by its type and places, not by its message.
+
+structlog is loaded at the first event: with what it brings along that takes longer than beginning to serve.
 """
 
 import logging
 import re
 import sys
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import partial
 from types import TracebackType
-from typing import Any, Final, TextIO
-
-import structlog
-from structlog.typing import EventDict, Processor
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from assent.core.characters import visible
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor
 
 MAX_TEXT_CHARACTERS: Final = 2_000
 MAX_FRAMES: Final = 20
@@ -42,8 +45,52 @@ _CREDENTIAL = re.compile(r"as[nso]_[0-9A-Za-z]+_[!-~]+|ey[\w-]+\.[\w-]+\.[\w-]+"
 _CUT: Final = "[cut]"
 
 
+# What the process asked for and no event has needed yet.
+_asked_for: Final[list[Callable[[], None]]] = []
+
+
+class EventLog:
+    """Writes events by their names; `about` says which part of the program speaks."""
+
+    __slots__ = ("_about",)
+
+    def __init__(self, about: str) -> None:
+        self._about = about
+
+    def info(self, event: str, **facts: object) -> None:
+        """Write an event of ordinary work."""
+        self._log().info(event, **facts)
+
+    def warning(self, event: str, **facts: object) -> None:
+        """Write an event that somebody should look at."""
+        self._log().warning(event, **facts)
+
+    def error(self, event: str, **facts: object) -> None:
+        """Write an event that somebody must look at."""
+        self._log().error(event, **facts)
+
+    def exception(self, event: str, **facts: object) -> None:
+        """Write an error with where the exception that is being handled came from."""
+        self._log().exception(event, **facts)
+
+    def _log(self) -> Any:  # noqa: ANN401  # structlog's own loggers are as open
+        import structlog  # noqa: PLC0415  # see above
+
+        while _asked_for:
+            _asked_for.pop()()
+        return structlog.get_logger(self._about, about=self._about)
+
+
+def set_up_at_first_event(stream: TextIO, *, as_json: bool, least: int) -> None:
+    """Do what `set_up` does as soon as there is something to write."""
+    _asked_for[:] = [partial(set_up, stream, as_json=as_json, least=least)]
+    _take_in_libraries()
+
+
 def set_up(stream: TextIO, *, as_json: bool, least: int = logging.INFO) -> None:
     """Let every event of at least `least` (a level of `logging`) go to `stream`; called once, by the process itself."""
+    import structlog  # noqa: PLC0415  # see above
+
     render: Processor = structlog.processors.JSONRenderer(sort_keys=True)
     if not as_json:
         render = structlog.dev.ConsoleRenderer(colors=stream.isatty())
@@ -60,6 +107,10 @@ def set_up(stream: TextIO, *, as_json: bool, least: int = logging.INFO) -> None:
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+    _take_in_libraries()
+
+
+def _take_in_libraries() -> None:
     library = logging.getLogger()
     library.handlers[:] = [LibraryLog()]
     library.setLevel(logging.WARNING)
@@ -84,7 +135,7 @@ def _clean(value: object) -> object:
     return _CREDENTIAL.sub(_CUT, visible(str(value)[:MAX_TEXT_CHARACTERS]))
 
 
-def _where_it_failed(_logger: object, _method: str, event: EventDict) -> EventDict:
+def _where_it_failed(_logger: object, _method: str, event: "EventDict") -> "EventDict":
     fault = _fault_of(event.pop("exc_info", None))
     if fault is not None:
         event["fault"] = type(fault).__name__
@@ -111,6 +162,6 @@ class LibraryLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record of a library; an exception in it is told by type and place."""
-        log = structlog.get_logger()
+        log = EventLog(record.name)
         write = log.error if record.levelno >= logging.ERROR else log.warning
-        write("library_said", library=record.name, said=record.getMessage(), exc_info=record.exc_info)
+        write("library_said", said=record.getMessage(), exc_info=record.exc_info)

@@ -16,10 +16,15 @@ SECOND = "\nsecond: {groups: [], may: [operator]}\n"
 
 
 @pytest.fixture
-def broker(made: Home, tmp_path: Path) -> Iterator[BrokerProcess]:
-    home = made.copied(tmp_path / "broker")
-    with BrokerProcess(home=home) as running:
+def own(made: Home, tmp_path: Path) -> Iterator[BrokerProcess]:
+    """A broker of this test's own: whoever stops something in production cannot undo it alone."""
+    with BrokerProcess(home=made.copied(tmp_path / "own")) as running:
         yield running
+
+
+@pytest.fixture
+def own_operator(shell: Shell, own: BrokerProcess) -> Shell:
+    return lambda *arguments, **env: shell(*arguments, **{**own.operator, **env})
 
 
 def decision(broker: BrokerProcess, tool: str = "files.read", **arguments: Any) -> str:
@@ -27,37 +32,37 @@ def decision(broker: BrokerProcess, tool: str = "files.read", **arguments: Any) 
 
 
 @pytest.mark.requirement("P6", "T11")
-def test_a_stop_holds_from_its_answer_on_and_says_what_it_cut_off(broker: BrokerProcess, operator: Shell) -> None:
-    waiting = broker.ask("files.write", path="prod/a", content="x")
-    running = broker.as_agent(
+def test_a_stop_holds_from_its_answer_on_and_says_what_it_cut_off(own: BrokerProcess, own_operator: Shell) -> None:
+    waiting = own.ask("files.write", path="prod/a", content="x")
+    running = own.as_agent(
         "POST", "/v1/actions", {"tool": "files.read", "arguments": {"path": "prod/a"}, "attempt": "a" * 22}
     )
-    said = operator("breakers", "trip", "--agent", "demo-agent", "--reason", "it behaves oddly")
+    said = own_operator("breakers", "trip", "--agent", "demo-agent", "--reason", "it behaves oddly")
     assert said.code == 0
     assert "tripped: agent `demo-agent`; from now on nothing in this scope passes" in said.out
     assert f"cut off before it ran: 1\n  {waiting['action_id']}  demo-agent files.write production" in said.out
     assert f"still running, a breaker cannot stop it: 1\n  {running['action_id']}" in said.out
-    assert "cut_off: revoke the key" in said.out
+    assert "\ncut_off: " in said.out
     assert "demo-agent asked in the last hour: " in said.out
     assert "assent audit tail --agent demo-agent" in said.out
-    assert decision(broker) == "deny"
-    assert "it behaves oddly" in operator("breakers", "list").out
+    assert decision(own) == "deny"
+    assert "it behaves oddly" in own_operator("breakers", "list").out
 
 
-def test_an_alias_stops_as_well(broker: BrokerProcess, operator: Shell) -> None:
-    assert operator("stop", "--tool", "files.*", "--env", "production").code == 0
-    assert decision(broker) == "deny"
-    assert decision(broker, path="staging/a") == "allow"
+def test_an_alias_stops_as_well(own: BrokerProcess, own_operator: Shell) -> None:
+    assert own_operator("stop", "--tool", "files.*", "--env", "production").code == 0
+    assert decision(own) == "deny"
+    assert decision(own, path="staging/a") == "allow"
 
 
-def test_a_stop_of_everything_must_be_said(broker: BrokerProcess, operator: Shell) -> None:
-    decision(broker)
-    said = operator("breakers", "trip")
+def test_a_stop_of_everything_must_be_said(own: BrokerProcess, own_operator: Shell) -> None:
+    decision(own)
+    said = own_operator("breakers", "trip")
     assert said.code == Exit.USAGE
     assert "active in the last 10 minutes: demo-agent" in said.err
-    assert decision(broker) == "allow"
-    assert operator("breakers", "trip", "--all").code == 0
-    assert decision(broker) == "deny"
+    assert decision(own) == "allow"
+    assert own_operator("breakers", "trip", "--all").code == 0
+    assert decision(own) == "deny"
 
 
 def test_a_scope_and_everything_at_once_stop_nothing(broker: BrokerProcess, operator: Shell) -> None:
@@ -65,29 +70,29 @@ def test_a_scope_and_everything_at_once_stop_nothing(broker: BrokerProcess, oper
     assert decision(broker) == "allow"
 
 
-def test_a_name_that_nobody_saw_is_stopped_and_questioned(broker: BrokerProcess, operator: Shell) -> None:
-    decision(broker)
-    said = operator("breakers", "trip", "--agent", "demo-agnt", "--reason", "x")
+def test_a_name_that_nobody_saw_is_stopped_and_questioned(own: BrokerProcess, own_operator: Shell) -> None:
+    decision(own)
+    said = own_operator("breakers", "trip", "--agent", "demo-agnt", "--reason", "x")
     assert said.code == 0
     assert "no recent record names agent `demo-agnt`, did you mean `demo-agent`" in said.err
-    assert operator("breakers", "trip", "--tool", "files.*", "--reason", "x").err == ""
+    assert own_operator("breakers", "trip", "--tool", "files.*", "--reason", "x").err == ""
 
 
 @pytest.mark.requirement("P6")
-def test_at_a_terminal_it_stops_first_and_asks_why_after(broker: BrokerProcess) -> None:
-    shown = on_a_terminal("breakers", "trip", "--env", "production", typed="a bad day\n", env=broker.operator)
+def test_at_a_terminal_it_stops_first_and_asks_why_after(own: BrokerProcess) -> None:
+    shown = on_a_terminal("breakers", "trip", "--env", "production", typed="a bad day\n", env=own.operator)
     assert shown.code == 0
     assert shown.text.index("tripped: environment") < shown.text.index("stopped. why?")
-    breaker = broker.as_operator("GET", "/v1/breakers")["items"][0]
+    breaker = own.as_operator("GET", "/v1/breakers")["items"][0]
     assert (breaker["state"], breaker["reason"], breaker["revision"]) == ("forced_open", "a bad day", 2)
 
 
-def test_json_is_exactly_the_answer_of_the_api(broker: BrokerProcess, operator: Shell) -> None:
-    tripped = json.loads(operator("breakers", "trip", "--env", "staging", "--ttl", "30m", "--json").out)
+def test_json_is_exactly_the_answer_of_the_api(own: BrokerProcess, own_operator: Shell) -> None:
+    tripped = json.loads(own_operator("breakers", "trip", "--env", "staging", "--ttl", "30m", "--json").out)
     assert tripped["breaker"]["scope"]["environment"] == "staging"
     assert tripped["breaker"]["ask_again_at"]
-    listed = json.loads(operator("breakers", "list", "--json").out)
-    assert listed == broker.as_operator("GET", "/v1/breakers")
+    listed = json.loads(own_operator("breakers", "list", "--json").out)
+    assert listed == own.as_operator("GET", "/v1/breakers")
 
 
 @pytest.mark.parametrize("span", ["0s", "-1", "1y", "soon", "99999999999s"])
@@ -96,23 +101,23 @@ def test_a_time_that_is_none_stops_nothing(broker: BrokerProcess, operator: Shel
     assert broker.as_operator("GET", "/v1/breakers")["items"] == []
 
 
-def test_outside_of_production_one_person_lets_go_on(broker: BrokerProcess, operator: Shell) -> None:
-    operator("breakers", "trip", "--env", "staging")
-    breaker = broker.as_operator("GET", "/v1/breakers")["items"][0]["id"]
-    assert operator("breakers", "reset", breaker).code == Exit.USAGE
-    said = operator("breakers", "reset", breaker, "--reason", "found it")
+def test_outside_of_production_one_person_lets_go_on(own: BrokerProcess, own_operator: Shell) -> None:
+    own_operator("breakers", "trip", "--env", "staging")
+    breaker = own.as_operator("GET", "/v1/breakers")["items"][0]["id"]
+    assert own_operator("breakers", "reset", breaker).code == Exit.USAGE
+    said = own_operator("breakers", "reset", breaker, "--reason", "found it")
     assert (said.code, said.out) == (0, "closed: environment `staging` may go on\n")
-    assert operator("breakers", "reset", breaker, "--reason", "again").code == Exit.ALREADY_DECIDED
+    assert own_operator("breakers", "reset", breaker, "--reason", "again").code == Exit.ALREADY_DECIDED
 
 
-def test_in_production_a_second_person_is_named(broker: BrokerProcess, operator: Shell) -> None:
-    operator("breakers", "trip", "--env", "production")
-    breaker = broker.as_operator("GET", "/v1/breakers")["items"][0]["id"]
-    said = operator("breakers", "reset", breaker, "--reason", "found it")
+def test_in_production_a_second_person_is_named(own: BrokerProcess, own_operator: Shell) -> None:
+    own_operator("breakers", "trip", "--env", "production")
+    breaker = own.as_operator("GET", "/v1/breakers")["items"][0]["id"]
+    said = own_operator("breakers", "reset", breaker, "--reason", "found it")
     assert said.code == 0
     assert "still open: a second person must agree within 15 minutes" in said.out
     assert "nobody: no second operator holds `breakers.reset`" in said.out
-    assert decision(broker) == "deny"
+    assert decision(own) == "deny"
 
 
 def test_a_second_person_who_may_is_named(made: Home, tmp_path: Path, shell: Shell) -> None:
@@ -127,22 +132,22 @@ def test_a_second_person_who_may_is_named(made: Home, tmp_path: Path, shell: She
 
 
 @pytest.mark.requirement("P6", "T11")
-def test_a_stop_on_the_ledger_itself_holds_while_the_broker_serves(broker: BrokerProcess, shell: Shell) -> None:
-    said = directly(shell, broker, "--env", "production", "--reason", "the api hangs")
+def test_a_stop_on_the_ledger_itself_holds_while_the_broker_serves(own: BrokerProcess, shell: Shell) -> None:
+    said = directly(shell, own, "--env", "production", "--reason", "the api hangs")
     assert said.code == 0, said.err
     assert "tripped: environment `production`" in said.out
-    assert decision(broker) == "deny"
-    by_hand = broker.records("breaker.tripped")[0]["detail"]["by_hand"]
+    assert decision(own) == "deny"
+    by_hand = own.records("breaker.tripped")[0]["detail"]["by_hand"]
     assert set(by_hand) == {"os_user", "host"}
 
 
 @pytest.mark.requirement("P6")
-def test_a_stop_on_the_ledger_itself_needs_no_broker(broker: BrokerProcess, shell: Shell) -> None:
-    broker.crash()
-    said = directly(shell, broker, "--all", "--json")
+def test_a_stop_on_the_ledger_itself_needs_no_broker(own: BrokerProcess, shell: Shell) -> None:
+    own.crash()
+    said = directly(shell, own, "--all", "--json")
     assert json.loads(said.out)["breaker"]["covers"] == "everything"
-    broker.start()
-    assert decision(broker) == "deny"
+    own.start()
+    assert decision(own) == "deny"
 
 
 @pytest.mark.requirement("T22")

@@ -7,9 +7,8 @@ from starlette.responses import Response
 
 from assent.api.agent_views import action_answer, decided_page, me_answer
 from assent.api.answering import agent_reply, answer_ask
-from assent.api.authentication import AgentOf, AgentOrServiceOf
+from assent.api.dependencies import AgentOf, AgentOrServiceOf, ApiOf
 from assent.api.documentation import AGENT, SERVICE, answers, described
-from assent.api.given import ApiOf
 from assent.api.grants import report_reply
 from assent.api.long_poll import look_for
 from assent.api.replies import Replied

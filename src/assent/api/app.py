@@ -6,20 +6,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from threading import Lock
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from assent.api import agents, approvals, breakers, documentation, failures, grants, health, hot, log, records
+from assent.api import hot
 from assent.api.given import Api, ApiSettings, LogReader, Readiness
-from assent.api.long_poll import Waits
 from assent.core.canonical import Json
 from assent.flows.broker import Broker
 
-_ROUTERS = (agents.router, grants.router, approvals.router, breakers.router, records.router, log.router, health.router)
-# What the framework could tell a tracing set-up includes bodies and credentials: it tells nothing.
-_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
 def create_app(
@@ -30,7 +28,7 @@ def create_app(
     key_set: Callable[[], Mapping[str, Json]],
     closing: asyncio.Event | None = None,
     settings: ApiSettings | None = None,
-) -> ASGIApp:
+) -> "InFront":
     """Return the application.
 
     `key_set` returns the JSON Web Key Set of the grant keys (RFC 7517). `closing` is set when the process begins to
@@ -44,38 +42,40 @@ def create_app(
         closing=closing or asyncio.Event(),
         settings=settings or ApiSettings(),
     )
-    return InFront(api, create_framework_app(api))
-
-
-def create_framework_app(api: Api) -> FastAPI:
-    """Return the FastAPI application with every route, also the one that the hot route answers in its stead."""
-    app = FastAPI(
-        title="Assent",
-        summary="A privilege broker for autonomous agents: no agent acts without assent",
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        telemetry=_NO_TELEMETRY,
-    )
-    app.state.api = api
-    app.state.waits = Waits(api.settings.max_waits)
-    for router in _ROUTERS:
-        app.include_router(router)
-    failures.install(app, api)
-    documentation.install(app, version=api.settings.version)
-    return app
+    return InFront(api)
 
 
 class InFront:
-    """Takes the hot route for itself, by one comparison; everything else goes to the framework."""
+    """Takes the hot route for itself, by one comparison; everything else goes to the framework, which loads meanwhile.
 
-    def __init__(self, api: Api, framework: FastAPI) -> None:
+    A process that was just started answers asks at once. `load` builds the rest, in whatever thread comes first.
+    """
+
+    def __init__(self, api: Api) -> None:
         self._api = api
-        self.framework = framework
+        self._building = Lock()
+        self._framework: FastAPI | None = None
+
+    @property
+    def framework(self) -> "FastAPI":
+        """The application with every route."""
+        return self.load()
+
+    def load(self) -> "FastAPI":
+        """Return the framework's application, built by whoever comes first; slow then, so not on the event loop."""
+        with self._building:
+            if self._framework is None:
+                from assent.api.framework import create_framework_app  # noqa: PLC0415  # half of the time to start
+
+                self._framework = create_framework_app(self._api)
+            return self._framework
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an ask directly, pass anything else on."""
         if scope["type"] == "http" and scope["path"] == hot.PATH and scope["method"] == "POST":
             await hot.serve_ask(self._api, scope, receive, send)
-        else:
-            await self.framework(scope, receive, send)
+            return
+        framework = self._framework
+        if framework is None:
+            framework = await asyncio.to_thread(self.load)
+        await framework(scope, receive, send)

@@ -6,9 +6,8 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from assent.api import problems, replies
-from assent.api.authentication import OperatorOf
+from assent.api.dependencies import ApiOf, OperatorOf
 from assent.api.documentation import OPERATOR, answers, described
-from assent.api.given import ApiOf
 from assent.api.operator_views import approval_view, approvals_page, resolved_answer
 from assent.api.replies import Replied, Reply
 from assent.api.requests import body_of

@@ -1,17 +1,15 @@
-"""Who calls: one dependency for each kind of credential, and rates before and after the credential is known.
+"""Who calls: one function for each kind of credential, and rates before and after the credential is known.
 
 A credential of the wrong kind is no credential: 401. What an operator may do is checked by the flow that does it, so
 that every surface asks the same question; each route names the permission in its description.
 """
 
 import math
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import Depends, Request
 from starlette.types import Scope
 
-from assent.api.given import Api, ApiOf
-from assent.api.requests import bearer, head_of
+from assent.api.given import Api
 from assent.core.credentials import CredentialId, Kind, take_apart
 from assent.core.errors import RateLimited, Unauthenticated
 from assent.flows import authenticate
@@ -107,35 +105,3 @@ def _slow_down_strangers(api: Api, scope: Scope) -> None:
 def _too_fast(wait_seconds: float) -> RateLimited:
     seconds = max(1, math.ceil(wait_seconds))
     return RateLimited("too many requests with this credential or from this address", retry_after_seconds=seconds)
-
-
-async def _agent(request: Request, api: ApiOf) -> AgentCaller:
-    return await agent_from(api, request.scope, bearer(head_of(request.scope)))
-
-
-async def _service(request: Request, api: ApiOf) -> ServiceCaller:
-    return await service_from(api, request.scope, bearer(head_of(request.scope)))
-
-
-async def _operator(request: Request, api: ApiOf) -> OperatorCaller:
-    return await operator_from(api, request.scope, bearer(head_of(request.scope)))
-
-
-async def _agent_or_service(request: Request, api: ApiOf) -> AgentCaller | ServiceCaller:
-    token = bearer(head_of(request.scope))
-    presented = None if token is None else take_apart(token)
-    if presented is not None and presented.kind is Kind.SERVICE:
-        return await service_from(api, request.scope, token)
-    return await agent_from(api, request.scope, token)
-
-
-async def _reader_of_the_log(request: Request, api: ApiOf) -> None:
-    if not api.settings.public_log:
-        await anybody_from(api, request.scope, bearer(head_of(request.scope)))
-
-
-AgentOf = Annotated[AgentCaller, Depends(_agent)]
-ServiceOf = Annotated[ServiceCaller, Depends(_service)]
-OperatorOf = Annotated[OperatorCaller, Depends(_operator)]
-AgentOrServiceOf = Annotated[AgentCaller | ServiceCaller, Depends(_agent_or_service)]
-LogReaderAllowed = Depends(_reader_of_the_log)

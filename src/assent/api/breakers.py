@@ -7,9 +7,8 @@ from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
 from assent.api import problems, replies
-from assent.api.authentication import OperatorOf
+from assent.api.dependencies import ApiOf, OperatorOf
 from assent.api.documentation import OPERATOR, answers, described
-from assent.api.given import ApiOf
 from assent.api.operator_views import breakers_page, reset_answer, tripped_answer
 from assent.api.replies import Replied, Reply
 from assent.api.requests import body_of

@@ -6,9 +6,7 @@ Every route works with one `Api`; nothing here is global.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
-
-from fastapi import Depends, Request
+from typing import Protocol
 
 from assent.core.canonical import MAX_BODY_BYTES, Json
 from assent.core.records import RecordId
@@ -76,12 +74,3 @@ class Api:
     key_set: Callable[[], Mapping[str, Json]]
     closing: asyncio.Event
     settings: ApiSettings = field(default_factory=ApiSettings)
-
-
-def api_of(request: Request) -> Api:
-    """Return what the application was built with."""
-    given: Api = request.app.state.api
-    return given
-
-
-ApiOf = Annotated[Api, Depends(api_of)]

@@ -8,9 +8,9 @@ from starlette.responses import Response
 from assent.api import problems, replies
 from assent.api.agent_views import redeemed_answer, reported_answer
 from assent.api.answering import agent_reply
-from assent.api.authentication import AgentOf, ServiceOf
+from assent.api.dependencies import AgentOf, ApiOf, ServiceOf
 from assent.api.documentation import AGENT, SERVICE, answers, described
-from assent.api.given import Api, ApiOf
+from assent.api.given import Api
 from assent.api.replies import Replied
 from assent.api.requests import body_of
 from assent.core.grants import GrantId

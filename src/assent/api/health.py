@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from assent.api.dependencies import ApiOf
 from assent.api.documentation import answers
-from assent.api.given import ApiOf
 from assent.api.replies import Replied, Reply
 from assent.core.canonical import canonical
 

@@ -8,9 +8,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from assent.api.authentication import LogReaderAllowed
+from assent.api.dependencies import ApiOf, LogReaderAllowed
 from assent.api.documentation import EVERY_KIND, answers, described
-from assent.api.given import ApiOf
 from assent.api.replies import Replied, Reply
 from assent.core.errors import NotFound
 from assent.core.records import RecordId

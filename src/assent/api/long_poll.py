@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from fastapi import Request
+from starlette.requests import Request
 
 from assent.api.given import Api
 from assent.wire.shapes import MAX_WAIT_SECONDS

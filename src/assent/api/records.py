@@ -5,9 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from assent.api.authentication import OperatorOf
+from assent.api.dependencies import ApiOf, OperatorOf
 from assent.api.documentation import OPERATOR, answers, described
-from assent.api.given import ApiOf
 from assent.api.operator_views import records_page
 from assent.api.replies import Replied, Reply
 from assent.core.operators import Permission

@@ -4,13 +4,15 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from assent.cli.client import Heard
 from assent.core.characters import visible
 from assent.core.errors import AssentError
+
+if TYPE_CHECKING:
+    from assent.cli.client import Heard
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON: the broker's answer as it is.")]
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60))
@@ -27,7 +29,7 @@ def group(sentence: str) -> typer.Typer:
     return typer.Typer(help=sentence, add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
 
-def print_json(heard: Heard) -> None:
+def print_json(heard: "Heard") -> None:
     """Print exactly what the broker answered; on a terminal the same values with nothing but ASCII."""
     print(json.dumps(heard.body, indent=2) if sys.stdout.isatty() else heard.raw.decode())
 

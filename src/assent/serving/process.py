@@ -15,22 +15,21 @@ from functools import partial
 from importlib.metadata import version as version_of
 from typing import Final
 
-import structlog
-
-from assent import logs
-from assent.api import ApiSettings, create_app
+from assent.api import ApiSettings, InFront, create_app
 from assent.config import LogFormat, Settings, require_private
 from assent.core.errors import AssentError, LedgerUnavailable
 from assent.flows.run_broker import start_broker, stop_broker
+from assent.logs import EventLog, set_up_at_first_event
 from assent.serving.listening import Server, listen, loop_factory, server_for, url_of
 from assent.serving.readiness import ReadinessProbe
 from assent.serving.upkeep import PolicyWatch, for_ever, keep_log, keep_time
 from assent.stores.sqlite import ServingLock
 from assent.wiring import Assembly, assemble, publish_key
 
-log = structlog.get_logger("assent.serving")
+log = EventLog("assent.serving")
 
 AFTER_FAULT_SECONDS: Final = 1.0
+LOAD_REST_AFTER_SECONDS: Final = 0.2
 
 
 def serve(settings: Settings, *, on_ready: Callable[[str], None]) -> None:
@@ -56,7 +55,7 @@ def _set_up_log(settings: Settings) -> None:
     on_terminal = sys.stderr.isatty()
     as_json = settings.log_format is LogFormat.JSON or (settings.log_format is LogFormat.AUTO and not on_terminal)
     levels = logging.getLevelNamesMapping()
-    logs.set_up(sys.stderr, as_json=as_json, least=levels[settings.log_level.value.upper()])
+    set_up_at_first_event(sys.stderr, as_json=as_json, least=levels[settings.log_level.value.upper()])
 
 
 class _Process:
@@ -70,6 +69,7 @@ class _Process:
         self._version = version_of("assent")
         self._stop = asyncio.Event()
         self._closing = asyncio.Event()
+        self._app = self._application()
 
     async def run(self) -> None:
         """Serve from the first record of this process to its last."""
@@ -94,6 +94,7 @@ class _Process:
         watch = self._policy_watch()
         self._listen_to_signals(watch)
         loops = [asyncio.create_task(loop) for loop in self._upkeep(watch)]
+        loops.append(asyncio.create_task(self._load_the_rest()))
         serving = asyncio.create_task(server.serve([self._listener]))
         stop = asyncio.create_task(self._stop.wait())
         failed = asyncio.create_task(self._assembly.ledger.failed())
@@ -107,22 +108,36 @@ class _Process:
         await asyncio.gather(*loops, stop, failed, return_exceptions=True)
         return fault
 
-    def _server(self) -> Server:
+    def _application(self) -> InFront:
         assembly = self._assembly
-        app = create_app(
+        return create_app(
             assembly.broker,
             readiness=ReadinessProbe(assembly.broker.ledger, self._settings.ledger_file).look,
             log=assembly.log,
             key_set=assembly.keys.grant_jwks,
             closing=self._closing,
-            settings=ApiSettings(public_log=self._settings.public_log),
+            settings=ApiSettings(public_log=self._settings.public_log, version=self._version),
         )
-        served = app if assembly.failpoint is None else assembly.failpoint.application(app)
-        return server_for(served, self._settings, self._ready)
 
-    def _ready(self) -> None:
+    async def _load_the_rest(self) -> None:
+        # Asks are answered from the first moment on. What other calls need is loaded a little later, out of their way,
+        # or by the first of those calls.
+        # The first event of the log takes its time too.
+        try:
+            await asyncio.sleep(LOAD_REST_AFTER_SECONDS)
+        except asyncio.CancelledError:
+            self._say_started()
+            raise
+        await asyncio.to_thread(self._say_started)
+        await asyncio.to_thread(self._app.load)
+
+    def _say_started(self) -> None:
         log.info("broker_started", version=self._version, policy=self._assembly.policies.current.version)
-        self._on_ready()
+
+    def _server(self) -> Server:
+        die_at = self._assembly.failpoint
+        served = self._app if die_at is None else die_at.application(self._app)
+        return server_for(served, self._settings, self._on_ready)
 
     def _policy_watch(self) -> PolicyWatch:
         settings = self._settings

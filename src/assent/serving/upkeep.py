@@ -10,18 +10,17 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from assent.core.errors import AssentError, PolicyInvalid
 from assent.flows.broker import Broker
 from assent.flows.run_broker import policy_taken_up, policy_turned_down
 from assent.flows.tick import tick
+from assent.logs import EventLog
 from assent.policy.current import PolicyHolder
 from assent.ports import View
 from assent.stores.tree import MAX_STEP
 from assent.wiring.published import PublishedLog
 
-log = structlog.get_logger("assent.upkeep")
+log = EventLog("assent.upkeep")
 
 MAX_LOGGED_FINDINGS: Final = 20
 Fingerprint = tuple[tuple[str, int, int], ...]

@@ -1,0 +1,52 @@
+"""What the framework's routes are given before they run: the broker, and who calls, one for each kind of credential."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from assent.api.authentication import agent_from, anybody_from, operator_from, service_from
+from assent.api.given import Api
+from assent.api.requests import bearer, head_of
+from assent.core.credentials import Kind, take_apart
+from assent.flows.authenticate import AgentCaller, OperatorCaller, ServiceCaller
+
+
+def api_of(request: Request) -> Api:
+    """Return what the application was built with."""
+    given: Api = request.app.state.api
+    return given
+
+
+ApiOf = Annotated[Api, Depends(api_of)]
+
+
+async def _agent(request: Request, api: ApiOf) -> AgentCaller:
+    return await agent_from(api, request.scope, bearer(head_of(request.scope)))
+
+
+async def _service(request: Request, api: ApiOf) -> ServiceCaller:
+    return await service_from(api, request.scope, bearer(head_of(request.scope)))
+
+
+async def _operator(request: Request, api: ApiOf) -> OperatorCaller:
+    return await operator_from(api, request.scope, bearer(head_of(request.scope)))
+
+
+async def _agent_or_service(request: Request, api: ApiOf) -> AgentCaller | ServiceCaller:
+    token = bearer(head_of(request.scope))
+    presented = None if token is None else take_apart(token)
+    if presented is not None and presented.kind is Kind.SERVICE:
+        return await service_from(api, request.scope, token)
+    return await agent_from(api, request.scope, token)
+
+
+async def _reader_of_the_log(request: Request, api: ApiOf) -> None:
+    if not api.settings.public_log:
+        await anybody_from(api, request.scope, bearer(head_of(request.scope)))
+
+
+AgentOf = Annotated[AgentCaller, Depends(_agent)]
+ServiceOf = Annotated[ServiceCaller, Depends(_service)]
+OperatorOf = Annotated[OperatorCaller, Depends(_operator)]
+AgentOrServiceOf = Annotated[AgentCaller | ServiceCaller, Depends(_agent_or_service)]
+LogReaderAllowed = Depends(_reader_of_the_log)
