@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assent.core.canonical import canonical, commitment, load
+from assent.core.canonical import Json, canonical, commitment, load
 from assent.core.errors import BadRequest
 from assent.core.records import Entry, RecordId, RecordKind, record, rfc3339
 from tests.core.samples import NOW
@@ -79,3 +79,18 @@ def test_kinds_read_subject_dot_event_and_are_unique() -> None:
     values = [kind.value for kind in RecordKind]
     assert len(values) == len(set(values))
     assert all(value.count(".") == 1 for value in values)
+
+
+keys = st.text("abcXYZ_.", min_size=1, max_size=8)
+facts = st.recursive(
+    st.text(max_size=12) | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1),
+    lambda inner: st.lists(inner, max_size=3),
+)
+
+
+@pytest.mark.requirement("P8")
+@given(detail=st.dictionaries(keys, facts, max_size=5), words=st.lists(st.text(max_size=20), max_size=3))
+def test_every_leaf_is_canonical_whatever_text_stands_in_it(detail: dict[str, Json], words: list[str]) -> None:
+    entry = Entry(kind=RecordKind.ACTION_DECIDED, tool="".join(words), rules=tuple(words), detail=detail)
+    made = record(entry, new_id=RecordId("rec_1"), now=NOW, salts=())
+    assert canonical(load(made.leaf)) == made.leaf

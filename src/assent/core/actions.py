@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NewType
 
 from assent.core.agents import AgentId
-from assent.core.canonical import Json, canonical, digest, load
+from assent.core.canonical import Json, canonical_of_ours, digest, load
 from assent.core.credentials import CredentialId
 from assent.core.errors import IllegalMove
 from assent.core.reasons import Reason
@@ -176,12 +176,12 @@ def action_digest(*, agent: str, proposal: Proposal, nonce: bytes) -> str:
         "resource": proposal.resource,
         "environment": proposal.environment,
     }
-    return digest("assent/action/v1", nonce, canonical(facts), proposal.arguments).hex()
+    return digest("assent/action/v1", nonce, canonical_of_ours(facts), proposal.arguments).hex()
 
 
 def content_of(*, agent: str, tool: str, arguments: bytes, on_behalf_of: tuple[str, ...]) -> bytes:
     """Return SHA-256 over what was asked and for whom; equal content means the same ask."""
-    named = canonical({"agent": agent, "tool": tool, "on_behalf_of": list(on_behalf_of)})
+    named = canonical_of_ours({"agent": agent, "tool": tool, "on_behalf_of": list(on_behalf_of)})
     return digest("assent/content/v1", named, arguments)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NewType
 
-from assent.core.canonical import Json, canonical, commitment_of
+from assent.core.canonical import Json, canonical_of_ours, commitment_of
 from assent.core.errors import BadRequest
 
 RecordId = NewType("RecordId", str)
@@ -103,7 +103,7 @@ def record(entry: Entry, *, new_id: RecordId, now: datetime, salts: tuple[bytes,
 
     """
     disclosed = {name: (salt, value) for (name, value), salt in zip(entry.payload.items(), salts, strict=True)}
-    leaf = canonical(_leaf(entry, new_id, now, disclosed))
+    leaf = canonical_of_ours(_leaf(entry, new_id, now, disclosed))
     if len(leaf) > MAX_LEAF_BYTES:
         raise BadRequest("the record of this would be longer than 65,535 bytes", hint="ask for less at once")
     return Record(id=new_id, time=now, leaf=leaf, disclosed=disclosed)

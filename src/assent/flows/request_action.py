@@ -1,6 +1,7 @@
 """An agent asks: the decision is recorded, then answered. The same ask again is found, read anew, never run twice."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from assent.core import approvals, decisions, grants
 from assent.core.actions import (
@@ -57,15 +58,34 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judged:
-    """Everything about an ask that needs no transaction: what policy makes of it, and the ids it would get."""
+    """Everything about an ask that needs no transaction: what policy makes of it, and the ids it would get.
+
+    `refused` is the catalogue's reason when it made nothing of the request; `facts` then hold none.
+    """
 
     policy: Policy
-    proposal: Proposal | Reason
+    refused: Reason | None
+    facts: Proposal
     verdict: Verdict
     arguments: bytes
     content: bytes
     nonce: bytes
+    digest: str
+    action: ActionId
+    record: str
     attempt: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fate:
+    """Where a fresh action stands once it is decided, and why."""
+
+    decision: Decision
+    state: ActionState
+    decided_at: datetime | None
+    attempt: bytes | None = None
+    pick_up_until: datetime | None = None
+    lease_expires_at: datetime | None = None
 
 
 async def request_action(broker: Broker, caller: AgentCaller, ask: Ask) -> Answered:
@@ -92,24 +112,35 @@ async def request_action(broker: Broker, caller: AgentCaller, ask: Ask) -> Answe
 
 
 def _judge(broker: Broker, caller: AgentCaller, ask: Ask) -> _Judged:
-    policy = broker.policy()
+    policy, nonce = broker.policy(), broker.new_nonce()
     proposal = policy.propose(ask.tool, ask.arguments)
     if isinstance(proposal, Reason):
-        verdict, arguments = _NO_VERDICT, canonical(ask.arguments)
+        refused, facts, verdict, digest = proposal, _NO_FACTS, _NO_VERDICT, ""
+        arguments = canonical(ask.arguments)
     else:
-        verdict, arguments = policy.verdict(proposal, caller.agent, ask.on_behalf_of), proposal.arguments
+        refused, facts, arguments = None, proposal, proposal.arguments
+        verdict = policy.verdict(proposal, caller.agent, ask.on_behalf_of)
+        digest = action_digest(agent=caller.agent, proposal=proposal, nonce=nonce)
     return _Judged(
         policy=policy,
-        proposal=proposal,
+        refused=refused,
+        facts=facts,
         verdict=verdict,
         arguments=arguments,
         content=content_of(agent=caller.agent, tool=ask.tool, arguments=arguments, on_behalf_of=ask.on_behalf_of),
-        nonce=broker.new_nonce(),
+        nonce=nonce,
+        digest=digest,
+        action=ActionId(broker.new_id("act")),
+        record=broker.new_id("rec"),
         attempt=None if ask.attempt is None else attempt_of(ask.attempt),
     )
 
 
 _NO_VERDICT = Verdict(effect=Effect.DENY)
+# What stands in a denied action that the catalogue could make nothing of: no facts, and the worst impact.
+_NO_FACTS = Proposal(
+    tool="", definition="", impact=Impact.DESTRUCTIVE, arguments=b"", resource="", environment="", nonproduction=False
+)
 
 
 async def _find_again(tx: Tx, caller: AgentCaller, ask: Ask, content: bytes) -> Action | None:
@@ -135,12 +166,11 @@ async def _replayed(tx: Tx, action: Action, judged: _Judged) -> Answered:
 async def _decide(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Judged) -> Answered:
     agent = AgentId(key.principal)
     profile = judged.policy.agent(agent)
-    draft = _draft(broker, tx, key, ask, judged)
-    question = _question(broker, draft, key, judged)
+    question = _question(broker, tx, key, ask, judged)
     facts = Facts(
         profile=profile,
         status=await status_of(tx, agent, ask.on_behalf_of),
-        proposal=judged.proposal,
+        proposal=judged.refused or judged.facts,
         verdict=judged.verdict,
         breakers=tuple(await tx.open_breakers()),
         load=Load() if question is None else await tx.load(agent, ask.run_id, judged.verdict.routes),
@@ -149,76 +179,97 @@ async def _decide(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Ju
     )
     decision = decisions.decide(facts, broker.limits, tx.now)
     if decision.answer is Answer.PENDING and question is not None:
-        return await _store_pending(tx, draft, decision, question, judged)
+        pending = _action(tx, key, ask, judged, _Fate(decision=decision, state=ActionState.PENDING, decided_at=None))
+        return await _store_pending(tx, pending, decision, question, judged)
     if decision.answer is Answer.ALLOW:
-        return await _store_allowed(broker, tx, draft, decision, judged.attempt)
-    return await _store_denied(tx, draft, decision)
+        fate = _allowed(broker, tx, judged, decision)
+        return await _store_allowed(broker, tx, _action(tx, key, ask, judged, fate), decision)
+    denied = _action(tx, key, ask, judged, _Fate(decision=decision, state=ActionState.DENIED, decided_at=tx.now))
+    return await _store(tx, denied, decision)
 
 
-def _draft(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Judged) -> Action:
-    """Return the action as asked, in state denied until something says otherwise."""
-    refused = isinstance(judged.proposal, Reason)
-    proposal = _NOTHING_DERIVED if isinstance(judged.proposal, Reason) else judged.proposal
+def _allowed(broker: Broker, tx: Tx, judged: _Judged, decision: Decision) -> _Fate:
+    if judged.attempt is not None and judged.facts.redeemed_by is RedeemedBy.AGENT:
+        # One round trip: the asking attempt holds the action from the start, so there is no grant to sign or redeem.
+        lease = tx.now + broker.lease
+        return _Fate(
+            decision=decision,
+            state=ActionState.EXECUTING,
+            decided_at=tx.now,
+            attempt=judged.attempt,
+            lease_expires_at=lease,
+        )
+    return _Fate(
+        decision=decision,
+        state=ActionState.READY,
+        decided_at=tx.now,
+        pick_up_until=tx.now + broker.pick_up_within,
+    )
+
+
+def _action(tx: Tx, key: Credential, ask: Ask, judged: _Judged, fate: _Fate) -> Action:
+    facts = judged.facts
     return Action(
-        id=ActionId(broker.new_id("act")),
-        record_id=broker.new_id("rec"),
+        id=judged.action,
+        record_id=judged.record,
         agent=AgentId(key.principal),
         key=key.id,
         tool=ask.tool,
-        definition=proposal.definition,
-        impact=proposal.impact,
-        environment=proposal.environment,
-        state=ActionState.DENIED,
+        definition=facts.definition,
+        impact=facts.impact,
+        environment=facts.environment,
+        state=fate.state,
         created_at=tx.now,
         arguments=judged.arguments,
         content=judged.content,
         nonce=judged.nonce,
-        digest="" if refused else action_digest(agent=key.principal, proposal=proposal, nonce=judged.nonce),
-        resource=proposal.resource,
-        resource_is_public=proposal.resource_is_public,
-        redeemed_by=proposal.redeemed_by,
-        sensitive=proposal.sensitive,
-        how_bad=proposal.how_bad,
-        undo=proposal.undo,
+        digest=judged.digest,
+        resource=facts.resource,
+        resource_is_public=facts.resource_is_public,
+        redeemed_by=facts.redeemed_by,
+        sensitive=facts.sensitive,
+        how_bad=facts.how_bad,
+        undo=facts.undo,
         reason=ask.reason,
         context=b"" if ask.context is None else canonical(ask.context),
         run_id=None if ask.run_id is None else RunId(ask.run_id),
         call_id=ask.call_id,
         idempotency_key=ask.idempotency_key,
         on_behalf_of=ask.on_behalf_of,
+        reasons=fate.decision.reasons,
+        rules=fate.decision.rules,
         policy_version=judged.policy.version,
+        decided_by_human=fate.state is ActionState.PENDING,
+        decided_at=fate.decided_at,
+        attempt=fate.attempt,
+        pick_up_until=fate.pick_up_until,
+        lease_expires_at=fate.lease_expires_at,
     )
 
 
-# What stands in a denied action that the catalogue could make nothing of: no facts, and the worst impact.
-_NOTHING_DERIVED = Proposal(
-    tool="", definition="", impact=Impact.DESTRUCTIVE, arguments=b"", resource="", environment="", nonproduction=False
-)
-
-
-def _question(broker: Broker, draft: Action, key: Credential, judged: _Judged) -> Approval | None:
+def _question(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Judged) -> Approval | None:
     """Return the approval that would be asked, or None when no route of the verdict would be."""
     found = [judged.policy.route(name) for name in judged.verdict.routes]
     routes = tuple(route for route in found if route is not None)
-    profile = judged.policy.agent(draft.agent)
+    profile = judged.policy.agent(key.principal)
     if profile is None or not routes or len(routes) != len(found):
         return None
     return Approval(
         id=ApprovalId(broker.new_id("apr")),
         code=broker.new_code(),
-        action=draft.id,
-        digest=draft.digest,
-        agent=draft.agent,
+        action=judged.action,
+        digest=judged.digest,
+        agent=profile.id,
         owner=profile.owner,
-        tool=draft.tool,
-        environment=draft.environment,
-        impact=draft.impact,
+        tool=ask.tool,
+        environment=judged.facts.environment,
+        impact=judged.facts.impact,
         routes=routes,
-        asked_at=draft.created_at,
-        expires_at=draft.created_at + min(route.expires_after for route in routes),
-        drivers=_drivers(draft.on_behalf_of),
+        asked_at=tx.now,
+        expires_at=tx.now + min(route.expires_after for route in routes),
+        drivers=_drivers(ask.on_behalf_of),
         key_issuer=key.issued_by,
-        run_id=draft.run_id,
+        run_id=ask.run_id,
     )
 
 
@@ -228,52 +279,21 @@ def _drivers(on_behalf_of: tuple[str, ...]) -> tuple[OperatorId, ...]:
     )
 
 
-async def _store_denied(tx: Tx, draft: Action, decision: Decision) -> Answered:
-    denied = replace(draft, reasons=decision.reasons, rules=decision.rules, decided_at=tx.now)
-    return await _store(tx, denied, decision)
-
-
-async def _store_pending(tx: Tx, draft: Action, decision: Decision, question: Approval, judged: _Judged) -> Answered:
-    pending = replace(
-        draft, state=ActionState.PENDING, reasons=decision.reasons, rules=decision.rules, decided_by_human=True
-    )
+async def _store_pending(tx: Tx, pending: Action, decision: Decision, question: Approval, judged: _Judged) -> Answered:
     answered = await _store(tx, pending, decision, approval=question)
     await tx.add(question)
     await tx.append(entries.approval_asked(pending, question))
     return replace(answered, approval=question, who=who_can_decide(question, judged.policy, tx.now))
 
 
-async def _store_allowed(broker: Broker, tx: Tx, draft: Action, decision: Decision, attempt: bytes | None) -> Answered:
-    if attempt is not None and draft.redeemed_by is RedeemedBy.AGENT:
-        return await _store_held(broker, tx, draft, decision, attempt)
-    until = tx.now + broker.pick_up_within
-    ready = replace(
-        draft,
-        state=ActionState.READY,
-        reasons=decision.reasons,
-        rules=decision.rules,
-        decided_at=tx.now,
-        pick_up_until=until,
-    )
-    grant = grants.issue(ready, new_id=GrantId(broker.new_id("grt")), now=tx.now, expires_at=until)
-    answered = await _store(tx, ready, decision)
+async def _store_allowed(broker: Broker, tx: Tx, action: Action, decision: Decision) -> Answered:
+    answered = await _store(tx, action, decision)
+    if action.pick_up_until is None:
+        return answered
+    grant = grants.issue(action, new_id=GrantId(broker.new_id("grt")), now=tx.now, expires_at=action.pick_up_until)
     await tx.add(grant)
-    await tx.append(entries.grant_issued(ready, grant))
+    await tx.append(entries.grant_issued(action, grant))
     return replace(answered, grant=grant)
-
-
-async def _store_held(broker: Broker, tx: Tx, draft: Action, decision: Decision, attempt: bytes) -> Answered:
-    # One round trip: the asking attempt holds the action from the start, so there is no grant to sign or redeem.
-    held = replace(
-        draft,
-        state=ActionState.EXECUTING,
-        reasons=decision.reasons,
-        rules=decision.rules,
-        decided_at=tx.now,
-        attempt=attempt,
-        lease_expires_at=tx.now + broker.lease,
-    )
-    return await _store(tx, held, decision)
 
 
 async def _store(tx: Tx, action: Action, decision: Decision, approval: Approval | None = None) -> Answered:

@@ -1,31 +1,28 @@
-"""One unambiguous byte form for a tuple of stored values, for what is MACed and what is sealed.
+"""One unambiguous byte form for a tuple of stored values, for what is MACed and what is sealed: MessagePack.
 
-Each value is its type, its length where it has one, and its bytes, so two different tuples never share a form.
-Values are appended only: a reader of an old row finds fewer of them.
+Each value carries its type and its length, so two different tuples never share a form. Values are appended only: a
+reader of an old row finds fewer of them.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from collections.abc import Iterable
+from typing import Any, Final, TypeAlias
+
+import msgspec
 
 from assent.core.errors import Forged
 
 Value: TypeAlias = str | int | bytes | None
 
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder()
+_TYPES: Final = frozenset({str, int, bytes, type(None)})
+_JSON_ENCODER: Final = msgspec.json.Encoder()
+_JSON_DECODER: Final = msgspec.json.Decoder()
+
 
 def pack(values: Iterable[Value]) -> bytes:
-    """Return the byte form of `values`: `s` and `b` with a length, `i` with decimal digits, `n` for None."""
-    parts: list[bytes] = []
-    for value in values:
-        if isinstance(value, str):
-            text = value.encode()
-            parts += (b"s%d;" % len(text), text)
-        elif isinstance(value, bytes):
-            parts += (b"b%d;" % len(value), value)
-        elif value is None:
-            parts.append(b"n;")
-        else:
-            parts.append(b"i%d;" % value)
-    return b"".join(parts)
+    """Return the byte form of `values`."""
+    return _ENCODER.encode(tuple(values))
 
 
 def unpack(packed: bytes) -> tuple[Value, ...]:
@@ -36,25 +33,19 @@ def unpack(packed: bytes) -> tuple[Value, ...]:
 
     """
     try:
-        return tuple(_values(packed))
-    except (ValueError, UnicodeDecodeError, IndexError):
-        raise Forged("a stored value cannot be read back") from None
+        values = _DECODER.decode(packed)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        values = None
+    if type(values) is not list or any(type(value) not in _TYPES for value in values):
+        raise Forged("a stored value cannot be read back")
+    return tuple(values)
 
 
-def _values(packed: bytes) -> Iterator[Value]:
-    at = 0
-    while at < len(packed):
-        end = packed.index(b";", at)
-        kind, number = packed[at], packed[at + 1 : end]
-        at = end + 1
-        if kind == _NONE:
-            yield None
-        elif kind == _INTEGER:
-            yield int(number)
-        else:
-            end = at + int(number)
-            yield packed[at:end].decode() if kind == _TEXT else packed[at:end]
-            at = end
+def as_json(facts: object) -> str:
+    """Return plain values (mappings, lists, text, numbers) as JSON text."""
+    return _JSON_ENCODER.encode(facts).decode()
 
 
-_NONE, _INTEGER, _TEXT = b"nis"
+def from_json(text: Value) -> Any:  # noqa: ANN401  # what was written as JSON may be anything; its reader knows
+    """Return the values of JSON text that `as_json` wrote, in a row whose MAC was checked."""
+    return _JSON_DECODER.decode(str(text))

@@ -5,18 +5,16 @@ Every table holds the columns that are searched, then `facts` (JSON, never paylo
 refused. Facts have names and default when absent; payload has places and only grows at its end.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from assent.stores.packing import Value
+from assent.stores.packing import Value, as_json, from_json
 from assent.stores.sealing import LedgerKeys
 
 R = TypeVar("R")
 Facts: TypeAlias = Mapping[str, Any]
 Split: TypeAlias = tuple[tuple[Value, ...], dict[str, object], tuple[Value, ...]]
-_FACTS = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +63,7 @@ class Table(Generic[R]):
         """Return the row of `value`, in the order of `all_columns`."""
         columns, facts, payload = self.split(value, keys)
         sealed = keys.seal(self.name, str(columns[0]), payload) if payload else None
-        row = (*columns, _FACTS.encode(facts), sealed)
+        row = (*columns, as_json(facts), sealed)
         return (*row, keys.mac(self.name, row))
 
     def load(self, row: tuple[Value, ...], keys: LedgerKeys) -> R:
@@ -79,7 +77,7 @@ class Table(Generic[R]):
         *columns, facts, sealed = row[:-1]
         named = dict(zip(self.columns, columns, strict=True))
         payload = keys.unseal(self.name, str(columns[0]), sealed)
-        return self.join(Stored(columns=named, facts=json.loads(str(facts)), payload=payload))
+        return self.join(Stored(columns=named, facts=from_json(facts), payload=payload))
 
 
 def hexed(data: bytes | None) -> str | None:
