@@ -4,6 +4,8 @@ Answers are checked everywhere, so a refusal or an error is never counted as wor
 """
 
 import argparse
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -33,6 +35,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FOLDER", help="write every measurement to FOLDER/bench.json")
     parser.add_argument("--only", choices=SECTIONS, action="append", help="one section; may be repeated")
     given = parser.parse_args()
+    # Whoever ends this run ends the servers that it started: an exception runs through every `finally`.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before it was over"))
     plan = QUICK if given.quick else Plan()
     findings = Findings()
     began = time.monotonic()

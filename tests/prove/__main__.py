@@ -5,6 +5,7 @@ About half an hour. `--only NAME` runs one and writes nothing; `--seed` repeats 
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -63,6 +64,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32), help="repeat a run")
     parser.add_argument("--hits", type=int, help="another count than the full one; writes no page")
     given = parser.parse_args()
+    # Whoever ends this run ends the brokers that it started: an exception runs through every `finally`.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before it was over"))
     try:
         proven = [prove(name, given.seed, given.hits) for name in given.only or HAMMERS]
     except Disproved as seen:
