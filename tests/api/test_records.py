@@ -7,9 +7,10 @@ import pytest
 
 from assent.api import ApiSettings
 from assent.core.canonical import canonical
+from assent.core.operators import PERMISSION_SETS, Operator, OperatorId
 from tests.api.client import call
 from tests.api.town import NOTE, Town
-from tests.flows.world import a_world
+from tests.flows.world import TownPolicy, a_world
 
 
 async def auditor(town: Town) -> str:
@@ -51,7 +52,7 @@ async def test_a_filter_that_cannot_be_understood_is_refused(town: Town, query: 
     assert (heard.status, heard.code) == (400, "bad_request")
 
 
-async def test_the_log_is_read_with_any_valid_credential(town: Town) -> None:
+async def test_the_head_of_the_log_is_read_with_any_valid_credential(town: Town) -> None:
     for token in (await town.agent(), await town.service(), await town.operator()):
         heard = await town.get(token, "/log/checkpoint")
         assert (heard.status, heard.body) == (200, NOTE)
@@ -59,7 +60,7 @@ async def test_the_log_is_read_with_any_valid_credential(town: Town) -> None:
 
 
 async def test_tiles_and_bundles_have_one_path_each(town: Town) -> None:
-    token = await town.agent()
+    token = await auditor(town)
     tile = await town.get(token, "/log/tile/0/000.p/1")
     bundle = await town.get(token, "/log/tile/entries/000.p/1")
     wrong = [await town.get(token, f"/log/tile/{path}") for path in ("0/000", "0/0", "0/x000/000", "../keys", "00/000")]
@@ -68,9 +69,36 @@ async def test_tiles_and_bundles_have_one_path_each(town: Town) -> None:
     assert [(h.status, h.code) for h in wrong] == [(404, "not_found")] * 5
 
 
+@pytest.mark.requirement("P1", "T9")
+async def test_records_of_everybody_are_for_operators_who_may_read_the_log() -> None:
+    approver = Operator(id=OperatorId("ann"), permissions=PERMISSION_SETS["approver"])
+    world = a_world(policy=TownPolicy(people=(*TownPolicy().people, approver)))
+    town = Town(world)
+    town.log.proofs["rec_1"] = b"proof"
+    tokens = [await town.agent(), await town.service(), await town.operator("ann"), await town.operator("eve")]
+    bundles = [(await town.get(token, "/log/tile/entries/000.p/1")).status for token in tokens]
+    hashes = [(await town.get(token, "/log/tile/0/000.p/1")).status for token in tokens]
+    proofs = [(await town.get(token, "/v1/records/rec_1/proof")).status for token in tokens]
+    await world.ledger.close()  # type: ignore[attr-defined]  # the port has no end, the store has
+    assert bundles == [403, 403, 403, 200]
+    assert hashes == [200] * 4
+    assert proofs == [404, 401, 403, 200]
+
+
+@pytest.mark.requirement("P1", "T9")
+async def test_an_agent_can_prove_what_names_it_and_nothing_else(town: Town) -> None:
+    mine, foreign = await town.agent("bot"), await town.agent("other")
+    record = (await town.ask(mine, "files.read"))["record_id"]
+    town.log.proofs[record] = b"proof"
+    named, hidden = [await town.get(token, f"/v1/records/{record}/proof") for token in (mine, foreign)]
+    absent = await town.get(foreign, "/v1/records/rec_none/proof")
+    assert (named.status, named.body) == (200, b"proof")
+    assert (hidden.status, hidden.body) == (404, absent.body)
+
+
 async def test_a_proof_comes_as_the_public_text_form(town: Town) -> None:
     town.log.proofs["rec_1"] = b"c2sp.org/tlog-proof@v1\n"
-    token = await town.agent()
+    token = await auditor(town)
     found, none = await town.get(token, "/v1/records/rec_1/proof"), await town.get(token, "/v1/records/rec_2/proof")
     assert (found.status, found.body) == (200, b"c2sp.org/tlog-proof@v1\n")
     assert none.code == "not_found"
@@ -79,9 +107,10 @@ async def test_a_proof_comes_as_the_public_text_form(town: Town) -> None:
 async def test_a_public_log_needs_no_credential_and_nothing_else_opens() -> None:
     world = a_world()
     town = Town(world, ApiSettings(public_log=True))
-    statuses = [(await call(town.app, "GET", path)).status for path in ("/log/checkpoint", "/v1/records")]
+    paths = ("/log/checkpoint", "/log/tile/entries/000.p/1", "/v1/records")
+    statuses = [(await call(town.app, "GET", path)).status for path in paths]
     await world.ledger.close()  # type: ignore[attr-defined]  # the port has no end, the store has
-    assert statuses == [200, 401]
+    assert statuses == [200, 200, 401]
 
 
 async def test_health_is_the_process_and_readiness_is_the_ledger_and_the_policy(town: Town) -> None:

@@ -5,7 +5,7 @@ that every surface asks the same question; each route names the permission in it
 """
 
 import math
-from typing import Final
+from typing import Final, TypeAlias
 
 from starlette.types import Scope
 
@@ -18,6 +18,8 @@ from assent.ports import View
 
 SURFACE: Final = "api"
 _NOBODY: Final = "unknown"
+
+AnyCaller: TypeAlias = AgentCaller | ServiceCaller | OperatorCaller
 
 
 async def agent_from(api: Api, scope: Scope, token: str | None) -> AgentCaller:
@@ -58,28 +60,32 @@ async def operator_from(api: Api, scope: Scope, token: str | None) -> OperatorCa
     return caller
 
 
-async def anybody_from(api: Api, scope: Scope, token: str | None) -> CredentialId:
-    """Return whose valid credential it is, of whatever kind, confirmed in the ledger now.
+async def anybody_from(api: Api, scope: Scope, token: str | None) -> AnyCaller:
+    """Return who calls, with a valid credential of whatever kind, confirmed in the ledger now.
 
     Raises:
         Unauthenticated: no valid credential. RateLimited: too many requests.
 
     """
-    presented = None if token is None else take_apart(token)
-    if presented is None:
-        raise Unauthenticated("this call needs a credential", hint="send `Authorization: Bearer …`")
-    if presented.kind is Kind.OPERATOR:
-        key = (await operator_from(api, scope, token)).token.id
-    elif presented.kind is Kind.SERVICE:
-        key = (await service_from(api, scope, token)).key
-    else:
-        key = (await agent_from(api, scope, token)).key
+    caller = await _whoever(api, scope, token)
+    key = caller.token.id if isinstance(caller, OperatorCaller) else caller.key
 
     async def work(view: View) -> None:
         await confirm(view, key)
 
     await api.broker.ledger.read(work)
-    return key
+    return caller
+
+
+async def _whoever(api: Api, scope: Scope, token: str | None) -> AnyCaller:
+    presented = None if token is None else take_apart(token)
+    if presented is None:
+        raise Unauthenticated("this call needs a credential", hint="send `Authorization: Bearer …`")
+    if presented.kind is Kind.OPERATOR:
+        return await operator_from(api, scope, token)
+    if presented.kind is Kind.SERVICE:
+        return await service_from(api, scope, token)
+    return await agent_from(api, scope, token)
 
 
 def _slow_down(api: Api, key: CredentialId) -> None:

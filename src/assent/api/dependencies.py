@@ -4,10 +4,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from assent.api.authentication import agent_from, anybody_from, operator_from, service_from
+from assent.api.authentication import AnyCaller, agent_from, anybody_from, operator_from, service_from
 from assent.api.given import Api
 from assent.api.requests import bearer, head_of
 from assent.core.credentials import Kind, take_apart
+from assent.core.errors import Unauthenticated
 from assent.flows.authenticate import AgentCaller, OperatorCaller, ServiceCaller
 
 
@@ -40,13 +41,22 @@ async def _agent_or_service(request: Request, api: ApiOf) -> AgentCaller | Servi
     return await agent_from(api, request.scope, token)
 
 
-async def _reader_of_the_log(request: Request, api: ApiOf) -> None:
-    if not api.settings.public_log:
-        await anybody_from(api, request.scope, bearer(head_of(request.scope)))
+async def _reader_of_the_log(request: Request, api: ApiOf) -> AnyCaller | None:
+    if api.settings.public_log:
+        return None
+    return await anybody_from(api, request.scope, bearer(head_of(request.scope)))
+
+
+async def _reader_of_a_proof(request: Request, api: ApiOf) -> AgentCaller | OperatorCaller | None:
+    reader = await _reader_of_the_log(request, api)
+    if isinstance(reader, ServiceCaller):
+        raise Unauthenticated("this call needs the credential of an agent or an operator")
+    return reader
 
 
 AgentOf = Annotated[AgentCaller, Depends(_agent)]
 ServiceOf = Annotated[ServiceCaller, Depends(_service)]
 OperatorOf = Annotated[OperatorCaller, Depends(_operator)]
 AgentOrServiceOf = Annotated[AgentCaller | ServiceCaller, Depends(_agent_or_service)]
-LogReaderAllowed = Depends(_reader_of_the_log)
+LogReaderOf = Annotated[AnyCaller | None, Depends(_reader_of_the_log)]
+ProofReaderOf = Annotated[AgentCaller | OperatorCaller | None, Depends(_reader_of_a_proof)]
