@@ -71,10 +71,11 @@ class View(Protocol):
     """A consistent snapshot of the ledger.
 
     `now` is the ledger's clock: aware UTC, never behind the last record. Every row that comes out had its MAC
-    checked over every stored column.
+    checked over every stored column. Lists of actions and approvals leave out a row whose MAC does not hold, so that
+    one damaged row holds up neither a trip nor a timer; breakers and agents' statuses are believed only as a whole.
 
     Raises (every method):
-        Forged: a row that was asked for does not carry a valid MAC.
+        Forged: the one row that was asked for, a breaker, a status or a record does not carry a valid MAC.
         LedgerUnavailable: the store could not answer.
 
     """
@@ -106,12 +107,15 @@ class View(Protocol):
     async def decided_for(self, agent: AgentId, after: str | None, limit: int) -> Sequence[Action]:
         """Return this agent's actions that a human was asked about and that are decided, oldest decision first.
 
-        `after` is the `decision_cursor` of the last one seen.
+        `after` is the `decision_cursor` of the last one seen. One whose MAC does not hold is left out.
         """
         ...
 
     async def running(self, scope: Scope) -> Sequence[Action]:
-        """Return executing actions in `scope`, newest first, at most 1,000."""
+        """Return executing actions in `scope`, newest first, at most 1,000.
+
+        One whose MAC does not hold is left out.
+        """
         ...
 
     async def approval_of(self, action: ActionId) -> Approval | None:
@@ -125,7 +129,10 @@ class View(Protocol):
     async def approvals(
         self, states: Sequence[ApprovalState], *, limit: int, before: ApprovalId | None = None
     ) -> Sequence[Approval]:
-        """Return approvals in any of `states`, newest first, at most `limit`, older than `before`."""
+        """Return approvals in any of `states`, newest first, at most `limit`, older than `before`.
+
+        One whose MAC does not hold is left out.
+        """
         ...
 
     async def load(self, agent: AgentId, run_id: str | None, routes: Sequence[str]) -> Load:
@@ -133,7 +140,11 @@ class View(Protocol):
         ...
 
     async def waiting(self, scope: Scope) -> Sequence[Action]:
-        """Return all pending and ready actions in `scope`."""
+        """Return all pending and ready actions in `scope`.
+
+        Left out is one that cannot be ended, because its MAC or that of its approval or its grant does not hold:
+        whoever asks for that row by its id is told Forged, so it cannot go on either.
+        """
         ...
 
     async def grant_of(self, action: ActionId) -> Grant | None:
@@ -157,11 +168,15 @@ class View(Protocol):
         ...
 
     async def due(self, limit: int) -> Due:
-        """Return what has fallen due at `now`, at most `limit` of each, longest due first."""
+        """Return what has fallen due at `now`, at most `limit` of each, longest due first.
+
+        Left out is whatever cannot be moved, because its MAC, or that of a row that moves along with it (an action's
+        approval or grant, an approval's action), does not hold.
+        """
         ...
 
     async def next_due(self) -> datetime | None:
-        """Return when the next thing falls due, or None."""
+        """Return when the next thing falls due, or None; what is due and cannot be moved does not count."""
         ...
 
     async def records(self, which: RecordFilter, *, limit: int) -> Sequence[Record]:

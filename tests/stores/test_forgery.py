@@ -1,16 +1,19 @@
 """Somebody who can write the database file, and has no key, changes nothing that anybody believes."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from assent.core.actions import Action
-from assent.core.breakers import BreakerState
+from assent.core.actions import Action, ActionState
+from assent.core.approvals import Approval, ApprovalState
+from assent.core.breakers import BreakerState, Scope
 from assent.core.errors import Forged
+from assent.core.grants import Grant
 from assent.core.records import RecordId
 from assent.ports import Ledger, RecordFilter, Row, Tx, View
 from assent.stores.sqlite import SqliteLedger, journal
@@ -202,6 +205,93 @@ async def test_a_key_that_was_revoked_by_hand_or_given_back_is_refused_at_once(
     with outside(path) as database:
         database.execute("UPDATE credential SET facts = replace(facts, 'revoked_by', 'forgotten')")
     await refused(ledger, getting(samples.FULL_CREDENTIAL, "k2"))
+
+
+DAMAGES = {
+    "no MAC": "mac = zeroblob(32)",
+    "text that is none": "revision = CAST(x'ff' AS TEXT)",
+    "a number that is none": "revision = 1.5",
+    "facts that are none": "facts = '{'",
+}
+SOONER = samples.T0 + timedelta(minutes=1)
+
+
+def life(name: str, state: ActionState, **changes: object) -> tuple[Action, Approval, Grant]:
+    """An action that a human was asked about, with its question and its grant; all of it is due after a while."""
+    due = {"pick_up_until": samples.LATER, "lease_expires_at": samples.LATER}
+    asked = samples.action(name, state=state, decided_by_human=True, decided_at=samples.T0, **{**due, **changes})
+    return (
+        asked,
+        samples.approval(f"apr {name}", code=name, action=name),
+        samples.grant(f"gra {name}", action=name),
+    )
+
+
+async def lists(view: View) -> dict[str, list[str]]:
+    due = await view.due(1)
+    found: dict[str, Sequence[Row]] = {
+        "waiting": await view.waiting(Scope()),
+        "running": await view.running(Scope()),
+        "decided": await view.decided_for(samples.AGENT, None, 2),
+        "due actions": due.actions,
+        "approvals": await view.approvals([ApprovalState.PENDING], limit=2),
+        "due approvals": due.approvals,
+    }
+    return {name: [row.id for row in rows] for name, rows in found.items()}
+
+
+@pytest.mark.requirement("P6")
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+async def test_a_damaged_action_and_its_question_are_left_out_of_every_list_and_hold_up_no_other(
+    path: Path, damage: str
+) -> None:
+    clock = samples.Clock()
+    async with opened(path, clock=clock) as ledger:
+        for name in ("a", "b"):
+            await put(ledger, *life(f"{name} waits", ActionState.READY), *life(f"{name} runs", ActionState.EXECUTING))
+        with outside(path) as database:
+            database.execute(f"UPDATE action SET {damage} WHERE id LIKE 'a %'")
+            database.execute(f"UPDATE approval SET {damage} WHERE action = 'b runs'")
+        clock.step(hours=1)
+        for found in (await ledger.transact(lists), await ledger.read(lists)):
+            assert found == {
+                "waiting": ["b waits"],
+                "running": ["b runs"],
+                "decided": ["b runs", "b waits"],
+                "due actions": ["b waits"],
+                "approvals": ["apr b waits", "apr a waits"],
+                "due approvals": ["apr b waits"],
+            }
+        await refused(ledger, getting(samples.action(), "a waits"))
+
+
+@pytest.mark.requirement("P6")
+@pytest.mark.parametrize("table", ["approval", "grant"])
+async def test_what_cannot_be_ended_with_all_that_belongs_to_it_holds_up_no_trip_and_no_timer(
+    path: Path, table: str
+) -> None:
+    clock = samples.Clock()
+    async with opened(path, clock=clock) as ledger:
+        await put(ledger, *life("a", ActionState.READY), *life("b", ActionState.READY))
+        with outside(path) as database:
+            database.execute(f"UPDATE {table} SET mac = zeroblob(32) WHERE action = 'a'")
+        clock.step(hours=1)
+        found = await ledger.transact(lists)
+        assert (found["waiting"], found["due actions"]) == (["b"], ["b"])
+
+
+@pytest.mark.requirement("P6")
+@pytest.mark.parametrize("damage", ["due_at = 1", "due_at = -9e18", "due_at = 'x'", "due_at = ~(1 << 63)"])
+async def test_a_timer_set_by_hand_neither_stops_the_timers_nor_keeps_them_busy(path: Path, damage: str) -> None:
+    async with opened(path) as ledger:
+        await put(ledger, *life("a", ActionState.READY), *life("b", ActionState.READY, pick_up_until=SOONER))
+        with outside(path) as database:
+            database.execute(f"UPDATE action SET {damage} WHERE id = 'a'")
+
+        async def next_due(view: View) -> object:
+            return await view.next_due()
+
+        assert await ledger.read(next_due) == SOONER
 
 
 @pytest.mark.requirement("T16")

@@ -14,14 +14,12 @@ One: TypeAlias = Callable[[str, Sequence[object]], Any]
 _NAMED: Final = ("agent", "operator", "tool", "kind", "decision", "action", "approval")
 
 
-def approvals(
-    states: Sequence[ApprovalState], *, limit: int, before: ApprovalId | None
-) -> tuple[str, tuple[object, ...]]:
+def approvals(states: Sequence[ApprovalState], *, before: ApprovalId | None) -> tuple[str, tuple[object, ...]]:
     """Return the end of a query for approvals in any of `states`, newest first, with its parameters."""
     places = ", ".join("?" * len(states))
     older = "" if before is None else " AND id < ?"
-    last: tuple[object, ...] = (limit,) if before is None else (before, limit)
-    return f"WHERE state IN ({places}){older} ORDER BY id DESC LIMIT ?", (*(s.value for s in states), *last)
+    last: tuple[object, ...] = () if before is None else (before,)
+    return f"WHERE state IN ({places}){older} ORDER BY id DESC", (*(s.value for s in states), *last)
 
 
 def fullest(routes: Sequence[str], open_by_routes: Sequence[tuple[str, int]]) -> int:

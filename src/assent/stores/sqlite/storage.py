@@ -55,6 +55,7 @@ class Storage:
             check_same_thread=False,
             cached_statements=_CACHED_STATEMENTS,
         )
+        database.text_factory = _text
         try:
             # A savepoint's journal must not depend on the disk of the temporary folder.
             for setting in ("PRAGMA temp_store = MEMORY", *settings):
@@ -80,6 +81,14 @@ class Storage:
         A ledger in memory has neither.
         """
         return () if self.path is None else (_identity(self.path), _identity(_log(self.path)))
+
+
+def _text(raw: bytes) -> str | bytes:
+    # Text that is none was not written here: as bytes its row fails its MAC, as an error it would end the transaction.
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
 
 
 def _create(path: Path) -> None:

@@ -1,20 +1,23 @@
 """A consistent look at the ledger on one connection; every row that comes out was believed by its MAC first.
 
-A view belongs to one transaction: after that it answers nothing more.
+A view belongs to one transaction: after that it answers nothing more. Who asks for one row hears that it was forged;
+lists leave it out, because one damaged row must hold up neither a trip nor the timers of all others.
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, TypeVar
 
-from assent.core.actions import Action, ActionId
+from assent.core.actions import Action, ActionId, ActionState
 from assent.core.agents import AgentId, AgentStatus
 from assent.core.approvals import Approval, ApprovalId, ApprovalState
 from assent.core.breakers import Breaker, Scope, denies
 from assent.core.credentials import Credential
 from assent.core.decisions import Load
-from assent.core.errors import LedgerUnavailable, Stale
+from assent.core.errors import Forged, LedgerUnavailable, Stale
 from assent.core.grants import Grant
 from assent.core.records import Record, RecordId
 from assent.ports import Due, R, RecordFilter
@@ -46,23 +49,23 @@ _BY_KEY = ACTIONS.select("WHERE agent = ? AND idempotency_key = ?")
 _BY_CALL = ACTIONS.select("WHERE agent = ? AND call_id = ? AND run_id IS ?")
 _LIKE = ACTIONS.select("WHERE agent = ? AND run_id = ? AND content = ? ORDER BY rowid DESC LIMIT ?")
 _ANSWERED = ACTIONS.select(
-    "WHERE agent = ? AND answered_at IS NOT NULL AND (answered_at, id) > (?, ?) ORDER BY answered_at, id LIMIT ?"
+    "WHERE agent = ? AND answered_at IS NOT NULL AND (answered_at, id) > (?, ?) ORDER BY answered_at, id"
 )
 _LIVE = ACTIONS.select(
     "WHERE state IN ('pending', 'ready', 'executing') AND state IN (?, ?)"
     " AND (? IS NULL OR agent = ?) AND (? IS NULL OR environment IN (?, '')) ORDER BY rowid DESC"
 )
-_DUE_ACTIONS = ACTIONS.select("WHERE state IN ('ready', 'executing') AND due_at <= ? ORDER BY due_at LIMIT ?")
+_DUE_ACTIONS = ACTIONS.select("WHERE state IN ('ready', 'executing') AND due_at <= ? ORDER BY due_at")
 _OF_ACTION = APPROVALS.select("WHERE action = ?")
 _BY_CODE = APPROVALS.select("WHERE code = ? ORDER BY id DESC LIMIT 1")
-_DUE_APPROVALS = APPROVALS.select(
-    "WHERE state IN ('pending', 'partial') AND expires_at <= ? ORDER BY expires_at LIMIT ?"
-)
+_DUE_APPROVALS = APPROVALS.select("WHERE state IN ('pending', 'partial') AND expires_at <= ? ORDER BY expires_at")
 _NEXT_DUE = (
-    "SELECT min(due) FROM (SELECT min(due_at) AS due FROM action WHERE state = 'ready'"
-    " UNION ALL SELECT min(due_at) FROM action WHERE state = 'executing'"
-    " UNION ALL SELECT min(expires_at) FROM approval WHERE state IN ('pending', 'partial'))"
+    "SELECT min(due) FROM (SELECT min(due_at) AS due FROM action WHERE state = 'ready' AND due_at BETWEEN ?1 AND ?2"
+    " UNION ALL SELECT min(due_at) FROM action WHERE state = 'executing' AND due_at BETWEEN ?1 AND ?2"
+    " UNION ALL SELECT min(expires_at) FROM approval WHERE state IN ('pending', 'partial')"
+    " AND expires_at BETWEEN ?1 AND ?2)"
 )
+_FIRST, _LAST = 0, stamp(datetime.max.replace(tzinfo=UTC))
 _GRANT_OF = GRANTS.select("WHERE action = ?")
 _CREDENTIALS = CREDENTIALS.select("WHERE ? IS NULL OR principal = ? ORDER BY issued_at DESC, id DESC LIMIT ?")
 _OPEN_OF_AGENT = "SELECT run_id, count(*) FROM approval WHERE agent = ? AND state IN ('pending', 'partial') GROUP BY 1"
@@ -115,6 +118,28 @@ class SqliteView:
     def _rows(self, table: Table[V], query: str, *parameters: object) -> list[V]:
         return [table.load(row, self._keys) for row in self.fetch(query, parameters)]
 
+    def _sound(self, table: Table[V], query: str, *parameters: object) -> Iterator[V]:
+        """Yield the rows that carry their MAC, and leave out the others; read only as far as somebody asks."""
+        found = self._guarded(lambda database: database.execute(query, parameters))
+        with closing(found):
+            while (row := self._guarded(lambda _database: found.fetchone())) is not None:
+                with suppress(Forged):
+                    yield table.load(row, self._keys)
+
+    def _holds(self, table: Table[Any], query: str, key: str) -> bool:
+        """Whether the row is either not there or sound."""
+        try:
+            self._row(table, query, key)
+        except Forged:
+            return False
+        return True
+
+    def _can_end(self, action: Action) -> bool:
+        # What has not begun ends together with its question or its grant; where one of them is damaged, none moves.
+        if action.state is ActionState.EXECUTING:
+            return True
+        return self._holds(APPROVALS, _OF_ACTION, action.id) and self._holds(GRANTS, _GRANT_OF, action.id)
+
     def _row(self, table: Table[V], query: str, *parameters: object) -> V | None:
         row = self.fetch_one(query, parameters)
         return None if row is None else table.load(row, self._keys)
@@ -135,18 +160,18 @@ class SqliteView:
 
     async def decided_for(self, agent: AgentId, after: str | None, limit: int) -> Sequence[Action]:
         decided_at, _, identifier = (after or "0.").partition(".")
-        return self._rows(ACTIONS, _ANSWERED, agent, int(decided_at), identifier, limit)
+        return list(islice(self._sound(ACTIONS, _ANSWERED, agent, int(decided_at), identifier), limit))
 
     async def running(self, scope: Scope) -> Sequence[Action]:
-        return self._live(scope, "executing", "executing")[:MAX_RUNNING]
+        return list(islice(self._live(scope, "executing", "executing"), MAX_RUNNING))
 
     async def waiting(self, scope: Scope) -> Sequence[Action]:
-        return self._live(scope, "pending", "ready")
+        return [action for action in self._live(scope, "pending", "ready") if self._can_end(action)]
 
-    def _live(self, scope: Scope, *states: str) -> list[Action]:
+    def _live(self, scope: Scope, *states: str) -> Iterator[Action]:
         agent, environment = scope.agent, scope.environment
-        found = self._rows(ACTIONS, _LIVE, *states, agent, agent, environment, environment)
-        return [a for a in found if scope.covers(agent=a.agent, tool=a.tool, environment=a.environment)]
+        found = self._sound(ACTIONS, _LIVE, *states, agent, agent, environment, environment)
+        return (a for a in found if scope.covers(agent=a.agent, tool=a.tool, environment=a.environment))
 
     async def approval_of(self, action: ActionId) -> Approval | None:
         return self._row(APPROVALS, _OF_ACTION, action)
@@ -157,8 +182,8 @@ class SqliteView:
     async def approvals(
         self, states: Sequence[ApprovalState], *, limit: int, before: ApprovalId | None = None
     ) -> Sequence[Approval]:
-        query, parameters = search.approvals(states, limit=limit, before=before)
-        return self._rows(APPROVALS, APPROVALS.select(query), *parameters)
+        query, parameters = search.approvals(states, before=before)
+        return list(islice(self._sound(APPROVALS, APPROVALS.select(query), *parameters), limit))
 
     async def load(self, agent: AgentId, run_id: str | None, routes: Sequence[str]) -> Load:
         by_run = dict(self.fetch(_OPEN_OF_AGENT, (agent,)))
@@ -195,12 +220,17 @@ class SqliteView:
 
     async def due(self, limit: int) -> Due:
         now = stamp(self._now)
-        actions = self._rows(ACTIONS, _DUE_ACTIONS, now, limit)
-        return Due(tuple(actions), tuple(self._rows(APPROVALS, _DUE_APPROVALS, now, limit)))
+        actions = (action for action in self._sound(ACTIONS, _DUE_ACTIONS, now) if self._can_end(action))
+        asked = self._sound(APPROVALS, _DUE_APPROVALS, now)
+        approvals = (approval for approval in asked if self._holds(ACTIONS, _BY_ID[Action], approval.action))
+        return Due(tuple(islice(actions, limit)), tuple(islice(approvals, limit)))
 
     async def next_due(self) -> datetime | None:
-        (due,) = self.fetch_one(_NEXT_DUE)
-        return None if due is None else moment(due)
+        due, after = await self.due(1), _FIRST
+        if not due.actions and not due.approvals:
+            after = stamp(self._now)  # what looks due before is damaged, and would be looked at without end
+        (found,) = self.fetch_one(_NEXT_DUE, (after, _LAST))
+        return None if found is None else moment(found)
 
     def record_of(self, row: journal.RecordRow) -> Record:
         """Return the record of a row, without payload. Raises Forged when it does not carry its MAC."""
