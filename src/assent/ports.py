@@ -136,7 +136,7 @@ class View(Protocol):
         ...
 
     async def load(self, agent: AgentId, run_id: str | None, routes: Sequence[str]) -> Load:
-        """Return how much waits for humans: of this agent, this run, the fullest of `routes`; and asked in an hour."""
+        """Return how much waits: open asks of agent, run and the fullest of `routes`, asks of an hour, ready actions."""
         ...
 
     async def waiting(self, scope: Scope) -> Sequence[Action]:

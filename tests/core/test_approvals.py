@@ -151,6 +151,13 @@ def test_a_token_that_the_owner_issued_waits_a_day_before_it_votes() -> None:
     assert isinstance(yes(an_approval(), EVE, **old), Moved)
 
 
+@pytest.mark.requirement("T22")
+def test_a_fresh_token_issued_by_the_driver_does_not_vote_for_them() -> None:
+    asked = an_approval(drivers=("dana",))
+    fresh: dict[str, Any] = {"token_issued_by": "dana", "token_issued_at": NOW - timedelta(hours=1)}
+    assert code(yes(asked, EVE, **fresh)) == "not_eligible"
+
+
 @pytest.mark.requirement("P3")
 @pytest.mark.parametrize("prefix", ["", "abc", "0" * 64])
 def test_a_yes_to_something_else_does_not_count(prefix: str) -> None:

@@ -75,6 +75,7 @@ def test_what_needs_a_human_waits_on_its_routes() -> None:
         ({"verdict": ASK, "someone_can_approve": False}, "no_eligible_approver"),
         ({"verdict": replace(ASK, routes=())}, "no_eligible_approver"),
         ({"verdict": ASK, "load": Load(open_for_agent=5)}, "too_many_pending"),
+        ({"load": Load(ready_for_agent=100)}, "too_many_pending"),
         ({"verdict": ASK, "load": Load(open_for_run=2)}, "too_many_pending"),
         ({"verdict": ASK, "load": Load(open_for_fullest_route=20)}, "too_many_pending"),
         ({"verdict": ASK, "load": Load(asked_for_agent_in_last_hour=20)}, "too_many_pending"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assent.core import actions, grants
-from assent.core.actions import Action, ActionState, attempt_of
+from assent.core.actions import Action, ActionState, Impact, attempt_of
 from assent.core.agents import AgentState, AgentStatus
 from assent.core.breakers import Scope
 from assent.core.canonical import canonical
@@ -19,7 +19,7 @@ from assent.core.errors import IllegalMove
 from assent.core.grants import Claim, Grant, GrantId, GrantState, Redeemed, RedeemFacts, issue, redeem
 from assent.core.operators import OperatorId
 from assent.core.reasons import Reason
-from tests.core.samples import NOW, a_breaker, a_credential, an_action, an_agent
+from tests.core.samples import NOW, a_breaker, a_credential, a_proposal, an_action, an_agent
 
 MINE, OTHER = attempt_of("a" * 22), attempt_of("b" * 22)
 UNTIL = NOW + timedelta(minutes=30)
@@ -30,8 +30,8 @@ HOLDS = RedeemFacts(
     status=None,
     key=a_credential(),
     breakers=(),
+    proposal=a_proposal(),
     verdict=Verdict(effect=Effect.REQUIRE_APPROVAL),
-    definition=READY.definition,
 )
 
 
@@ -127,13 +127,35 @@ def test_an_action_that_does_not_wait_any_more_is_not_started(state: ActionState
         ({"key": None}, "agent_suspended"),
         ({"key": a_credential(revoked_at=NOW)}, "agent_suspended"),
         ({"breakers": (a_breaker(Scope(environment="production")),)}, "breaker_open"),
-        ({"definition": "e" * 64}, "definition_changed"),
-        ({"definition": None}, "definition_changed"),
+        ({"proposal": a_proposal(definition="e" * 64)}, "definition_changed"),
+        ({"proposal": a_proposal(environment="staging")}, "definition_changed"),
+        ({"proposal": a_proposal(resource="elsewhere")}, "definition_changed"),
+        ({"proposal": None}, "definition_changed"),
+        ({"asks_the_same": False}, "definition_changed"),
         ({"verdict": Verdict(effect=Effect.DENY)}, "rule_denied"),
     ],
 )
 def test_whatever_changed_since_the_yes_stops_it(change: dict[str, Any], code: str) -> None:
     assert refusal(redeem(GRANT, READY, claim(), replace(HOLDS, **change), NOW)) == code
+
+
+@pytest.mark.requirement("P5", "T23")
+@pytest.mark.parametrize(
+    ("verdict", "impact", "code"),
+    [
+        (Verdict(effect=Effect.ALLOW, standing=("s",)), Impact.WRITE, None),
+        (Verdict(effect=Effect.ALLOW), Impact.WRITE, "rule_denied"),
+        (Verdict(effect=Effect.REQUIRE_APPROVAL), Impact.WRITE, "rule_denied"),
+        (Verdict(effect=Effect.ALLOW), Impact.READ, None),
+    ],
+)
+def test_what_nobody_was_asked_about_runs_only_while_nobody_would_be(
+    verdict: Verdict, impact: Impact, code: str | None
+) -> None:
+    routine = replace(READY, decided_by_human=False)
+    holds = replace(HOLDS, verdict=verdict, proposal=a_proposal(impact=impact))
+    result = redeem(GRANT, routine, claim(), holds, NOW)
+    assert (result.code if isinstance(result, Reason) else None) == code
 
 
 def test_a_withdrawn_grant_stays_dead() -> None:

@@ -20,6 +20,7 @@ from tests.core.samples import (
     NOW,
     a_breaker,
     a_credential,
+    a_proposal,
     a_route,
     a_voter,
     an_action,
@@ -160,8 +161,8 @@ class Life(RuleBasedStateMachine):
             status=None,
             key=self.key,
             breakers=() if self.breaker is None else (self.breaker,),
+            proposal=a_proposal(),
             verdict=Verdict(effect=self.policy_effect),
-            definition=self.action.definition,
         )
 
     def check_nothing_stood_against_it(self, result: Redeemed) -> None:

@@ -66,6 +66,7 @@ class TownPolicy:
     """A policy as plain values. Arguments `{env, …}`: the environment is derived from `env`, `staging` is free."""
 
     version: str = "v1"
+    nonproduction: frozenset[str] = frozenset({"staging"})
     tools: dict[str, Tool] = field(
         default_factory=lambda: {
             "files.read": Tool(impact=Impact.READ, effect=Effect.ALLOW),
@@ -112,7 +113,7 @@ class TownPolicy:
             arguments=canonical(arguments),
             resource=f"{environment}/{arguments.get('path', '')}",
             environment=environment,
-            nonproduction=environment == "staging",
+            nonproduction=environment in self.nonproduction,
             redeemed_by=known.redeemed_by,
         )
 
@@ -141,7 +142,7 @@ class TownPolicy:
         return self.routes.get(name)
 
     def is_nonproduction(self, environment: str) -> bool:
-        return environment == "staging"
+        return environment in self.nonproduction
 
     def tools_for(self, agent: AgentId) -> Sequence[ToolView]:
         return ()

@@ -7,6 +7,7 @@ the grant and executed. An action is runnable only for the attempt that holds it
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from hmac import compare_digest
 from typing import NewType
 
 from assent.core.agents import AgentId
@@ -177,6 +178,11 @@ def action_digest(*, agent: str, proposal: Proposal, nonce: bytes) -> str:
         "environment": proposal.environment,
     }
     return digest("assent/action/v1", nonce, canonical_of_ours(facts), proposal.arguments).hex()
+
+
+def is_same_action(action: Action, proposal: Proposal) -> bool:
+    """Whether `proposal` is what `action` was: every fact that its digest binds."""
+    return compare_digest(action.digest, action_digest(agent=action.agent, proposal=proposal, nonce=action.nonce))
 
 
 def content_of(*, agent: str, tool: str, arguments: bytes, on_behalf_of: tuple[str, ...]) -> bytes:

@@ -196,8 +196,11 @@ def _single_person_holds(approval: Approval, operator: Operator, now: datetime) 
 
 def is_self_approved(approval: Approval) -> bool:
     """Whether somebody who would be barred filled a seat under `single_person`; every surface must say so."""
-    involved = {approval.owner, approval.key_issuer, *approval.drivers}
-    return any(vote.operator in involved for vote in approval.votes)
+    return any(vote.operator in _involved(approval) for vote in approval.votes)
+
+
+def _involved(approval: Approval) -> set[str]:
+    return {approval.owner, approval.key_issuer, *approval.drivers} - {""}
 
 
 def can_be_satisfied(approval: Approval, operators: Iterable[Operator], now: datetime) -> bool:
@@ -225,8 +228,9 @@ def why_not_vote(approval: Approval, voter: Voter, now: datetime) -> Reason | No
     mine = [seat for seat in _seats(approval) if seat.group in operator.groups]
     if not mine:
         return Reason.of("not_eligible", "you are in none of the groups that must answer")
-    if voter.token_issued_by == approval.owner and operator.id != approval.owner and _is_fresh(voter, now):
-        return Reason.of("not_eligible", "your token was issued by this agent's owner less than 24 hours ago")
+    # Not the key issuer's: who hands out credentials hands out both, and that record names them.
+    if voter.token_issued_by in {approval.owner, *approval.drivers} - {operator.id} and _is_fresh(voter, now):
+        return Reason.of("not_eligible", "somebody who may not vote here issued your token less than 24 hours ago")
     if all(voter.assurance < seat.assurance for seat in mine):
         least = min(seat.assurance for seat in mine)
         return Reason.of("step_up_required", f"this route accepts `{least.name.lower()}` or better")

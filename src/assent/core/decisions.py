@@ -51,21 +51,23 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much may wait for humans at once; each bound is checked in the deciding transaction."""
+    """How much may wait at once, for humans or to be picked up; each bound is checked in the deciding transaction."""
 
     open_per_agent: int = 5
     open_per_run: int = 2
     open_per_route: int = 20
+    ready_per_agent: int = 100
     asks_per_agent_per_hour: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """How much waits for humans already, as counted in the deciding transaction."""
+    """How much waits already, as counted in the deciding transaction."""
 
     open_for_agent: int = 0
     open_for_run: int = 0
     open_for_fullest_route: int = 0
+    ready_for_agent: int = 0
     asked_for_agent_in_last_hour: int = 0
 
 
@@ -112,12 +114,15 @@ def decide(facts: Facts, limits: Limits, now: datetime) -> Decision:
     # (4) what policy says; the floor is checked here again, so that no judge can lift it by mistake
     if facts.verdict.effect is Effect.DENY:
         return Decision(answer=Answer.DENY, reasons=_named(facts.verdict), rules=facts.verdict.rules)
-    if facts.verdict.effect is Effect.REQUIRE_APPROVAL or _under_the_floor(proposal, facts.verdict):
+    if facts.verdict.effect is Effect.REQUIRE_APPROVAL or is_under_the_floor(proposal, facts.verdict):
         return _ask(facts, limits)
+    if facts.load.ready_for_agent >= limits.ready_per_agent:
+        return _deny(Reason.of("too_many_pending", "too many grants of this agent are not picked up"), facts.verdict)
     return Decision(answer=Answer.ALLOW, reasons=facts.verdict.reasons, rules=facts.verdict.rules)
 
 
-def _under_the_floor(proposal: Proposal, verdict: Verdict) -> bool:
+def is_under_the_floor(proposal: Proposal, verdict: Verdict) -> bool:
+    """Whether the production floor asks a human, whatever rules allow: a change in production, without an exception."""
     return proposal.impact is not Impact.READ and not proposal.nonproduction and not verdict.standing
 
 

@@ -11,12 +11,12 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import NewType
 
-from assent.core.actions import Action, ActionId, ActionState, RedeemedBy, is_held_by
+from assent.core.actions import Action, ActionId, ActionState, Proposal, RedeemedBy, is_held_by, is_same_action
 from assent.core.agents import AgentId, AgentProfile, AgentStatus, why_not
 from assent.core.breakers import Breaker, why_stopped
 from assent.core.canonical import Json
 from assent.core.credentials import Credential, is_live
-from assent.core.decisions import Effect, Verdict
+from assent.core.decisions import Effect, Verdict, is_under_the_floor
 from assent.core.errors import IllegalMove
 from assent.core.reasons import Reason
 
@@ -67,15 +67,17 @@ class Claim:
 class RedeemFacts:
     """Everything that must still hold when a grant is redeemed, read in the redeeming transaction.
 
-    `key` is the credential that asked; `verdict` and `definition` come from the policy as loaded now.
+    `key` is the credential that asked; `proposal` (None when the catalogue makes nothing of it any more) and `verdict`
+    come from the policy as loaded now; `asks_the_same` tells whether a human who was asked would be asked the same way.
     """
 
     profile: AgentProfile | None
     status: AgentStatus | None
     key: Credential | None
     breakers: tuple[Breaker, ...]
+    proposal: Proposal | None
     verdict: Verdict
-    definition: str | None
+    asks_the_same: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +143,21 @@ def _why_no_longer(action: Action, holds: RedeemFacts, now: datetime) -> Reason 
     stopped = why_stopped(holds.breakers, agent=action.agent, tool=action.tool, environment=action.environment)
     if stopped is not None:
         return stopped
-    if holds.definition != action.definition:
+    return _why_judged_otherwise(action, holds)
+
+
+def _why_judged_otherwise(action: Action, holds: RedeemFacts) -> Reason | None:
+    # The catalogue must make the very same of it: tool, definition, resource and environment are all in the digest.
+    proposal = holds.proposal
+    if proposal is None or not is_same_action(action, proposal):
         return Reason.of("definition_changed")
     if holds.verdict.effect is Effect.DENY:
         return Reason.of("rule_denied")
+    if action.decided_by_human:
+        return None if holds.asks_the_same else Reason.of("definition_changed", "other people would be asked now")
+    # What nobody was asked about may run only while nobody would be asked: a hoarded grant outlives no exception.
+    if holds.verdict.effect is not Effect.ALLOW or is_under_the_floor(proposal, holds.verdict):
+        return Reason.of("rule_denied", "a human would be asked now, so ask anew")
     return None
 
 

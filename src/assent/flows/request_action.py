@@ -19,7 +19,7 @@ from assent.core.actions import (
 )
 from assent.core.agents import AgentId
 from assent.core.approvals import Approval, ApprovalId
-from assent.core.canonical import Json, canonical
+from assent.core.canonical import Json, canonical, sha256_hex
 from assent.core.credentials import Credential
 from assent.core.decisions import Answer, Decision, Effect, Facts, Load, Verdict
 from assent.core.errors import IdempotencyConflict
@@ -34,6 +34,7 @@ from assent.flows.broker import Broker
 from assent.ports import Policy, Tx
 
 OPERATOR_PREFIX = "operator:"
+MAX_REFUSED_BYTES = 2_048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,7 @@ def _judge(broker: Broker, caller: AgentCaller, ask: Ask) -> _Judged:
     proposal = policy.propose(ask.tool, ask.arguments)
     if isinstance(proposal, Reason):
         refused, facts, verdict, digest = proposal, _NO_FACTS, _NO_VERDICT, ""
-        arguments = canonical(ask.arguments)
+        arguments = _kept(canonical(ask.arguments))
     else:
         refused, facts, arguments = None, proposal, proposal.arguments
         verdict = policy.verdict(proposal, caller.agent, ask.on_behalf_of)
@@ -134,6 +135,13 @@ def _judge(broker: Broker, caller: AgentCaller, ask: Ask) -> _Judged:
         record=broker.new_id("rec"),
         attempt=None if ask.attempt is None else attempt_of(ask.attempt),
     )
+
+
+def _kept(arguments: bytes) -> bytes:
+    # Nobody will run, show or approve what the catalogue refused: of a large one the ledger keeps what names it.
+    if len(arguments) <= MAX_REFUSED_BYTES:
+        return arguments
+    return canonical({"bytes": len(arguments), "sha256": sha256_hex(arguments)})
 
 
 _NO_VERDICT = Verdict(effect=Effect.DENY)
@@ -173,7 +181,7 @@ async def _decide(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Ju
         proposal=judged.refused or judged.facts,
         verdict=judged.verdict,
         breakers=tuple(await tx.open_breakers()),
-        load=Load() if question is None else await tx.load(agent, ask.run_id, judged.verdict.routes),
+        load=await _load(tx, agent, ask, judged),
         someone_can_approve=question is not None
         and approvals.can_be_satisfied(question, judged.policy.operators(), tx.now),
     )
@@ -188,8 +196,19 @@ async def _decide(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Ju
     return await _store(tx, denied, decision)
 
 
+async def _load(tx: Tx, agent: AgentId, ask: Ask, judged: _Judged) -> Load:
+    # What is allowed and starts at once waits for nobody and takes no place: the common case counts nothing.
+    if judged.verdict.effect is Effect.ALLOW and _starts_at_once(judged):
+        return Load()
+    return await tx.load(agent, ask.run_id, judged.verdict.routes)
+
+
+def _starts_at_once(judged: _Judged) -> bool:
+    return judged.attempt is not None and judged.facts.redeemed_by is RedeemedBy.AGENT
+
+
 def _allowed(broker: Broker, tx: Tx, judged: _Judged, decision: Decision) -> _Fate:
-    if judged.attempt is not None and judged.facts.redeemed_by is RedeemedBy.AGENT:
+    if _starts_at_once(judged):
         # One round trip: the asking attempt holds the action from the start, so there is no grant to sign or redeem.
         lease = tx.now + broker.lease
         return _Fate(

@@ -13,11 +13,14 @@ from assent.core.errors import NotFound
 from assent.core.grants import Grant, GrantId
 from assent.core.operators import Permission
 from assent.core.reasons import Reason
+from assent.core.records import RecordKind
 from assent.flows import entries
 from assent.flows.answers import who_can_decide
 from assent.flows.authenticate import OperatorCaller, confirm, require
 from assent.flows.broker import Broker
 from assent.flows.end_action import end_without_running
+from assent.flows.judge_again import judge_again, why_in_vain
+from assent.flows.log_says import believe_log
 from assent.flows.watch_actions import tell
 from assent.ports import Tx, View
 
@@ -124,30 +127,39 @@ async def approve_action(
         Unauthenticated: the caller's token was revoked since.
 
     """
-    grant_id = GrantId(broker.new_id("grt"))
+    grant_id, policy = GrantId(broker.new_id("grt")), broker.policy()
 
     async def work(tx: Tx) -> Resolved:
         await confirm(tx, caller.token.id)
         approval = await _find(tx, key)
         action = await _action_of(tx, approval)
-        people = broker.policy().operators()
-        voted = approvals.vote(approval, caller.voter(), digest_prefix=digest_prefix, operators=people, now=tx.now)
+        voted = approvals.vote(
+            approval, caller.voter(), digest_prefix=digest_prefix, operators=policy.operators(), now=tx.now
+        )
         if isinstance(voted, Reason):
             return await _refused(broker, tx, action, approval, voter=caller.voter(), act="approve", reason=voted)
         if not voted.moved:
             return Resolved(approval=approval, action=action)
+        if (changed := why_in_vain(judge_again(policy, action), action, approval)) is not None:
+            return await _overtaken(tx, action, approval, caller, changed)
         await tx.replace(approval, voted.approval)
         await tx.append(entries.approval_voted(action, voted.approval, caller.voter(), comment))
         if voted.approval.state is ApprovalState.APPROVED:
             action = await _make_ready(tx, action, voted.approval, grant_id)
-        return Resolved(
-            approval=voted.approval, action=action, who=who_can_decide(voted.approval, broker.policy(), tx.now)
-        )
+        return Resolved(approval=voted.approval, action=action, who=who_can_decide(voted.approval, policy, tx.now))
 
     return await _transact_and_tell(broker, work)
 
 
+async def _overtaken(tx: Tx, action: Action, approval: Approval, caller: OperatorCaller, changed: Reason) -> Resolved:
+    """Cancel a question that policy would not ask like this any more; the agent asks anew, and so does the broker."""
+    await tx.append(entries.vote_refused(action, approval, caller.voter(), "approve", changed))
+    ended = await end_without_running(tx, action, ActionEvent.CANCEL, changed)
+    return Resolved(approval=ended.approval or approval, action=ended.action, refused=changed)
+
+
 async def _make_ready(tx: Tx, action: Action, approval: Approval, grant_id: GrantId) -> Action:
+    await believe_log(tx, action, RecordKind.APPROVAL_MOVED, RecordKind.ACTION_MOVED)
     until = tx.now + min(route.pick_up_within for route in approval.routes)
     ready = approve(action, now=tx.now, pick_up_until=until)
     grant: Grant = grants.issue(ready, new_id=grant_id, now=tx.now, expires_at=until)
@@ -235,6 +247,5 @@ async def _refused(
 
 async def _transact_and_tell(broker: Broker, work: Callable[[Tx], Awaitable[Resolved]]) -> Resolved:
     resolved = await broker.ledger.transact(work)
-    if resolved.refused is None:
-        tell(broker, resolved.action)
+    tell(broker, resolved.action)
     return resolved

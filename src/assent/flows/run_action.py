@@ -8,15 +8,17 @@ from assent.core import actions, grants
 from assent.core.actions import Action, ActionId, ActionState, Outcome, RedeemedBy, attempt_of, is_held_by
 from assent.core.canonical import Json, canonical
 from assent.core.credentials import Credential
-from assent.core.decisions import Effect, Verdict
 from assent.core.errors import Forbidden, IllegalMove, NotFound
 from assent.core.grants import Claim, Grant, GrantId
 from assent.core.patterns import TOOL_SEPARATOR, matches
 from assent.core.reasons import Reason
+from assent.core.records import RecordKind
 from assent.flows import entries
 from assent.flows.agent_status import status_of
 from assent.flows.authenticate import AgentCaller, ServiceCaller, confirm
 from assent.flows.broker import Broker
+from assent.flows.judge_again import asks_the_same, judge_again
+from assent.flows.log_says import believe_log
 from assent.flows.watch_actions import owned, tell
 from assent.ports import Policy, Tx
 
@@ -107,6 +109,7 @@ async def _redeem(broker: Broker, tx: Tx, grant: Grant, claim: Claim, *, by: str
         return Redemption(action=action, refused=result)
     if result.repeated:
         return Redemption(action=action)
+    await believe_log(tx, action, RecordKind.GRANT_REDEEMED, RecordKind.GRANT_KILLED)
     return await _start(broker, tx, grant, action, spent=result.grant, attempt=claim.attempt, by=by)
 
 
@@ -121,18 +124,16 @@ async def _start(
 
 
 async def _what_holds(policy: Policy, tx: Tx, action: Action) -> grants.RedeemFacts:
-    proposal = policy.propose(action.tool, actions.frozen_arguments(action))
-    if isinstance(proposal, Reason):
-        verdict = Verdict(effect=Effect.DENY, reasons=(proposal,))
-    else:
-        verdict = policy.verdict(proposal, action.agent, action.on_behalf_of)
+    judgement = judge_again(policy, action)
+    approval = await tx.approval_of(action.id) if action.decided_by_human else None
     return grants.RedeemFacts(
         profile=policy.agent(action.agent),
         status=await status_of(tx, action.agent, action.on_behalf_of),
         key=await tx.get(Credential, action.key),
         breakers=tuple(await tx.open_breakers()),
-        verdict=verdict,
-        definition=policy.definition(action.tool),
+        proposal=judgement.proposal,
+        verdict=judgement.verdict,
+        asks_the_same=approval is not None and asks_the_same(judgement, approval),
     )
 
 

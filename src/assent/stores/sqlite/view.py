@@ -70,6 +70,7 @@ _GRANT_OF = GRANTS.select("WHERE action = ?")
 _CREDENTIALS = CREDENTIALS.select("WHERE ? IS NULL OR principal = ? ORDER BY issued_at DESC, id DESC LIMIT ?")
 _OPEN_OF_AGENT = "SELECT run_id, count(*) FROM approval WHERE agent = ? AND state IN ('pending', 'partial') GROUP BY 1"
 _OPEN_BY_ROUTES = "SELECT routes, count(*) FROM approval WHERE state IN ('pending', 'partial') GROUP BY routes"
+_READY_OF_AGENT = "SELECT count(*) FROM action WHERE state = 'ready' AND agent = ?"
 _ASKED_SINCE = "SELECT count(*) FROM approval WHERE agent = ? AND asked_at > ?"
 
 
@@ -190,10 +191,12 @@ class SqliteView:
         by_routes = self.fetch(_OPEN_BY_ROUTES) if routes else []
         an_hour_ago = stamp(self._now - timedelta(hours=1))
         (asked,) = self.fetch_one(_ASKED_SINCE, (agent, an_hour_ago))
+        (ready,) = self.fetch_one(_READY_OF_AGENT, (agent,))
         return Load(
             open_for_agent=sum(by_run.values()),
             open_for_run=0 if run_id is None else by_run.get(run_id, 0),
             open_for_fullest_route=search.fullest(routes, by_routes),
+            ready_for_agent=ready,
             asked_for_agent_in_last_hour=asked,
         )
 
