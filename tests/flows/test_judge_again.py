@@ -90,9 +90,7 @@ async def test_a_policy_that_no_longer_asks_leaves_a_yes_worth_something(world: 
     pending = await world.ask(bot, "files.read", arguments={"env": "production"})
     await yes(world, "eve", pending.action)
     grant = (await watch_action(world.broker, bot, pending.action.id)).grant
-    world.policy = replace(
-        relaxed, tools={**relaxed.tools, "files.read": Tool(impact=Impact.READ, effect=Effect.ALLOW)}
-    )
+    world.policy = relaxed
     assert (await redeem(world, bot, grant)).refused is None
 
 
