@@ -4,17 +4,19 @@ Nothing is approved that was not fetched and shown: without a terminal the diges
 """
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from assent.cli import output
+from assent.cli import margin, output
 from assent.cli.client import Client, connect
+from assent.cli.margin import shown, shown_again
 from assent.cli.output import AsJson, Usage
 from assent.core.approvals import OPEN, ApprovalState, DenialCategory
 from assent.core.characters import visible
 
-SHA_CHARACTERS = 12
+SHA_CHARACTERS: Final = 12
+LONG_CHARACTERS: Final = 200
 app = output.group("See what waits for a human, approve or deny it.")
 
 Code = Annotated[str, typer.Argument(help="The short code of the approval, or its id.")]
@@ -82,11 +84,13 @@ def _seen_at_the_terminal(client: Client, code: str) -> str:
             "without a terminal an approval needs the digest that was seen",
             hint=f"run `assent approvals show {code}` and repeat with its --sha",
         )
-    shown = client.get("v1", "approvals", code).body
-    _print_whole(shown)
-    if output.ask(f"approve {shown['code']} to run once, exactly as shown? [y/N]").lower() not in {"y", "yes"}:
+    fetched = client.get("v1", "approvals", code).body
+    _print_whole(fetched)
+    _print_reminder(fetched)
+    answer = output.ask(f"approve {visible(fetched['code'])} to run once, exactly as shown? [y/N]")
+    if answer.lower() not in {"y", "yes"}:
         raise Usage("nothing was decided", hint=f"deny it with `assent approvals deny {code}`, or let it expire")
-    return str(shown["digest"])
+    return str(fetched["digest"])
 
 
 @app.command()
@@ -145,7 +149,7 @@ def _facts(approval: dict[str, Any]) -> list[tuple[str, str]]:
     votes = (f"{vote['operator']} ({vote['assurance']}, {vote['surface']})" for vote in approval["votes"])
     decided = approval.get("decided_by") or ""
     outcome = approval.get("outcome")
-    return [
+    facts = [
         ("agent", f"{approval['agent']}, owned by {approval['owner']}"),
         ("run", approval.get("run_id") or ""),
         ("driven by", output.words(approval["drivers"])),
@@ -166,6 +170,31 @@ def _facts(approval: dict[str, Any]) -> list[tuple[str, str]]:
         ("rules", output.words(approval["rules"])),
         ("digest", approval["digest"]),
     ]
+    # The broker has made the values in its sentences visible already.
+    sentences = {"how bad", "undo"}
+    return [(name, _sentence(value, approval) if name in sentences else shown(value)) for name, value in facts]
+
+
+def _sentence(text: str, approval: dict[str, Any]) -> str:
+    """Return a sentence about the arguments, with the length of a huge one in the place of what stands whole below."""
+    values = (approval.get("arguments") or {}).values()
+    huge = {value for value in values if isinstance(value, str) and len(value) > LONG_CHARACTERS}
+    for value in sorted(huge, key=len, reverse=True):
+        text = text.replace(visible(value), f"({len(value)} characters, whole below)")
+    return shown_again(text)
+
+
+def _print_reminder(approval: dict[str, Any]) -> None:
+    """Say again, just above the question, what a long argument may have moved out of sight."""
+    typer.echo()
+    facts = [(name, _shortened(approval[name])) for name in ("agent", "tool", "environment", "resource")]
+    output.print_facts(facts)
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= LONG_CHARACTERS:
+        return shown(text)
+    return f"{shown(text[:LONG_CHARACTERS])}… ({len(text)} characters, whole above)"
 
 
 def _ended(outcome: dict[str, Any] | None) -> str:
@@ -181,14 +210,14 @@ def _print_arguments(approval: dict[str, Any]) -> None:
     typer.echo(f"\nwhat will run, whole ({approval['arguments_bytes']} bytes{warning}):")
     arguments = approval.get("arguments")
     if arguments is None:
-        typer.echo(f"  {visible(approval['arguments_text'])}")
+        margin.show("  ", shown(approval["arguments_text"]))
         return
     for name in sorted(arguments):
         value = json.dumps(arguments[name], ensure_ascii=False, sort_keys=True)
-        typer.echo(f"  {visible(name)} = {visible(value)}")
+        margin.show("  ", f"{shown(name)} = {shown(value)}")
     for one in approval["sensitive"]:
         length = "" if one.get("length") is None else f", length {one['length']}"
-        typer.echo(f"  {visible(one['name'])} is sensitive and not shown ({visible(one['kind'])}{length})")
+        margin.show("  ", f"{shown(one['name'])} is sensitive and not shown ({shown(one['kind'])}{length})")
 
 
 def _print_resolved(resolved: dict[str, Any]) -> None:

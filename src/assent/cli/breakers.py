@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from assent.cli import output
+from assent.cli import margin, output
 from assent.cli.client import Client, Heard, Refused, Unreachable, connect, operator_token
 from assent.cli.output import AsJson, Usage
 from assent.core.breakers import BreakerState
@@ -150,7 +150,7 @@ def _print_actions(heading: str, actions: list[dict[str, Any]]) -> None:
         lease = action.get("lease_expires_at")
         until = f", lease ends in {output.time_left(lease)}" if lease else ""
         names = (action["agent"], action["tool"], action["environment"], action.get("resource"))
-        typer.echo(f"  {action['action_id']}  {visible(output.words(filter(None, names), ' '))}{until}")
+        margin.show(f"  {action['action_id']}  ", f"{margin.shown(output.words(filter(None, names), ' '))}{until}")
     if len(actions) > SHOWN_ACTIONS:
         typer.echo(f"  and {len(actions) - SHOWN_ACTIONS} more, see --json")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from assent.cli import margin
 from assent.core.characters import visible
 from assent.core.errors import AssentError
 
@@ -55,11 +56,11 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
-    """Print named facts, one a line, each escaped whole and never cut; facts without a value are left out."""
-    shown = [(name, visible(value)) for name, value in facts if value]
-    width = max((len(name) for name, _ in shown), default=0)
-    for name, value in shown:
-        print(f"  {name:<{width}}  {value}")
+    """Print named facts, shown and wrapped as `margin` does, never cut; facts without a value are left out."""
+    named = [(name, value) for name, value in facts if value]
+    width = max((len(name) for name, _ in named), default=0)
+    for name, value in named:
+        margin.show(f"  {name:<{width}}  ", value)
 
 
 def ask(question: str) -> str:
