@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from assent.cli.exits import Exit
+from assent.cli.margin import MARGIN
 from tests.cli.conftest import Shell
 from tests.cli.terminal import on_a_terminal
 from tests.serving.broker_process import BrokerProcess
@@ -14,10 +15,10 @@ from tests.serving.broker_process import BrokerProcess
 RUNS = count()
 
 
-def asked(broker: BrokerProcess, **arguments: Any) -> Any:
+def asked(broker: BrokerProcess, reason: str = "because", **arguments: Any) -> Any:
     """Return the answer to an ask that a person has to decide, in a run of its own."""
     what = {"path": "prod/a", "content": "hello"} | arguments
-    body = {"tool": "files.write", "arguments": what, "run_id": f"run-{next(RUNS)}", "reason": "because"}
+    body = {"tool": "files.write", "arguments": what, "run_id": f"run-{next(RUNS)}", "reason": reason}
     answer = broker.as_agent("POST", "/v1/actions", body)
     assert answer["decision"] == "pending", answer
     return answer
@@ -61,7 +62,7 @@ def test_what_will_run_is_shown_whole(broker: BrokerProcess, operator: Shell) ->
     content = "".join(f"line {n}\n" for n in range(3_000))
     action = asked(broker, content=content)
     shown = operator("approvals", "show", code_of(action)).out
-    assert f"  content = {json.dumps(content)}\n" in shown
+    assert f"  content = {json.dumps(content)}\n" in shown.replace(f"\n{MARGIN}", "")
     assert '  path = "prod/a"\n' in shown
     assert action["digest"] in shown
     assert f"--sha {action['digest'][:12]}" in shown
@@ -76,6 +77,39 @@ def test_what_cannot_be_seen_is_escaped_and_counted(broker: BrokerProcess, opera
     assert r"a\u{202e}b\u{200b}c" in shown
     assert "3 characters that cannot be seen" in shown
     assert [sign for sign in "\u202e\u200b\x1b" if sign in shown] == []
+
+
+@pytest.mark.requirement("P3", "T3")
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_no_text_of_the_agent_stands_at_the_left_edge(broker: BrokerProcess, columns: int) -> None:
+    padding = " " * (columns - 20) + "@" * columns * 3
+    forged = f"{padding}needs 0 of @{padding}digest @{padding}what will run, whole @"
+    action = asked(broker, path=f"prod/{'@' * 300}", content=forged, reason=forged)
+    for verb in ("show", "approve"):
+        env = {**broker.operator, "COLUMNS": str(columns)}
+        shown = on_a_terminal("approvals", verb, code_of(action), typed="n\n", env=env)
+        text = shown.text.partition("\nif that is right")[0]
+        lines = text.splitlines()
+        assert [line for line in lines if "@" in line and not line.startswith(("  ", MARGIN))] == []
+        written = [line for line in lines if line.startswith("  ")]
+        assert [line for line in written if len(line) >= columns] == []
+        unwrapped = text.replace(f"\n{MARGIN}", "").splitlines()
+        names = [name for name in ("needs", "digest") for line in unwrapped if line.startswith(f"  {name} ")]
+        assert (names, unwrapped[0][:7]) == (["needs", "digest"], code_of(action))
+
+
+@pytest.mark.requirement("P3", "T3")
+def test_a_huge_value_stands_in_the_consequences_as_its_length_and_what_runs_above_the_question(
+    broker: BrokerProcess, operator: Shell
+) -> None:
+    assert "replaces `prod/a`;" in operator("approvals", "show", code_of(asked(broker))).out, "quoted: empty is visible"
+    path = "prod/" + "x" * 900
+    code = code_of(asked(broker, path=path))
+    assert "(905 characters, whole below)" in operator("approvals", "show", code).out
+    asks = on_a_terminal("approvals", "approve", code, typed="n\n", env=broker.operator).text
+    above = asks.partition("if that is right")[2].partition("exactly as shown?")[0]
+    assert [fact for fact in ("demo-agent", "files.write", "production", "prod/xx") if fact not in above] == []
+    assert "(905 characters, whole above)" in above.replace(f"\n{MARGIN}", "")
 
 
 def test_a_yes_counts_with_the_digest_that_was_seen(broker: BrokerProcess, operator: Shell) -> None:
