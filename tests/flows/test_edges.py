@@ -86,7 +86,7 @@ async def test_an_agent_hears_who_it_is(world: World) -> None:
 async def test_a_brokers_own_life_is_on_record(world: World) -> None:
     await start_broker(world.broker, version="0.1.0")
     await start_broker(world.broker, version="0.1.0")
-    await policy_taken_up(world.broker, previous="v0")
+    await policy_taken_up(world.broker, version="v2")
     await policy_turned_down(world.broker, findings=3)
     await stop_broker(world.broker, version="0.1.0")
     assert await world.kinds() == [

@@ -29,12 +29,12 @@ async def stop_broker(broker: Broker, *, version: str) -> None:
     await broker.ledger.transact(work)
 
 
-async def policy_taken_up(broker: Broker, *, previous: str) -> None:
-    """Record that the loaded policy serves in place of `previous`."""
-    serving = broker.policy().version
+async def policy_taken_up(broker: Broker, *, version: str) -> None:
+    """Record that the policy `version` serves from now on in place of the present one; let it serve after that."""
+    previous = broker.policy().version
 
     async def work(tx: Tx) -> None:
-        await tx.append(entries.policy_activated(serving, previous))
+        await tx.append(entries.policy_activated(version, previous))
 
     await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
 

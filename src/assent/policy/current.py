@@ -1,28 +1,13 @@
 """The version that serves, and how it is replaced: a new one is built beside it, then one reference is swapped.
 
 A directory that is refused changes nothing: the last good version goes on serving. There is no moment without a
-version, and nobody sees half of two.
+version, and nobody sees half of two. Reading and serving are two steps, so that what serves is on record before it does.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 from assent.policy import LoadedPolicy, load
 from assent.ports import Clock
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reloaded:
-    """Which version served before and which serves now."""
-
-    old: str
-    new: str
-
-    @property
-    def changed(self) -> bool:
-        """Whether any file differs."""
-        return self.old != self.new
 
 
 class PolicyHolder:
@@ -31,22 +16,21 @@ class PolicyHolder:
     def __init__(self, directory: Path, clock: Clock) -> None:
         self._directory = directory
         self._clock = clock
-        self._reloading = Lock()
         self._current = load(directory, clock)
 
     @property
     def current(self) -> LoadedPolicy:
         return self._current
 
-    def reload(self) -> Reloaded:
-        """Load the directory again and let it serve; slow with many rules, so call it off the event loop.
+    def read_again(self) -> LoadedPolicy:
+        """Return what the directory holds now, serving nothing of it; slow with many rules: call it off the event loop.
 
         Raises:
-            PolicyInvalid: the directory was refused; the old version goes on serving.
+            PolicyInvalid: the directory was refused.
 
         """
-        with self._reloading:
-            old = self._current.version
-            loaded = load(self._directory, self._clock)
-            self._current = loaded
-            return Reloaded(old=old, new=loaded.version)
+        return load(self._directory, self._clock)
+
+    def serve(self, version: LoadedPolicy) -> None:
+        """Let `version` serve from now on; record that first."""
+        self._current = version

@@ -92,15 +92,17 @@ class PolicyWatch:
 
     async def _reload(self) -> None:
         try:
-            reloaded = await asyncio.to_thread(self._policies.reload)
+            found = await asyncio.to_thread(self._policies.read_again)
         except PolicyInvalid as refused:
             serving = self._policies.current.version
             log.exception("policy_refused", findings=refused.findings[:MAX_LOGGED_FINDINGS], serving=serving)
             await policy_turned_down(self._broker, findings=len(refused.findings))
             return
-        log.info("policy_loaded", policy=reloaded.new, changed=reloaded.changed)
-        if reloaded.changed:
-            await policy_taken_up(self._broker, previous=reloaded.old)
+        changed = found.version != self._policies.current.version
+        if changed:
+            await policy_taken_up(self._broker, version=found.version)
+            self._policies.serve(found)
+        log.info("policy_loaded", policy=found.version, changed=changed)
 
 
 def fingerprint(directory: Path) -> Fingerprint:
