@@ -1,7 +1,7 @@
 """The version that serves, and how it is replaced: a new one is built beside it, then one reference is swapped.
 
 A directory that is refused changes nothing: the last good version goes on serving. There is no moment without a
-version, and nobody sees half of two. Reading and serving are two steps, so that what serves is on record before it does.
+version, and nobody sees half of two. Reading and serving are two steps: what serves is on record before it does.
 """
 
 from pathlib import Path
