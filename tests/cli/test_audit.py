@@ -113,6 +113,28 @@ def test_a_log_that_was_rolled_back_whole_is_caught_by_a_checkpoint_kept_elsewhe
     assert "first bad record: 2\n" in back.err
 
 
+@pytest.mark.requirement("P8", "T16")
+def test_a_kept_checkpoint_is_never_replaced_by_one_of_a_log_without_it(
+    made: Home, log: Home, shell: Shell, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    save = ("--save-checkpoint", str(kept))
+    assert f"{kept} keeps the newest checkpoint now" in shell("audit", "verify", "--ledger", str(log.ledger), *save).err
+    newest = kept.read_bytes()
+    assert shell("audit", "verify", "--ledger", str(made.ledger), *save).code == Exit.VERIFICATION_FAILED
+    assert kept.read_bytes() == newest
+    change(log.ledger, "DELETE FROM checkpoint WHERE size = (SELECT max(size) FROM checkpoint)")
+    said = shell("audit", "verify", "--ledger", str(log.ledger), *save)
+    assert (said.code, "keeps a newer checkpoint" in said.err) == (0, True)
+    assert (kept.read_bytes(), list(tmp_path.glob(".kept*"))) == (newest, [])
+
+
+@pytest.mark.parametrize("where", ["", "none/kept", "k" * 300])
+def test_a_place_where_no_checkpoint_can_be_kept_is_told(log: Home, shell: Shell, tmp_path: Path, where: str) -> None:
+    said = shell("audit", "verify", "--ledger", str(log.ledger), "--save-checkpoint", str(tmp_path / where))
+    assert (said.code, "no checkpoint was kept" in said.err) == (Exit.USAGE, True)
+
+
 @pytest.mark.requirement("P8")
 def test_another_key_verifies_nothing(log: Home, shell: Shell, tmp_path: Path) -> None:
     shell("init", str(tmp_path / "other"))

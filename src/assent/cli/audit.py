@@ -108,14 +108,20 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Verify a log with its public key; ends with 9 and the first bad record when it was changed."""
+    from assent.cli import keeping
     from assent.cli import verify as verifying
 
+    kept = [*(checkpoint or []), *(keeping.before(save_checkpoint) if save_checkpoint is not None else [])]
     try:
-        path, found = verifying.verify(ledger=ledger, key=key, kept=checkpoint or [], keys=keys, config=config)
+        path, found = verifying.verify(ledger=ledger, key=key, kept=kept, keys=keys, config=config)
     except VerificationFailed as failed:
         if as_json:
             print(verifying.failure_as_json(failed))
         raise
     print(verifying.as_json(path, found) if as_json else "\n".join(verifying.as_sentences(path, found)))
     if save_checkpoint is not None:
-        save_checkpoint.write_bytes(verifying.newest_note(path))
+        replaced = keeping.keep(save_checkpoint, verifying.newest_note(path))
+        what = (
+            "keeps the newest checkpoint now" if replaced else "was left: it keeps a newer checkpoint than the ledger"
+        )
+        typer.echo(f"{visible(str(save_checkpoint))} {what}", err=True)
