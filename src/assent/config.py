@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     tick_seconds: Annotated[float, Field(ge=0.01, le=60)] = 1.0
     checkpoint_seconds: Annotated[float, Field(ge=0.05, le=60)] = 1.0
     policy_watch_seconds: Annotated[float, Field(ge=0, le=3_600)] = 2.0
+    arrival_seconds: Annotated[float, Field(ge=0.05, le=600)] = 10.0
     keep_alive_seconds: Annotated[int, Field(ge=1, le=3_600)] = 75
     shutdown_seconds: Annotated[int, Field(ge=1, le=600)] = 10
 
@@ -98,6 +99,7 @@ class Settings(BaseSettings):
 
     # how much is taken at once
     max_connections: Annotated[int, Field(ge=8, le=100_000)] = 10_000
+    max_connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 512
     max_head_bytes: Annotated[int, Field(ge=4_096, le=1_048_576)] = 65_536
 
     # what others see

@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import resource
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -10,8 +12,11 @@ import uvicorn
 
 from assent.config import Settings
 from assent.core.errors import ConfigInvalid
+from assent.serving.connections import ConnectionLimits, protocol
 
 BACKLOG: Final = 2_048
+# For the ledger, the log and the files of policy, whatever strangers hold open.
+KEPT_DESCRIPTORS: Final = 64
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -66,9 +71,11 @@ class Server(uvicorn.Server):
 
 def server_for(app: Any, settings: Settings, on_started: Callable[[], None]) -> Server:  # noqa: ANN401  # ASGI's own shape
     """Return the server for `app`."""
+    limits = connection_limits(settings, descriptors=_descriptors())
+    made: Any = protocol(limits)  # uvicorn calls it like a class
     config = uvicorn.Config(
         app,
-        http=_http(settings.max_head_bytes),
+        http=made,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -77,7 +84,7 @@ def server_for(app: Any, settings: Settings, on_started: Callable[[], None]) -> 
         server_header=False,
         proxy_headers=settings.behind_proxy,
         backlog=BACKLOG,
-        limit_concurrency=settings.max_connections,
+        limit_concurrency=limits.connections + 1,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.shutdown_seconds,
         h11_max_incomplete_event_size=settings.max_head_bytes,
@@ -87,32 +94,21 @@ def server_for(app: Any, settings: Settings, on_started: Callable[[], None]) -> 
     return Server(config, on_started)
 
 
-def _http(max_head_bytes: int) -> Any:  # noqa: ANN401  # a class or a name, as uvicorn takes them
-    """Return the faster parser where it is installed, with the bound on heads that it lacks."""
-    try:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415  # not on every platform
-    except ImportError:
-        return "h11"
+def connection_limits(settings: Settings, *, descriptors: int) -> ConnectionLimits:
+    """Return the limits of connections in a process that may have so many `descriptors`.
 
-    class Bounded(HttpToolsProtocol):
-        """Hangs up on a head that does not end."""
+    Behind a proxy every connection comes from its address, so there is no limit for one.
+    """
+    connections = max(1, min(settings.max_connections, descriptors - KEPT_DESCRIPTORS))
+    each = connections if settings.behind_proxy else settings.max_connections_per_address
+    return ConnectionLimits(
+        connections=connections,
+        connections_per_address=each,
+        head_bytes=settings.max_head_bytes,
+        arrival_seconds=settings.arrival_seconds,
+    )
 
-        _head_bytes = 0
-        _in_head = True
 
-        def on_message_begin(self) -> None:
-            self._head_bytes, self._in_head = 0, True
-            super().on_message_begin()
-
-        def on_headers_complete(self) -> None:
-            self._in_head = False
-            super().on_headers_complete()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if self._in_head:
-                self._head_bytes += len(data)
-                if self._head_bytes > max_head_bytes:
-                    self.transport.close()
-
-    return Bounded
+def _descriptors() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
