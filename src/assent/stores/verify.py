@@ -4,8 +4,9 @@
     verify_file(path, key=vkey, kept=…, keys=ledger_keys_or_none)         a ledger file or a copy of one
 
 What it finds: an edited, dropped, exchanged, doubled or inserted record below a checkpoint, a log that was cut or
-rolled back below a kept checkpoint, a fork, a forged signature. With the ledger's keys it also checks each record's
-MAC and that what is disclosed is what the leaf commits to. What nobody signed yet is counted, not vouched for.
+rolled back below a kept checkpoint, a fork, a forged signature, and records that cannot all be true, such as a grant
+that is redeemed twice. With the ledger's keys it also checks each record's MAC, that what is disclosed is what the leaf
+commits to, and that no other row is behind the log. What nobody signed yet is counted, not vouched for.
 """
 
 import json
@@ -26,10 +27,12 @@ from assent.core.merkle import HASH_BYTES, Frontier, leaf_hash
 from assent.core.notes import VerifierKey
 from assent.core.records import MAX_LEAF_BYTES, VERSION
 from assent.core.tiles import TILE_WIDTH
+from assent.stores.agreement import check_rows
 from assent.stores.keys import verifier
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import journal
 from assent.stores.sqlite.moments import moment
+from assent.stores.stories import Stories
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _LEAVES: Final = "SELECT idx, leaf FROM record ORDER BY idx"
@@ -67,10 +70,16 @@ def verify_log(
         VerificationFailed: `index` is the first record that is wrong, or that cannot be vouched for.
 
     """
+    return _verify(leaves, notes, key, kept, Stories())
+
+
+def _verify(
+    leaves: Iterable[bytes], notes: Iterable[bytes], key: VerifierKey, kept: Iterable[bytes], stories: Stories
+) -> Verified:
     # (1) signatures first: what the tree is measured by
     signed = _signed(key, notes, kept)
     # (2) every leaf in order, and the root at every signed size
-    edge, good, checked = Frontier(), 0, _checked(leaves)
+    edge, good, checked = Frontier(), 0, _checked(leaves, stories)
     for size in sorted(signed):
         while edge.size < size and (chunk := list(islice(checked, min(_CHUNK, size - edge.size)))):
             edge = edge.after(map(leaf_hash, chunk))
@@ -86,6 +95,9 @@ def verify_log(
     # (3) what came after the last signature has form, and nothing else to hold it
     while chunk := list(islice(checked, _CHUNK)):
         edge = edge.after(map(leaf_hash, chunk))
+    # (4) all of it is what was written: can all of it be true?
+    if stories.contradiction is not None:
+        raise stories.contradiction
     return Verified(records=edge.size, signed=good, checkpoints=len(signed), root=edge.root())
 
 
@@ -111,11 +123,15 @@ def verify_file(
 def _verify_database(
     database: sqlite3.Connection, key: VerifierKey, kept: Iterable[bytes], keys: LedgerKeys | None
 ) -> Verified:
+    database.execute("BEGIN")  # one moment for all of it: rows and records of a ledger at work agree at each commit
+    stories = Stories()
     notes = [str(note).encode() for (note,) in database.execute(_NOTES)]
     try:
-        found = verify_log(_leaves(database, keys), notes=notes, key=key, kept=kept)
+        found = _verify(_leaves(database, keys), notes, key, kept, stories)
     except _RootDiffers as failed:
         raise _located(database, failed) from failed
+    if keys is not None:
+        check_rows(database, keys, stories)
     return replace(found, macs_checked=keys is not None)
 
 
@@ -138,15 +154,17 @@ def _signed(key: VerifierKey, notes: Iterable[bytes], kept: Iterable[bytes]) -> 
     return signed
 
 
-def _checked(leaves: Iterable[bytes]) -> Iterator[bytes]:
+def _checked(leaves: Iterable[bytes], stories: Stories) -> Iterator[bytes]:
     last = ""
     for index, leaf in enumerate(leaves):
-        last = _time_of(leaf, index, last)
+        value = _formed(leaf, index, last)
+        last = value["time"]
+        stories.take(value, index)
         yield leaf
 
 
-def _time_of(leaf: bytes, index: int, last: str) -> str:
-    """Return the time of a leaf that has the form of one."""
+def _formed(leaf: bytes, index: int, last: str) -> dict[str, Any]:
+    """Return the members of a leaf that has the form of one, and is no older than `last`."""
     value = _parsed(leaf)
     if value is None or len(leaf) > MAX_LEAF_BYTES:
         raise VerificationFailed(f"record {index} is not canonical JSON", index=index)
@@ -155,7 +173,7 @@ def _time_of(leaf: bytes, index: int, last: str) -> str:
         raise VerificationFailed(f"record {index} is of no version that is known here", index=index)
     if not isinstance(time, str) or _TIME.fullmatch(time) is None or time < last:
         raise VerificationFailed(f"record {index} is older than the one before it, or has no time", index=index)
-    return time
+    return value
 
 
 def _parsed(leaf: bytes) -> dict[str, Any] | None:
