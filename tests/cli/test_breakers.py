@@ -110,13 +110,15 @@ def test_outside_of_production_one_person_lets_go_on(own: BrokerProcess, own_ope
     assert own_operator("breakers", "reset", breaker, "--reason", "again").code == Exit.ALREADY_DECIDED
 
 
-def test_in_production_a_second_person_is_named(own: BrokerProcess, own_operator: Shell) -> None:
-    own_operator("breakers", "trip", "--env", "production")
+def test_in_production_it_stays_open_where_there_is_no_second_person(own: BrokerProcess, own_operator: Shell) -> None:
+    tripped = own_operator("breakers", "trip", "--env", "production")
+    assert "a reset takes two people" in tripped.out
     breaker = own.as_operator("GET", "/v1/breakers")["items"][0]["id"]
     said = own_operator("breakers", "reset", breaker, "--reason", "found it")
-    assert said.code == 0
-    assert "still open: a second person must agree within 15 minutes" in said.out
-    assert "nobody: no second operator holds `breakers.reset`" in said.out
+    assert said.code == Exit.REFUSED
+    assert "still open: a second person must agree, and there is nobody" in said.out
+    assert "they run" not in said.out
+    assert own_operator("breakers", "reset", breaker, "--reason", "found it", "--json").code == Exit.REFUSED
     assert decision(own) == "deny"
 
 
@@ -128,7 +130,7 @@ def test_a_second_person_who_may_is_named(made: Home, tmp_path: Path, shell: She
         shell("breakers", "trip", "--env", "production", **broker.operator)
         breaker = broker.as_operator("GET", "/v1/breakers")["items"][0]["id"]
         said = shell("breakers", "reset", breaker, "--reason", "found it", **broker.operator)
-        assert "who may: second" in said.out
+        assert (said.code, "who may: second" in said.out, "they run: " in said.out) == (0, True, True)
 
 
 @pytest.mark.requirement("P6", "T11")

@@ -15,6 +15,7 @@ import typer
 
 from assent.cli import margin, output
 from assent.cli.client import Client, Heard, Refused, Unreachable, connect, operator_token
+from assent.cli.exits import Exit
 from assent.cli.output import AsJson, Usage
 from assent.core.breakers import BreakerState
 from assent.core.characters import visible
@@ -23,6 +24,11 @@ from assent.core.patterns import TOOL_SEPARATOR, matches
 ACTIVE_MINUTES: Final = 10
 SHOWN_ACTIONS: Final = 20
 MOST_RECORDS: Final = 200
+# A trip is not asked who may undo it, and its answer does not say.
+TWO_TO_RESET: Final = (
+    "a reset takes two people who hold `breakers.reset`, one where the environment is marked nonproduction; "
+    "the starter policies have one such person"
+)
 _SPAN = re.compile(r"([1-9][0-9]{0,8})(s|m|h|d)?")
 _SECONDS: Final = {None: 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -142,6 +148,7 @@ def _print_tripped(tripped: dict[str, Any]) -> None:
     if tripped.get("cut_off_elsewhere"):
         typer.echo(f"cut_off: {visible(tripped['cut_off_elsewhere'])}")
     typer.echo(f'reset with: assent breakers reset {visible(breaker["id"])} --reason "…"')
+    typer.echo(TWO_TO_RESET)
 
 
 def _print_actions(heading: str, actions: list[dict[str, Any]]) -> None:
@@ -195,8 +202,10 @@ def reset(
     heard = connect().post("v1", "breakers", breaker, "reset", body={"reason": why})
     if as_json:
         output.print_json(heard)
-        return
-    _print_reset(heard)
+    else:
+        _print_reset(heard)
+    if not _is_closed(heard) and not heard.body["who"]:
+        raise typer.Exit(Exit.REFUSED)
 
 
 def _reason_at_the_terminal() -> str:
@@ -205,11 +214,19 @@ def _reason_at_the_terminal() -> str:
     return output.ask("why may it go on?")
 
 
+def _is_closed(heard: Heard) -> bool:
+    return bool(heard.body["closed"]) or heard.body["breaker"]["state"] == BreakerState.CLOSED
+
+
 def _print_reset(heard: Heard) -> None:
-    breaker, closed = heard.body["breaker"], heard.body["closed"]
-    if closed or breaker["state"] == BreakerState.CLOSED:
+    breaker, who = heard.body["breaker"], visible(output.words(heard.body["who"]))
+    if _is_closed(heard):
         typer.echo(f"closed: {visible(breaker['covers'])} may go on")
-        return
-    who = visible(output.words(heard.body["who"])) or "nobody: no second operator holds `breakers.reset`"
-    typer.echo(f"still open: a second person must agree within 15 minutes; who may: {who}")
-    typer.echo(f'they run: assent breakers reset {visible(breaker["id"])} --reason "…"')
+    elif who:
+        typer.echo(f"still open: a second person must agree within 15 minutes; who may: {who}")
+        typer.echo(f'they run: assent breakers reset {visible(breaker["id"])} --reason "…"')
+    else:
+        typer.echo(
+            "still open: a second person must agree, and there is nobody: no other operator holds `breakers.reset`"
+        )
+        typer.echo("declare a second operator in `operators.yaml`; no command issues their token yet, so it stays open")
