@@ -29,6 +29,15 @@ def test_it_makes_what_the_contract_names_for_its_owner_alone(made: Home) -> Non
     assert stat.S_IMODE(made.ledger.stat().st_mode) == 0o600
 
 
+@pytest.mark.requirement("P9")
+def test_git_adds_nothing_of_it_by_accident(made: Home, tmp_path: Path) -> None:
+    made.copied(tmp_path / "broker")
+    git = ["git", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "add", "--all"], check=True)
+    assert subprocess.run([*git, "ls-files"], check=True, capture_output=True).stdout == b""
+
+
 def test_the_agent_has_twelve_lines_that_are_python(made: Home) -> None:
     program = (made.directory / "agent.py").read_text()
     assert len(program.splitlines()) == 12

@@ -25,6 +25,7 @@ AGENT: Final = "demo-agent"
 AGENT_OWNER: Final = "demo-owner"
 ISSUER: Final = "assent init"
 CREDENTIALS: Final = "credentials.env"
+IGNORE: Final = ".gitignore"
 URL: Final = "http://127.0.0.1:8420"
 
 CONFIGURATION: Final = """\
@@ -78,6 +79,7 @@ def start_in(directory: Path) -> Started:
     """
     _refuse_remains(directory, (CREDENTIALS, "keys", "policies", "ledger.db", "agent.py"))
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ignore_in_git(directory)
     for name, content in starter().items():
         _write_below(directory / "policies", name, content)
     settings = load_settings(None, root=directory)
@@ -94,6 +96,7 @@ def make_state(state: Path, *, keep: bool) -> tuple[str, str]:
     """
     making = Path(mkdtemp(prefix=f"{state.name}-", dir=state.parent))
     try:
+        ignore_in_git(making)
         operator_token, agent_key = first_credentials(settings_of_a_clone(making))
         if keep:
             keep_credentials(making / CREDENTIALS, operator_token=operator_token, agent_key=agent_key)
@@ -120,6 +123,13 @@ async def _issue(settings: Settings) -> tuple[str, str]:
     finally:
         await assembly.ledger.close()
     return operator.token, agent.token
+
+
+def ignore_in_git(directory: Path) -> None:
+    """Keep everything in `directory` out of git, because keys lie there; a file of the reader's own is left."""
+    file = directory / IGNORE
+    if not file.exists():
+        _write(file, b"*\n", 0o644)
 
 
 def keep_credentials(file: Path, *, operator_token: str, agent_key: str) -> Path:
