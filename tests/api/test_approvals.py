@@ -1,5 +1,6 @@
 """Approvals over HTTP: shown whole, decided by eligible people at the click, and every refusal says who could."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from assent.core.actions import Proposal
 from assent.core.approvals import Need, Route
 from assent.core.canonical import Json
-from assent.core.operators import Assurance
+from assent.core.operators import Assurance, Operator, OperatorId, Permission
 from assent.core.reasons import Reason
 from tests.api.client import Heard
 from tests.api.town import Town
@@ -71,6 +72,62 @@ async def test_a_sensitive_argument_is_told_by_kind_and_length_only(town: Town) 
     assert heard.json["sensitive"] == [{"name": "password", "kind": "string", "length": 7}]
     assert heard.json["arguments"]["password"] == {"sensitive": "string", "length": 7}
     assert heard.json["arguments"]["path"] is None
+
+
+def reader(name: str, *permissions: Permission) -> Operator:
+    return Operator(id=OperatorId(name), permissions=frozenset({Permission.APPROVALS_READ, *permissions}))
+
+
+READERS = (
+    reader("ann", Permission.AUDIT_READ),
+    reader("pam", Permission.AUDIT_PAYLOADS),
+    reader("dex", Permission.APPROVALS_DECIDE),
+)
+TOLD: dict[str, Any] = {
+    "arguments": {"env": "production", "path": "canary"},
+    "reason": "canary",
+    "context": {"trace": "canary"},
+}
+
+
+class PublicPlaces(TownPolicy):
+    """The town's policy, where every resource is public."""
+
+    def propose(self, tool: str, arguments: Json) -> Proposal | Reason:
+        proposal = super().propose(tool, arguments)
+        return proposal if isinstance(proposal, Reason) else replace(proposal, resource_is_public=True)
+
+
+@pytest.mark.requirement("P9")
+async def test_who_neither_decides_nor_may_read_payloads_is_shown_kinds_and_lengths(town: Town) -> None:
+    town.world.policy = TownPolicy(people=(*TownPolicy().people, *READERS))
+    asked = await town.ask(await town.agent(), **TOLD)
+    path = f"/v1/approvals/{asked['approval']['id']}"
+    await town.post(await town.operator("eve"), f"{path}/deny", {"category": "other", "reason": "canary"})
+    auditor = await town.operator("ann")
+    shown = await town.get(auditor, path)
+    listed = await town.get(auditor, "/v1/approvals?state=denied")
+    whole = [await town.get(await town.operator(name), "/v1/approvals?state=denied") for name in ("pam", "dex")]
+    assert b"canary" not in shown.body + listed.body
+    assert shown.json["masked"] is True
+    assert listed.json["items"][0]["arguments"] == shown.json["arguments"]
+    assert shown.json["arguments"]["path"] == {"masked": "string", "length": 6}
+    assert json.loads(shown.json["arguments_text"]) == shown.json["arguments"]
+    assert shown.json["agent_says"] == {
+        "reason": "(masked: 6 characters)",
+        "context": {"masked": "object", "length": 1},
+        "on_behalf_of": [],
+    }
+    assert (shown.json["resource"], shown.json["comment"]) == ("(masked: 17 characters)", "(masked: 6 characters)")
+    assert [heard.json["items"][0]["masked"] for heard in whole] == [False, False]
+    assert [heard.json["items"][0]["arguments"]["path"] for heard in whole] == ["canary", "canary"]
+
+
+async def test_a_public_resource_is_shown_to_every_reader(town: Town) -> None:
+    town.world.policy = PublicPlaces(people=(*TownPolicy().people, *READERS))
+    asked = await town.ask(await town.agent())
+    shown = await town.get(await town.operator("ann"), f"/v1/approvals/{asked['approval']['id']}")
+    assert (shown.json["masked"], shown.json["resource"]) == (True, "production/a")
 
 
 async def test_a_yes_makes_the_action_ready_and_saying_it_again_is_no_error(town: Town) -> None:

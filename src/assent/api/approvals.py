@@ -8,7 +8,7 @@ from starlette.responses import Response
 from assent.api import problems, replies
 from assent.api.dependencies import ApiOf, OperatorOf
 from assent.api.documentation import OPERATOR, answers, described
-from assent.api.operator_views import approval_view, approvals_page, resolved_answer
+from assent.api.operator_views import approval_view_for, approvals_page, resolved_answer
 from assent.api.replies import Replied, Reply
 from assent.api.requests import body_of
 from assent.core.approvals import OPEN, ApprovalId, ApprovalState, DenialCategory
@@ -55,7 +55,7 @@ async def list_all(api: ApiOf, caller: OperatorOf, query: Annotated[ApprovalsQue
         limit=query.limit,
         before=None if query.cursor is None else ApprovalId(query.cursor),
     )
-    return Replied(Reply(200, approvals_page(found, limit=query.limit)))
+    return Replied(Reply(200, approvals_page(found, caller.operator, limit=query.limit)))
 
 
 @router.get(
@@ -66,8 +66,12 @@ async def list_all(api: ApiOf, caller: OperatorOf, query: Annotated[ApprovalsQue
     openapi_extra=described(OPERATOR, permission=Permission.APPROVALS_READ),
 )
 async def show(api: ApiOf, caller: OperatorOf, approval: ApprovalKeyOf) -> Response:
-    """Show the whole action, who could still vote, and why the caller cannot."""
-    return Replied(Reply(200, approval_view(await show_approval(api.broker, caller, approval))))
+    """Show the whole action, who could still vote, and why the caller cannot.
+
+    Who holds neither `approvals.decide` nor `audit.payloads` hears `masked: true`, and kinds and lengths for values.
+    """
+    seen = await show_approval(api.broker, caller, approval)
+    return Replied(Reply(200, approval_view_for(caller.operator)(seen)))
 
 
 @router.post(

@@ -1,6 +1,10 @@
-"""From what flows answer to what operators are shown: an approval whole, but no value of a sensitive argument."""
+"""From what flows answer to what operators are shown: an approval whole, but no value of a sensitive argument.
 
-from collections.abc import Iterator, Mapping, Sequence
+Who neither decides nor may read payloads is shown no value at all.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from assent.api.agent_views import needs_of, outcome_view
@@ -11,6 +15,7 @@ from assent.core.approvals import Approval, is_self_approved
 from assent.core.breakers import Breaker
 from assent.core.canonical import Json, canonical, load
 from assent.core.characters import invisible_count
+from assent.core.operators import Operator, Permission
 from assent.core.records import Record, rfc3339
 from assent.flows.resolve_approval import Resolved, Seen
 from assent.flows.trip_breaker import ResetAnswer, Tripped
@@ -22,14 +27,37 @@ _KINDS: Final = {str: "string", bool: "boolean", int: "number", float: "number",
 
 def approval_view(seen: Seen) -> bytes:
     """Return the JSON of one approval as an operator is shown it."""
-    shown = canonical(_masked(seen.action))
+    shown = canonical(_without_sensitive(seen.action))
     return with_raw(encoded(_approval(seen, shown)), {"arguments": shown})
 
 
-def approvals_page(found: Sequence[Seen], *, limit: int) -> bytes:
-    """Return the JSON of a page of approvals."""
+def masked_approval_view(seen: Seen) -> bytes:
+    """Return the JSON of one approval for somebody who may not see payloads: kinds and lengths in their place."""
+    action, shown = seen.action, canonical(_masked(frozen_arguments(seen.action)))
+    view = replace(
+        _approval(seen, shown),
+        resource=action.resource if action.resource_is_public else _masked_text(action.resource),
+        agent_says=wire.AgentSays(
+            reason=_masked_text(action.reason),
+            context=_stand_in("masked", load(action.context)) if action.context else None,
+            on_behalf_of=tuple(map(_masked_text, action.on_behalf_of)),
+        ),
+        comment=_masked_text(seen.approval.comment) or None,
+        masked=True,
+    )
+    return with_raw(encoded(view), {"arguments": shown})
+
+
+def approval_view_for(operator: Operator) -> Callable[[Seen], bytes]:
+    """Return how `operator` is shown approvals: whole where they decide about them or may read payloads."""
+    whole = any(map(operator.may, (Permission.APPROVALS_DECIDE, Permission.AUDIT_PAYLOADS)))
+    return approval_view if whole else masked_approval_view
+
+
+def approvals_page(found: Sequence[Seen], operator: Operator, *, limit: int) -> bytes:
+    """Return the JSON of a page of approvals as `operator` may see them."""
     cursor = found[-1].approval.id if len(found) >= limit else None
-    return page([approval_view(seen) for seen in found], cursor)
+    return page(list(map(approval_view_for(operator), found)), cursor)
 
 
 def resolved_answer(resolved: Resolved) -> bytes:
@@ -138,17 +166,29 @@ def _agent_says(action: Action) -> wire.AgentSays:
     return wire.AgentSays(reason=action.reason, context=context, on_behalf_of=action.on_behalf_of)
 
 
-def _masked(action: Action) -> Json:
-    """Return the arguments as they may be shown: each sensitive one replaced by its kind and length."""
+def _without_sensitive(action: Action) -> Json:
+    """Return the arguments as deciders see them: each sensitive one replaced by its kind and length."""
     arguments = frozen_arguments(action)
     if not isinstance(arguments, dict) or not action.sensitive:
         return arguments
-    hidden = {view.name: view for view in _sensitive(action)}
-    return {name: _stand_in(hidden[name]) if name in hidden else value for name, value in arguments.items()}
+    hidden = frozenset(action.sensitive)
+    return {name: _stand_in("sensitive", value) if name in hidden else value for name, value in arguments.items()}
 
 
-def _stand_in(view: wire.SensitiveView) -> dict[str, Json]:
-    return {"sensitive": view.kind} if view.length is None else {"sensitive": view.kind, "length": view.length}
+def _masked(arguments: Json) -> Json:
+    """Return the arguments without any value; the names are the tool's own."""
+    if not isinstance(arguments, dict):
+        return _stand_in("masked", arguments)
+    return {name: _stand_in("masked", value) for name, value in arguments.items()}
+
+
+def _masked_text(text: str) -> str:
+    return f"(masked: {len(text)} characters)" if text else ""
+
+
+def _stand_in(why: str, value: Json) -> dict[str, Json]:
+    length = _length(value)
+    return {why: _kind(value)} if length is None else {why: _kind(value), "length": length}
 
 
 def _sensitive(action: Action) -> Iterator[wire.SensitiveView]:
@@ -156,8 +196,15 @@ def _sensitive(action: Action) -> Iterator[wire.SensitiveView]:
     for name in action.sensitive:
         if isinstance(arguments, dict) and name in arguments:
             value = arguments[name]
-            length = len(value) if isinstance(value, str | list | dict) else None
-            yield wire.SensitiveView(name=name, kind=_KINDS.get(type(value), "null"), length=length)
+            yield wire.SensitiveView(name=name, kind=_kind(value), length=_length(value))
+
+
+def _kind(value: Json) -> str:
+    return _KINDS.get(type(value), "null")
+
+
+def _length(value: Json) -> int | None:
+    return len(value) if isinstance(value, str | list | dict) else None
 
 
 def _invisible(action: Action) -> wire.InvisibleCounts:

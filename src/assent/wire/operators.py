@@ -134,7 +134,8 @@ class ApprovalView:
 
     `arguments_text` is the canonical text of `arguments`, what will run; sensitive values are replaced in both and
     listed in `sensitive`. `who` could still vote, `why_not_me` says why the caller cannot. `self_approved` is true when
-    somebody involved voted under `single_person`.
+    somebody involved voted under `single_person`. `masked` says that the caller may not see payloads: arguments, the
+    agent's words, comment and a resource that is not public stand there by kind and length only.
     """
 
     id: str
@@ -174,6 +175,7 @@ class ApprovalView:
     category: str | None = None
     comment: str | None = None
     outcome: OutcomeView | None = None
+    masked: bool = False
     arguments: dict[str, Any] | None = None
 
 
