@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from assent import Assent, ConfigurationError, GrantMiddleware
-from assent.sdk.middleware import RunningGrant
+from assent.sdk.middleware import Part, RunningGrant, ToolRequest
 from tests.sdk.conftest import BRISK
 from tests.sdk.grants import SIGNER, STRANGER, claims, jwk, token
 from tests.sdk.standin import KEY, SERVICE_KEY, StandIn, change, lose, refuse
@@ -65,7 +65,7 @@ async def service(url: str, standin: StandIn, tool: Tool, tmp_path: Path) -> Asy
     )
     guarded = GrantMiddleware(
         tool,
-        extract=lambda path, body: (path.strip("/"), body),
+        extract=lambda request: (request.path.strip("/"), request.body),
         url=url,
         key=SERVICE_KEY,
         limits=BRISK,
@@ -105,7 +105,9 @@ async def call(
     value: str | None,
     body: bytes = BODY,
     *,
+    method: str = "POST",
     path: str = "/svc.deploy",
+    query: bytes = b"",
     media: str = "application/json",
     more: tuple[tuple[bytes, bytes], ...] = (),
     gone: bool = False,
@@ -126,7 +128,8 @@ async def call(
 
     credential = ((b"authorization", f"Assent-Grant {value}".encode()),) if value is not None else ()
     headers = [(b"content-type", media.encode()), (b"content-length", b"15"), *credential, *more]
-    await service({"type": "http", "method": "POST", "path": path, "headers": headers}, receive, send)
+    scope = {"type": "http", "method": method, "path": path, "query_string": query, "headers": headers}
+    await service(scope, receive, send)
     return answered
 
 
@@ -188,6 +191,60 @@ async def test_a_request_with_more_than_one_meaning_is_refused(
     assert tool.bodies == []
 
 
+@pytest.mark.requirement("P3", "T1")
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"method": "DELETE"},
+        {"method": "GET"},
+        {"query": b"env=stg"},
+        {"more": ((b"x-http-method-override", b"PUT"),)},
+        {"more": ((b"X-HTTP-Method", b"PUT"),)},
+        {"more": ((b"x_method_override", b"PUT"),)},
+    ],
+)
+async def test_what_stands_beside_the_body_is_refused_because_nobody_judged_it(
+    service: GrantMiddleware, tool: Tool, standin: StandIn, granted: str, beside: dict[str, Any]
+) -> None:
+    answer = await call(service, granted, **beside)
+    assert (answer.status, answer.code) == (403, "unjudged_input")
+    assert tool.bodies == []
+    assert standin.executions == []
+
+
+def picky(url: str, tool: Tool, spool: Path, *binds: Part) -> GrantMiddleware:
+    """Return a service that takes its one argument from whatever part says it."""
+
+    def extract(request: ToolRequest) -> tuple[str, Any]:
+        return "svc.deploy", {"env": request.query.removeprefix("env=") or request.body["env"]}
+
+    return GrantMiddleware(tool, extract=extract, binds=binds, url=url, key=SERVICE_KEY, limits=BRISK, spool=spool)
+
+
+@pytest.mark.requirement("P3", "T1")
+@pytest.mark.parametrize("body", [b'{"env":"prod","force":true}', b'{"env":"prod","env2":"prod"}'])
+async def test_members_of_the_body_that_are_no_arguments_are_refused(
+    url: str, tool: Tool, tmp_path: Path, granted: str, body: bytes
+) -> None:
+    service = picky(url, tool, tmp_path / "p")
+    refused, taken = await call(service, granted, body), await call(service, granted)
+    await service.aclose()
+    assert (refused.status, refused.code, taken.status) == (403, "unjudged_input", 200)
+    assert tool.bodies == [b'{"env":"prod"}']
+
+
+@pytest.mark.requirement("P3")
+async def test_an_application_may_bind_the_other_parts_on_purpose(
+    url: str, tool: Tool, tmp_path: Path, granted: str
+) -> None:
+    service = picky(url, tool, tmp_path / "p", *Part)
+    other = await call(service, granted, b'{"note":1}', method="PUT", query=b"env=stg")
+    bound = await call(service, granted, b'{"note":1}', method="PUT", query=b"env=prod")
+    await service.aclose()
+    assert (other.status, other.code, bound.status) == (403, "grant_invalid", 200)
+    assert tool.bodies == [b'{"note":1}']
+
+
 @pytest.mark.parametrize("value", [None, "", " ", "rubbish", "a.b.c"])
 async def test_a_request_without_a_grant_is_refused(service: GrantMiddleware, tool: Tool, value: str | None) -> None:
     answer = await call(service, value)
@@ -211,8 +268,8 @@ async def test_a_grant_for_another_tool_is_refused(service: GrantMiddleware, too
 
 
 async def test_a_request_that_names_no_tool_is_refused(url: str, tool: Tool, tmp_path: Path) -> None:
-    def extract(path: str, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        return body["tool"], body["arguments"]
+    def extract(request: ToolRequest) -> tuple[str, Any]:
+        return str(request.body["tool"]), request.body["arguments"]
 
     service = GrantMiddleware(tool, extract=extract, url=url, key=SERVICE_KEY, limits=BRISK, spool=tmp_path / "s")
     assert (await call(service, "a.b.c")).status == 400
@@ -343,4 +400,4 @@ async def test_lifespan_passes_and_a_websocket_does_not(service: GrantMiddleware
 
 def test_an_agent_s_key_does_not_open_the_tool_s_side(url: str, tool: Tool) -> None:
     with pytest.raises(ConfigurationError):
-        GrantMiddleware(tool, extract=lambda path, body: (path, body), url=url, key=KEY)
+        GrantMiddleware(tool, extract=lambda request: (request.path, request.body), url=url, key=KEY)

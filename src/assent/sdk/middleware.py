@@ -1,14 +1,18 @@
 """ASGI middleware for a tool's own service: no valid, unspent grant for exactly this request, no effect.
 
-A request carries `Authorization: Assent-Grant TOKEN` and a JSON body. In order: (1) one body of bounded size in one
-reading; (2) the token is signed, current, and for this tool and these arguments; (3) the broker redeems it for this
-very request, which excludes every other; (4) the application sees the re-serialised body that was judged. A request
-that fails any of these never reaches the application. Afterwards the outcome is reported.
+A request carries `Authorization: Assent-Grant TOKEN` and a JSON body. In order: (1) nothing beside path and body that
+an application could act on; (2) one body of bounded size in one reading, all of it arguments; (3) the token is signed,
+current, and for this tool and these arguments; (4) the broker redeems it for this very request, which excludes every
+other; (5) the application sees the re-serialised body that was judged. A request that fails any of these never reaches
+the application. Afterwards the outcome is reported.
+
+Headers reach the application unjudged, but for those that replace the method, which are refused: do not act on them.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -34,13 +38,36 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-# What a request asks for: the path and the parsed body in, the tool's name and its arguments out.
-Extract: TypeAlias = Callable[[str, dict[str, Json]], tuple[str, dict[str, Json]]]
 
 SCHEME: Final = "assent-grant"
 SCOPE_KEY: Final = "assent.grant"
 KEY_SET_PAUSE_SECONDS: Final = 10.0
 FIRST_FAILURE_STATUS: Final = 400
+METHOD: Final = "POST"
+UNJUDGED: Final = "unjudged_input"
+OVERRIDES: Final = frozenset({"x-http-method-override", "x-http-method", "x-method-override"})
+
+
+class Part(StrEnum):
+    """A part of a request that `extract` may answer for; without its word it is refused where it says anything."""
+
+    METHOD = "method"
+    QUERY = "query"
+    BODY = "body"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRequest:
+    """What a request asks for: `query` is the raw query string without `?`, `body` the parsed JSON object."""
+
+    method: str
+    path: str
+    query: str
+    body: dict[str, Json] = field(repr=False)
+
+
+# What a request asks for in, the tool's name and its arguments out.
+Extract: TypeAlias = Callable[[ToolRequest], tuple[str, dict[str, Json]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +90,10 @@ class _Refusal(Exception):
 class GrantMiddleware:
     """Lets a request through to `app` only with a grant that was redeemed for it.
 
-    `extract(path, body)` names the tool and the arguments that a request asks for; whatever it raises is a refusal.
+    `extract(request)` names the tool and the arguments that a request asks for; whatever it raises is a refusal.
+    Another method than POST, a query, and members of the body that are not arguments by the same name and value are
+    refused, unless `binds` names that part: then `extract` must put into the arguments all of it that the application
+    acts on.
     `key` is the service's own (`ass_…`, or ASSENT_SERVICE_KEY). Websockets are refused, lifespan passes.
     """
 
@@ -72,6 +102,7 @@ class GrantMiddleware:
         app: App,
         *,
         extract: Extract,
+        binds: Collection[Part] = (),
         url: str | None = None,
         key: str | None = None,
         issuer: str | None = None,
@@ -83,6 +114,7 @@ class GrantMiddleware:
         where = endpoint(url, key, kind=Kind.SERVICE, unsafe_plain_http=unsafe_plain_http)
         self._app = app
         self._extract = extract
+        self._binds = frozenset(map(Part, binds))
         self._issuer = issuer
         self._state = ClientState(endpoint=where, limits=limits, spool=Spool(spool or spool_path(where.name)))
         self._streams = StreamDriver(where, limits, tls)
@@ -97,6 +129,7 @@ class GrantMiddleware:
             await send({"type": "websocket.close", "code": 1008})
             return
         try:
+            _refuse_beside(scope, self._binds)
             raw = await _body(scope, receive)
             running, body = await self._admit(scope, raw)
         except _Refusal as refusal:
@@ -120,10 +153,15 @@ class GrantMiddleware:
         return running, canonical(body)
 
     def _asked(self, scope: Scope, body: dict[str, Json]) -> tuple[str, dict[str, Json]]:
+        query = scope.get("query_string", b"").decode("latin-1")
+        request = ToolRequest(method=scope["method"], path=scope["path"], query=query, body=body)
         try:
-            return self._extract(scope["path"], body)
+            tool, arguments = self._extract(request)
         except Exception as fault:
             raise _Refusal(400, "bad_request", "the request asks for nothing that a grant could be for") from fault
+        if Part.BODY not in self._binds:
+            _refuse_unjudged(body, arguments)
+        return tool, arguments
 
     async def _verified(self, token: str, tool: str, arguments: dict[str, Json]) -> Grant:
         try:
@@ -207,6 +245,22 @@ class _Exchange:
         if fault is not None and not self._gone:
             return "failed" if isinstance(fault, Exception) else "unknown"
         return "unknown"
+
+
+def _refuse_beside(scope: Scope, binds: frozenset[Part]) -> None:
+    """Refuse what an application could act on and no grant is for: that would run beside what was judged."""
+    if Part.METHOD not in binds and scope["method"] != METHOD:
+        raise _Refusal(403, UNJUDGED, "send POST; no grant is for another method")
+    if Part.QUERY not in binds and scope.get("query_string"):
+        raise _Refusal(403, UNJUDGED, "send no query string; no grant is for what it says")
+    if any(name.decode("latin-1").lower().replace("_", "-") in OVERRIDES for name, _ in scope["headers"]):
+        raise _Refusal(403, UNJUDGED, "send no header that replaces the method")
+
+
+def _refuse_unjudged(body: dict[str, Json], arguments: dict[str, Json]) -> None:
+    """Refuse members of `body` that are not arguments; compared as canonical bytes, where `true` is not 1."""
+    if any(name not in arguments or canonical(arguments[name]) != canonical(value) for name, value in body.items()):
+        raise _Refusal(403, UNJUDGED, "the body has members that are no arguments of the grant")
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
