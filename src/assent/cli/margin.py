@@ -15,7 +15,7 @@ from assent.core.characters import visible
 
 MARGIN: Final = "  | "
 DEFAULT_COLUMNS: Final = 80
-FEWEST_COLUMNS: Final = 2
+WIDE: Final = 2
 _RUN = re.compile(" {3,}")
 _ESCAPE = re.compile(r"(\\u\{[0-9a-f]{1,6}\})")
 _STANDARD_STREAMS: Final = (1, 2, 0)
@@ -43,9 +43,9 @@ def lines(lead: str, text: str, columns: int | None = None) -> list[str]:
     """
     # One column stays free: some terminals wrap as soon as the last one is written.
     room = (columns or terminal_columns()) - 1
-    if not text or _cells(lead) + FEWEST_COLUMNS > room:
+    if not text or cells(lead) + WIDE > room:
         return [lead.rstrip(), *(MARGIN + piece for piece in _pieces(text, room, room))]
-    first, *others = _pieces(text, room - _cells(lead), room)
+    first, *others = _pieces(text, room - cells(lead), room)
     return [lead + first, *(MARGIN + piece for piece in others)]
 
 
@@ -68,7 +68,7 @@ def terminal_columns() -> int:
 
 
 def _pieces(text: str, first: int, columns: int) -> Iterator[str]:
-    room, later = first, max(FEWEST_COLUMNS, columns - len(MARGIN))
+    room, later = first, max(WIDE, columns - len(MARGIN))
     start = 0
     while start < len(text):
         end = _fitting(text, start, room)
@@ -87,7 +87,8 @@ def _fitting(text: str, start: int, room: int) -> int:
     return end if space < 0 else space + 1
 
 
-def _cells(text: str) -> int:
+def cells(text: str) -> int:
+    """Return the most cells that a terminal may give to a line of text."""
     return sum(map(_cell, text))
 
 
@@ -95,5 +96,8 @@ def _cell(sign: str) -> int:
     """Return the most cells that a terminal may give to a character: too many only wraps early."""
     if sign.isascii():
         return 1
-    narrow = unicodedata.east_asian_width(sign) in {"N", "Na", "H"}
-    return 1 if narrow and unicodedata.category(sign)[0] in "LMNP" else 2
+    from rich.cells import get_character_cell_size
+
+    # Its tables may be newer than those of this Python.
+    narrow = unicodedata.east_asian_width(sign) in {"N", "Na", "H"} and get_character_cell_size(sign) < WIDE
+    return 1 if narrow and unicodedata.category(sign)[0] in "LMNP" else WIDE

@@ -36,27 +36,39 @@ def print_json(heard: "Heard") -> None:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
-    """Print rows in columns, or the sentence `empty` when there are none; piped, cells are separated by tabs."""
-    shown = [[visible(cell) for cell in row] for row in rows]
+    """Print rows in columns, or the sentence `empty` when there are none; piped, cells are separated by tabs.
+
+    Where the columns do not fit the terminal, each row is a list of its cells, named; the first cell is never wrapped.
+    No colour and no bold: nothing that a terminal would have to be asked for.
+    """
     if not sys.stdout.isatty():
-        for row in shown:
-            print("\t".join(row))
+        for row in rows:
+            print("\t".join(map(visible, row)))
         return
+    shown = [[margin.shown(cell) for cell in row] for row in rows]
     if not shown:
         print(empty)
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    lines = _in_columns([list(headings), *shown])
+    if all(margin.cells(line) < margin.terminal_columns() for line in lines):
+        print("\n".join(lines))
+        return
+    for first, *others in shown:
+        print(first)
+        print_facts(zip(headings[1:], others, strict=True))
 
-    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
-    for row in shown:
-        table.add_row(*(Text(cell, overflow="fold") for cell in row))
-    Console(highlight=False, markup=False, emoji=False).print(table)
+
+def _in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(margin.cells, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(_padded, row, widths)).rstrip() for row in rows]
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - margin.cells(cell))
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:
-    """Print named facts, shown and wrapped as `margin` does, never cut; facts without a value are left out."""
+    """Print named facts, shown already, and wrapped as `margin` does, never cut; facts without a value are left out."""
     named = [(name, value) for name, value in facts if value]
     width = max((len(name) for name, _ in named), default=0)
     for name, value in named:
