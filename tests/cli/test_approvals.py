@@ -37,12 +37,26 @@ def _nothing_stays_open(broker: BrokerProcess) -> Any:
 
 
 def test_the_list_names_what_waits_and_what_it_needs(broker: BrokerProcess, operator: Shell) -> None:
-    code = code_of(asked(broker))
+    action = asked(broker)
     said = operator("approvals", "list")
     cells = said.out.rstrip("\n").split("\t")
-    assert (said.code, cells[0], cells[1]) == (0, code, "pending")
-    assert cells[4:] == ["demo-agent", "files.write", "production", "prod/a", "1 of approvers (token or better)"]
-    assert cells[3].endswith("left")
+    assert (said.code, cells[:3]) == (0, [code_of(action), action["digest"][:12], "pending"])
+    assert cells[5:] == ["demo-agent", "files.write", "production", "prod/a", "1 of approvers (token or better)"]
+    assert cells[4].endswith("left")
+
+
+@pytest.mark.requirement("T3")
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+def test_codes_stay_whole_and_nothing_of_an_agent_at_the_edge_in_a_list(broker: BrokerProcess, columns: int) -> None:
+    action = asked(broker, path=f"prod/{'@' * 100}")
+    env = {**broker.operator, "COLUMNS": str(columns), "NO_COLOR": "1", "TERM": "xterm-256color"}
+    shown = on_a_terminal("approvals", "list", env=env).text
+    lines = shown.splitlines()
+    assert "\x1b" not in shown
+    assert [line for line in lines if line.startswith(code_of(action))] != []
+    assert action["digest"][:12] in shown
+    assert [line for line in lines if "@" in line and not line.startswith((code_of(action), "  ", MARGIN))] == []
+    assert [line for line in lines if len(line) >= columns] == []
 
 
 def test_an_empty_list_prints_nothing_into_a_pipe(operator: Shell) -> None:
@@ -161,6 +175,21 @@ def test_a_no_needs_its_kind_and_reason(broker: BrokerProcess, operator: Shell) 
     said = operator("approvals", "deny", code, "--category", "wrong_time", "--reason", "not on a friday")
     assert (said.code, said.out) == (0, f"{code} denied: nothing was run\n")
     assert "decided by   you wrong_time" in operator("approvals", "show", code).out
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_a_no_without_a_word_is_refused_before_the_broker_is_asked(shell: Shell, reason: str) -> None:
+    nobody = {"ASSENT_URL": "http://127.0.0.1:9", "ASSENT_OPERATOR_TOKEN": "aso_0000_secret"}
+    said = shell("approvals", "deny", "AAA-AAA", "--category", "other", "--reason", reason, **nobody)
+    assert (said.code, "a denial needs a reason" in said.err) == (Exit.USAGE, True)
+
+
+def test_the_second_no_of_one_person_hears_the_first(broker: BrokerProcess, operator: Shell) -> None:
+    code = code_of(asked(broker))
+    for reason in ("not on a friday", "not on a friday", "other words"):
+        said = operator("approvals", "deny", code, "--category", "wrong_time", "--reason", reason)
+        assert (said.code, said.out.splitlines()[0]) == (0, f"{code} denied: nothing was run")
+        assert ("wrong_time, not on a friday" in said.out) == (reason == "other words")
 
 
 def test_at_a_terminal_a_no_is_asked_for_kind_and_reason(broker: BrokerProcess) -> None:

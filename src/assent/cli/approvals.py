@@ -36,7 +36,7 @@ def list_(
     if as_json:
         output.print_json(heard)
         return
-    headings = ("code", "state", "asked", "time", "agent", "tool", "environment", "resource", "needs")
+    headings = ("code", "sha", "state", "asked", "time", "agent", "tool", "environment", "resource", "needs")
     output.print_table(headings, map(_row, heard.body["items"]), empty="nothing waits for a human")
     if heard.body.get("next_cursor"):
         typer.echo(f"older ones: --cursor {visible(heard.body['next_cursor'])}", err=True)
@@ -46,7 +46,8 @@ def _row(approval: dict[str, Any]) -> tuple[str, ...]:
     asked = f"{output.time_since(approval['asked_at'])} ago"
     left = output.time_left(approval["expires_at"]) if approval["state"] in OPEN else "-"
     what = (approval[name] for name in ("agent", "tool", "environment", "resource"))
-    return (approval["code"], approval["state"], asked, left, *what, _needs(approval))
+    sha = approval["digest"][:SHA_CHARACTERS]
+    return (approval["code"], sha, approval["state"], asked, left, *what, _needs(approval))
 
 
 @app.command()
@@ -103,12 +104,25 @@ def deny(
 ) -> None:
     """Say no: nothing will be run."""
     kind = category or _category_at_the_terminal()
-    why = reason if reason is not None else _reason_at_the_terminal()
-    heard = connect().post("v1", "approvals", code, "deny", body={"category": str(kind), "reason": why})
+    why = (reason if reason is not None else _reason_at_the_terminal()).strip()
+    if not why:
+        raise Usage("a denial needs a reason, nothing was decided", hint="say in a few words why")
+    client = connect()
+    heard = client.post("v1", "approvals", code, "deny", body={"category": str(kind), "reason": why})
     if as_json:
         output.print_json(heard)
         return
     _print_resolved(heard.body)
+    _print_first_reason(client, code, kind, why)
+
+
+def _print_first_reason(client: Client, code: str, kind: DenialCategory, why: str) -> None:
+    """Say which denial counts when it is not this one: the second of two is answered like the first."""
+    kept = client.get("v1", "approvals", code).body
+    if not kept.get("masked") and (kept.get("category"), kept.get("comment")) != (kind, why):
+        margin.show(
+            "it was denied already, and the first denial stays: ", shown(f"{kept['category']}, {kept['comment']}")
+        )
 
 
 def _category_at_the_terminal() -> DenialCategory:
