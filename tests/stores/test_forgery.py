@@ -14,7 +14,7 @@ from assent.core.approvals import Approval, ApprovalState
 from assent.core.breakers import BreakerState, Scope
 from assent.core.errors import Forged
 from assent.core.grants import Grant
-from assent.core.records import RecordId
+from assent.core.records import RecordId, RecordKind
 from assent.ports import Ledger, RecordFilter, Row, Tx, View
 from assent.stores.sqlite import SqliteLedger, journal
 from assent.stores.sqlite.view import TABLES
@@ -151,6 +151,70 @@ async def test_a_latch_put_back_to_an_older_state_is_refused(ledger: SqliteLedge
         database.execute("DELETE FROM breaker")
         database.execute(f"INSERT INTO breaker VALUES ({', '.join('?' * len(old))})", old)
     await refused(ledger, holding)
+
+
+async def trip(ledger: Ledger, name: str = "brk_1") -> None:
+    """Trip as a broker does: the breaker and its record in one transaction."""
+
+    async def work(tx: Tx) -> None:
+        await tx.add(samples.breaker(name, scope=Scope(tool=name)))
+        await tx.append(samples.entry(RecordKind.BREAKER_TRIPPED, breaker=name, payload={}))
+
+    await ledger.transact(work)
+
+
+def roster(path: Path) -> tuple[bytes, bytes]:
+    with outside(path) as database:
+        found: tuple[bytes, bytes] = database.execute("SELECT latches, mac FROM ledger").fetchone()
+    return found
+
+
+def undo(path: Path, known: tuple[bytes, bytes], *breakers: str) -> None:
+    """Take breakers away and put the roster back that knew nothing of them."""
+    with outside(path) as database:
+        database.executemany("DELETE FROM breaker WHERE id = ?", [(name,) for name in breakers])
+        database.execute("UPDATE ledger SET latches = ?, mac = ?", known)
+
+
+@pytest.mark.requirement("P6")
+@pytest.mark.parametrize("before", [(), ("earlier",)])
+async def test_a_trip_is_not_undone_by_putting_the_roster_back_that_did_not_know_of_it(
+    ledger: SqliteLedger, path: Path, before: Sequence[str]
+) -> None:
+    for name in before:
+        await trip(ledger, name)
+    known = roster(path)
+    await trip(ledger)
+    undo(path, known, "brk_1")
+    await refused(ledger, holding)
+    with pytest.raises(Forged):
+        await trip(ledger, "next")
+    async with opened(path) as reopened:
+        await refused(reopened, holding)
+
+
+@pytest.mark.requirement("P6")
+async def test_a_latch_without_a_record_is_not_undone_where_somebody_has_seen_it(path: Path) -> None:
+    async with opened(path) as ledger, opened(path) as another:
+        known = roster(path)
+        await put(ledger, samples.breaker())
+        assert len(cast("list[object]", await another.read(holding))) == 1
+        undo(path, known, "brk_1")
+        await refused(ledger, holding)
+        await refused(another, holding)
+
+
+@pytest.mark.requirement("P6")
+async def test_trips_are_believed_by_every_process_and_after_a_restart(path: Path) -> None:
+    async with opened(path) as ledger, opened(path) as another:
+        for name in ("one", "two"):
+            await trip(ledger, name)
+            await trip(another, f"{name} elsewhere")
+        for each in (ledger, another):
+            assert len(cast("list[object]", await each.read(holding))) == 4
+            assert len(cast("list[object]", await each.transact(holding))) == 4
+    async with opened(path) as reopened:
+        assert len(cast("list[object]", await reopened.read(holding))) == 4
 
 
 @pytest.mark.parametrize("column", ["created_at", "latches", "sealed", "mac", "id"])

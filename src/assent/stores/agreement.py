@@ -16,7 +16,7 @@ from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import latches
 from assent.stores.sqlite.actions import ACTIONS, GRANTS
 from assent.stores.sqlite.approvals import APPROVALS
-from assent.stores.sqlite.principals import CREDENTIALS
+from assent.stores.sqlite.principals import BREAKERS, CREDENTIALS
 from assent.stores.sqlite.rows import Table
 from assent.stores.stories import Stories, Word, age
 
@@ -31,10 +31,7 @@ def check_rows(database: sqlite3.Connection, keys: LedgerKeys, log: Stories) -> 
         VerificationFailed: it names the row, and as `index` the record that it contradicts.
 
     """
-    try:
-        _check_breakers(database, keys, log)
-    except Forged as error:
-        raise VerificationFailed(error.message, hint=error.hint) from error
+    _check_breakers(database, keys, log)
     actions = {row["id"]: row["state"] for row in _rows(database, ACTIONS, keys)}
     for key, word in log.actions.items():
         if _there("action", key, word, actions) and age(actions[key]) < age(word.said):
@@ -49,10 +46,14 @@ def check_rows(database: sqlite3.Connection, keys: LedgerKeys, log: Stories) -> 
 
 
 def _check_breakers(database: sqlite3.Connection, keys: LedgerKeys, log: Stories) -> None:
-    states = {key: breaker.state.value for key, breaker in latches.load(database, keys).breakers.items()}
+    states = {row["id"]: row["state"] for row in _rows(database, BREAKERS, keys)}
     for key, word in log.breakers.items():
         if _there("breaker", key, word, states) and states[key] != word.said:
             raise _behind("breaker", key, states[key], word)
+    try:
+        latches.load(database, keys)
+    except Forged as error:
+        raise VerificationFailed(error.message, hint=_HINT) from error
 
 
 def _check_credentials(database: sqlite3.Connection, keys: LedgerKeys, log: Stories) -> None:

@@ -29,7 +29,9 @@ class _BatchDied(Exception):
 class Batch:
     """One transaction that many jobs share; the caller has begun it and takes `known` over after `commit`."""
 
-    def __init__(self, database: sqlite3.Connection, keys: LedgerKeys, stamps: Stamps, known: Known) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, keys: LedgerKeys, stamps: Stamps, known: Known, *, seen: int = 0
+    ) -> None:
         self.known = known
         self.ran: list[Work] = []
         self.fault: sqlite3.Error | None = None
@@ -37,6 +39,7 @@ class Batch:
         self._database = database
         self._keys = keys
         self._stamps = stamps
+        self._seen = seen
 
     def run(self, jobs: deque[Work]) -> bool:
         """Run `jobs` from the left and commit; return whether all that ran is durable.
@@ -63,7 +66,7 @@ class Batch:
 
     def _run(self, job: Work) -> None:
         self._database.execute("SAVEPOINT job")
-        tx = SqliteTx(self._database, self._keys, self._stamps, self.known)
+        tx = SqliteTx(self._database, self._keys, self._stamps, self.known, seen=self._seen)
         job.run(tx)
         tx.end()
         if tx.fault is not None:

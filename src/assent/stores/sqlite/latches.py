@@ -2,9 +2,13 @@
 
 For every other row a missing one means no. Deleting a breaker would let everything in its scope pass, so these rows
 are believed only as a whole: the ledger row carries a MAC over which of them exist, in which revision.
+
+That roster could be put back together with the rows. So it counts its changes, and whoever has seen a higher count
+refuses it; and it names the newest record that tells of a latch, so that the log itself gives away an older one.
 """
 
 import sqlite3
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -12,6 +16,7 @@ from typing import Final
 from assent.core.agents import AgentStatus
 from assent.core.breakers import Breaker
 from assent.core.errors import Forged
+from assent.core.records import RecordKind
 from assent.stores.packing import Value
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite.principals import BREAKERS, STATUSES
@@ -21,22 +26,43 @@ _COLUMNS: Final = "id, created_at, latches, sealed, mac"
 _SELECT: Final = f"SELECT {_COLUMNS} FROM ledger WHERE id = ?"  # noqa: S608  # no input in it
 _INSERT: Final = f"INSERT INTO ledger ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608  # no input in it
 _UPDATE: Final = "UPDATE ledger SET latches = ?, mac = ? WHERE id = ?"
+TOLD_BY: Final = frozenset(
+    {
+        RecordKind.BREAKER_TRIPPED,
+        RecordKind.BREAKER_RESET_ASKED,
+        RecordKind.BREAKER_RESET,
+        RecordKind.AGENT_SUSPENDED,
+        RecordKind.AGENT_RESUMED,
+    }
+)
+_NEWEST_OF: Final = " UNION ALL ".join("SELECT max(idx) AS newest FROM record WHERE kind = ?" for _ in TOLD_BY)
+_TOLD: Final = f"SELECT ifnull(max(newest) + 1, 0) FROM ({_NEWEST_OF})"  # noqa: S608  # no input in it
+_NUMBER_BYTES: Final = 8
 _BREAKERS: Final = BREAKERS.select("")
 _STATUSES: Final = STATUSES.select("")
 
 
 @dataclass(frozen=True, slots=True)
 class Latches:
-    """All breakers and all statuses, each by its id."""
+    """All breakers and all statuses, each by its id.
+
+    `count` grows with every change; `told` is where the log goes on after the newest record that tells of a latch.
+    """
 
     breakers: Mapping[str, Breaker]
     statuses: Mapping[str, AgentStatus]
+    count: int = 0
+    told: int = 0
 
     def having(self, row: Breaker | AgentStatus) -> "Latches":
         """Return the latches with this row added, or in place of the one with its id."""
         if isinstance(row, Breaker):
-            return replace(self, breakers={**self.breakers, row.id: row})
-        return replace(self, statuses={**self.statuses, row.id: row})
+            return replace(self, breakers={**self.breakers, row.id: row}, count=self.count + 1)
+        return replace(self, statuses={**self.statuses, row.id: row}, count=self.count + 1)
+
+    def told_by(self, index: int) -> "Latches":
+        """Return the latches with the record at `index` as the newest that tells of one."""
+        return replace(self, count=self.count + 1, told=index + 1)
 
     def listed(self) -> tuple[Value, ...]:
         """Return which rows there are, in which revision, in one order."""
@@ -47,17 +73,38 @@ class Latches:
 _NONE: Final = Latches({}, {})
 
 
-def load(database: sqlite3.Connection, keys: LedgerKeys) -> Latches:
-    """Return all latches.
+class Seen:
+    """The highest count that this process has seen committed; it lives as long as the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    @property
+    def count(self) -> int:
+        """The count below which no roster is believed."""
+        return self._count
+
+    def take(self, count: int) -> None:
+        """Take in the count of a roster that was believed and is committed."""
+        with self._lock:
+            self._count = max(self._count, count)
+
+
+def load(database: sqlite3.Connection, keys: LedgerKeys, at_least: int = 0) -> Latches:
+    """Return all latches; `at_least` is a count that was seen before this transaction began.
 
     Raises:
-        Forged: one of them was changed, added, removed or put back by somebody without the ledger key.
+        Forged: one of them, or all, were changed, added, removed or put back by somebody without the ledger key.
 
     """
+    roster = _ledger_row(database, keys)[2]
+    count, told = _numbers(roster)
     breakers = (BREAKERS.load(row, keys) for row in database.execute(_BREAKERS).fetchall())
     statuses = (STATUSES.load(row, keys) for row in database.execute(_STATUSES).fetchall())
-    latches = Latches({row.id: row for row in breakers}, {row.id: row for row in statuses})
-    if _ledger_row(database, keys)[2] != _roster(latches, keys):
+    latches = Latches({row.id: row for row in breakers}, {row.id: row for row in statuses}, count, told)
+    (told_by_log,) = database.execute(_TOLD, tuple(TOLD_BY)).fetchone()
+    if roster != _roster(latches, keys) or count < at_least or told < told_by_log:
         raise Forged(
             "a breaker or a suspension was removed from the ledger, or put back to an older state",
             hint="nothing is decided until a backup is restored: run `assent audit verify` on a copy first",
@@ -101,4 +148,12 @@ def _ledger_row(database: sqlite3.Connection, keys: LedgerKeys) -> tuple[Value, 
 
 
 def _roster(latches: Latches, keys: LedgerKeys) -> bytes:
-    return keys.mac("latches", latches.listed())
+    numbers = (latches.count, latches.told)
+    plain = b"".join(number.to_bytes(_NUMBER_BYTES) for number in numbers)
+    return plain + keys.mac("latches", (*numbers, *latches.listed()))
+
+
+def _numbers(roster: Value) -> tuple[int, int]:
+    plain = roster if isinstance(roster, bytes) else b""
+    parts = plain[:_NUMBER_BYTES], plain[_NUMBER_BYTES : 2 * _NUMBER_BYTES]
+    return int.from_bytes(parts[0]), int.from_bytes(parts[1])

@@ -12,6 +12,7 @@ from assent.ports import Clock, Gate, NewId, Tx, View
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import migrations, opening
 from assent.stores.sqlite.job import Job
+from assent.stores.sqlite.latches import Seen
 from assent.stores.sqlite.reader import Readers
 from assent.stores.sqlite.storage import Storage, nothing
 from assent.stores.sqlite.tx import Stamps
@@ -64,8 +65,9 @@ class SqliteLedger:
         stamps = Stamps(clock=clock, new_id=new_id, salts=salts)
         was_left_open = storage.has_log()
         database = opening.opened(storage, keys, clock, migrations.shipped() if scripts is None else scripts)
-        readers = None if where is None else Readers(storage, keys, stamps)
-        return cls(Writer(storage, database, keys, stamps), readers, keys, was_left_open=was_left_open)
+        seen = Seen()
+        readers = None if where is None else Readers(storage, keys, stamps, seen)
+        return cls(Writer(storage, database, keys, stamps, seen), readers, keys, was_left_open=was_left_open)
 
     async def close(self) -> None:
         """Finish what waits, refuse what comes, close the file; a disk that hangs is left behind after 5 seconds."""

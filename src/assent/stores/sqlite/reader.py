@@ -15,6 +15,7 @@ from assent.core.errors import LedgerUnavailable
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, opening
 from assent.stores.sqlite.job import Job, settle
+from assent.stores.sqlite.latches import Seen
 from assent.stores.sqlite.storage import Storage
 from assent.stores.sqlite.tx import Stamps
 from assent.stores.sqlite.view import SqliteView
@@ -29,9 +30,10 @@ Question: TypeAlias = Job[SqliteView, Any]
 class Readers:
     """Answers questions on threads of their own."""
 
-    def __init__(self, storage: Storage, keys: LedgerKeys, stamps: Stamps) -> None:
+    def __init__(self, storage: Storage, keys: LedgerKeys, stamps: Stamps, seen: Seen) -> None:
         self._keys = keys
         self._stamps = stamps
+        self._seen = seen
         self._waiting: SimpleQueue[Question | None] = SimpleQueue()
         connections = [storage.reader() for _ in range(THREADS)]
         self._threads = [
@@ -65,11 +67,14 @@ class Readers:
     def _answer(self, database: sqlite3.Connection, question: Question) -> None:
         until = time.monotonic() + question.within_seconds
         database.set_progress_handler(lambda: time.monotonic() > until, _STEPS_BETWEEN_LOOKS)
+        seen = self._seen.count  # before the snapshot: what is committed while it is read, it cannot know
         try:
             database.execute("BEGIN")
-            view = SqliteView(database, self._keys, self._stamps.now(opening.known(database, self._keys).last_time))
+            now = self._stamps.now(opening.known(database, self._keys).last_time)
+            view = SqliteView(database, self._keys, now, seen=seen)
             question.run(view)
             view.end()
+            self._seen.take(view.latches_seen())
             if view.fault is not None:
                 question.error = faults.unavailable(view.fault)
         except sqlite3.Error as error:

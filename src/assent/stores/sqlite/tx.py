@@ -62,8 +62,10 @@ class Stamps:
 class SqliteTx(SqliteView):
     """The `Tx` of the port over the writing connection."""
 
-    def __init__(self, database: sqlite3.Connection, keys: LedgerKeys, stamps: Stamps, known: Known) -> None:
-        super().__init__(database, keys, stamps.now(known.last_time))
+    def __init__(
+        self, database: sqlite3.Connection, keys: LedgerKeys, stamps: Stamps, known: Known, *, seen: int = 0
+    ) -> None:
+        super().__init__(database, keys, stamps.now(known.last_time), seen=seen)
         self._stamps = stamps
         self._next_index = known.next_index
         self._last_time = known.last_time
@@ -92,11 +94,15 @@ class SqliteTx(SqliteView):
             raise Stale("somebody else changed this first", hint="load it again")
 
     async def append(self, entry: Entry) -> Record:
+        # Believed before the record is there, which tells of the change that is to be vouched for.
+        believed = self._believed() if entry.kind in latches.TOLD_BY else None
         salts = self._stamps.salts(SALT_BYTES * len(entry.payload))
         cut = tuple(salts[at : at + SALT_BYTES] for at in range(0, len(salts), SALT_BYTES))
         identifier = entry.id or RecordId(self._stamps.new_id("rec"))
         made = recorded(entry, new_id=identifier, now=self._now, salts=cut)
         self.write(journal.INSERT, journal.dump(made, self._next_index, self._keys))
+        if believed is not None:
+            self._renew(believed.told_by(self._next_index))
         self._next_index, self._last_time = self._next_index + 1, made.time
         return made
 
@@ -111,9 +117,12 @@ class SqliteTx(SqliteView):
         believed = self._believed()
         stored = self.write(statement, values)
         if stored == 1:
-            self._latches = believed.having(row)
-            self._guarded(lambda database: latches.renew(database, self._keys, believed.having(row)))
+            self._renew(believed.having(row))
         return stored
+
+    def _renew(self, changed: Latches) -> None:
+        self._latches = changed
+        self._guarded(lambda database: latches.renew(database, self._keys, changed))
 
     def write(self, statement: str, values: Sequence[object]) -> int:
         """Run a statement that writes and return how many rows it touched, for the modules of this package."""

@@ -77,10 +77,11 @@ _ASKED_SINCE = "SELECT count(*) FROM approval WHERE agent = ? AND asked_at > ?"
 class SqliteView:
     """The `View` of the port over one connection."""
 
-    def __init__(self, database: sqlite3.Connection, keys: LedgerKeys, now: datetime) -> None:
+    def __init__(self, database: sqlite3.Connection, keys: LedgerKeys, now: datetime, *, seen: int = 0) -> None:
         self._database: sqlite3.Connection | None = database
         self._keys = keys
         self._now = now
+        self._seen = seen
         self.fault: sqlite3.Error | None = None
         self._latches: Latches | None = None
 
@@ -215,8 +216,12 @@ class SqliteView:
 
     def _believed(self) -> Latches:
         if self._latches is None:
-            self._latches = self._guarded(lambda database: latches.load(database, self._keys))
+            self._latches = self._guarded(lambda database: latches.load(database, self._keys, self._seen))
         return self._latches
+
+    def latches_seen(self) -> int:
+        """Return the count of the latches as this view believed them, 0 where it did not look."""
+        return 0 if self._latches is None else self._latches.count
 
     async def credentials(self, principal: str | None = None) -> Sequence[Credential]:
         return self._rows(CREDENTIALS, _CREDENTIALS, principal, principal, MAX_LISTED)

@@ -21,6 +21,7 @@ from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, opening
 from assent.stores.sqlite.batch import Batch, Work
 from assent.stores.sqlite.job import settle
+from assent.stores.sqlite.latches import Seen
 from assent.stores.sqlite.storage import Identity, Storage
 from assent.stores.sqlite.turnstile import Turnstile
 from assent.stores.sqlite.tx import Known, Stamps
@@ -32,7 +33,9 @@ MAX_WAITING: Final = 4_096
 class Writer:
     """Runs jobs in batches on its own thread, on the only connection of this process that writes."""
 
-    def __init__(self, storage: Storage, database: sqlite3.Connection, keys: LedgerKeys, stamps: Stamps) -> None:
+    def __init__(
+        self, storage: Storage, database: sqlite3.Connection, keys: LedgerKeys, stamps: Stamps, seen: Seen
+    ) -> None:
         self.failed: concurrent.futures.Future[LedgerUnavailable] = concurrent.futures.Future()
         self.failed.set_running_or_notify_cancel()
         self._closed: LedgerUnavailable | None = None
@@ -40,6 +43,7 @@ class Writer:
         self._database = database
         self._keys = keys
         self._stamps = stamps
+        self._seen = seen
         self._known: Known | None = None
         self._version = 0
         self._identities: tuple[Identity | None, ...] = storage.identities()
@@ -104,7 +108,7 @@ class Writer:
             if not self._begin(jobs):
                 jobs.clear()
                 return
-            batch = Batch(self._database, self._keys, self._stamps, self._know())
+            batch = Batch(self._database, self._keys, self._stamps, self._know(), seen=self._seen.count)
         except (AssentError, sqlite3.Error) as error:
             if isinstance(error, sqlite3.Error) and faults.is_fatal(error):
                 raise
@@ -124,6 +128,8 @@ class Writer:
         if batch.run(jobs):
             self._refuse_other_file()
             self._known = batch.known
+            if batch.known.latches is not None:
+                self._seen.take(batch.known.latches.count)
             return
         if batch.fault is not None and faults.is_fatal(batch.fault):
             raise batch.fault
