@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, unquote
 
 from starlette.types import ASGIApp, Message, Scope
 
@@ -70,8 +71,8 @@ def http_scope(method: str, target: str, headers: Iterable[tuple[bytes, bytes]],
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
+        "path": unquote(path),
+        "raw_path": quote(path, safe="/%:").encode(),
         "query_string": query.encode(),
         "root_path": "",
         "headers": list(headers),

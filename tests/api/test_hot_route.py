@@ -122,6 +122,23 @@ async def test_both_routes_answer_the_same_bytes_to_bad_credentials(pair: Pair, 
     assert (ours.status, ours.headers["www-authenticate"]) == (401, 'Bearer realm="assent"')
 
 
+@pytest.mark.requirement("T12")
+@pytest.mark.parametrize(
+    "path", ["/v1%2factions", "/v1%2Factions", "/v1%5cactions", "/v1/actions%00", "/v1/actions/act_1%2fcancel"]
+)
+async def test_a_path_with_an_encoded_slash_or_nul_names_nothing(pair: Pair, path: str) -> None:
+    headers = [bearer(await pair.agent()), JSON_TYPE]
+    heard = await call(pair.direct.app, "POST", path, headers=headers, chunks=[json.dumps(ALLOWED).encode()])
+    assert (heard.status, heard.code) == (404, "not_found")
+    assert await pair.direct.world.records(kind="action.decided") == []
+
+
+async def test_another_spelling_of_the_path_is_answered_by_the_framework_alike(pair: Pair) -> None:
+    headers = [bearer(await pair.agent()), JSON_TYPE]
+    heard = await call(pair.direct.app, "POST", "/v1/%61ctions", headers=headers, chunks=[b"{}"])
+    assert (heard.status, heard.code) == (400, "bad_request")
+
+
 async def test_both_routes_say_the_same_when_the_policy_breaks(pair: Pair) -> None:
     headers = [bearer(await pair.agent()), JSON_TYPE]
     for town in (pair.direct, pair.framework):

@@ -5,15 +5,18 @@
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from starlette.types import Receive, Scope, Send
 
-from assent.api import hot
+from assent.api import hot, problems, replies
 from assent.api.given import Api, ApiSettings, LogReader, Readiness
+from assent.api.replies import send_reply
 from assent.core.canonical import Json
+from assent.core.errors import NotFound
 from assent.flows.broker import Broker
 
 if TYPE_CHECKING:
@@ -45,6 +48,16 @@ def create_app(
     return InFront(api)
 
 
+# An encoded slash or NUL: a proxy that guards paths and a router may take such a path for different ones.
+_AMBIGUOUS = re.compile(rb"%(?:2f|5c|00)", re.IGNORECASE)
+
+
+def _raw_path(scope: Scope) -> bytes:
+    """Return the path as it was sent; a server that keeps it to itself is given the decoded one's bytes."""
+    raw: bytes | None = scope.get("raw_path")
+    return scope["path"].encode() if raw is None else raw
+
+
 class InFront:
     """Takes the hot route for itself, by one comparison; everything else goes to the framework, which loads meanwhile.
 
@@ -72,9 +85,14 @@ class InFront:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an ask directly, pass anything else on."""
-        if scope["type"] == "http" and scope["path"] == hot.PATH and scope["method"] == "POST":
-            await hot.serve_ask(self._api, scope, receive, send)
-            return
+        if scope["type"] == "http":
+            raw_path = _raw_path(scope)
+            if raw_path == hot.RAW_PATH and scope["method"] == "POST":
+                await hot.serve_ask(self._api, scope, receive, send)
+                return
+            if _AMBIGUOUS.search(raw_path):
+                await send_reply(send, replies.of_problem(problems.of_error(NotFound("no such path"))))
+                return
         framework = self._framework
         if framework is None:
             framework = await asyncio.to_thread(self.load)

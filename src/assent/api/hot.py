@@ -15,6 +15,7 @@ from assent.api.requests import bearer, head_of, idempotency_key, read_json
 from assent.wire.agents import AskBody
 
 PATH = "/v1/actions"
+RAW_PATH = PATH.encode()
 
 
 async def serve_ask(api: Api, scope: Scope, receive: Receive, send: Send) -> None:
