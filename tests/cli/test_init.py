@@ -75,10 +75,16 @@ def test_without_a_terminal_only_the_path_of_a_private_file_is_printed(tmp_path:
 def test_on_a_terminal_both_credentials_are_shown_with_three_commands_to_try(tmp_path: Path) -> None:
     shown = on_a_terminal("init", str(tmp_path / "broker")).text
     assert [shown.count(secret) for secret in SECRETS] == [1, 1]
-    assert [
-        step for step in ("assent serve", "python ", "assent approvals approve CODE --sha") if step not in shown
-    ] == []
+    steps = ("  assent serve", f"  {sys.executable} ", "  assent approvals approve CODE --sha")
+    assert [step for step in steps if step not in shown] == []
     assert "credentials.env" not in everything_in(tmp_path / "broker")
+
+
+def test_the_commands_to_try_are_those_that_work_where_they_are_read(tmp_path: Path) -> None:
+    shown = on_a_terminal("init", str(tmp_path / "my broker"), env={"CALLED_AS": "./run assent"}).text
+    assert f"  ./run assent serve --config '{tmp_path / 'my broker' / 'assent.toml'}'" in shown
+    assert f"  {sys.executable} '{tmp_path / 'my broker' / 'agent.py'}'" in shown
+    assert "  ./run assent approvals approve CODE --sha …   # both stand in `./run assent approvals list`" in shown
 
 
 @pytest.mark.requirement("T4", "T22")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from assent.cli import margin, output
+from assent.cli.called import as_called
 from assent.cli.client import Client, connect
 from assent.cli.margin import shown, shown_again
 from assent.cli.output import AsJson, Usage
@@ -155,7 +156,8 @@ def _print_whole(approval: dict[str, Any]) -> None:
     _print_arguments(approval)
     if state in OPEN:
         sha = approval["digest"][:SHA_CHARACTERS]
-        typer.echo(f"\nif that is right: assent approvals approve {visible(approval['code'])} --sha {visible(sha)}")
+        command = as_called(f"assent approvals approve {visible(approval['code'])} --sha {visible(sha)}")
+        typer.echo(f"\nif that is right: {command}")
 
 
 def _facts(approval: dict[str, Any]) -> list[tuple[str, str]]:

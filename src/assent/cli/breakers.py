@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from assent.cli import margin, output
+from assent.cli.called import as_called
 from assent.cli.client import Client, Heard, Refused, Unreachable, connect, operator_token
 from assent.cli.exits import Exit
 from assent.cli.output import AsJson, Usage
@@ -147,7 +148,7 @@ def _print_tripped(tripped: dict[str, Any]) -> None:
     _print_actions("still running, a breaker cannot stop it", tripped["running"])
     if tripped.get("cut_off_elsewhere"):
         typer.echo(f"cut_off: {visible(tripped['cut_off_elsewhere'])}")
-    typer.echo(f'reset with: assent breakers reset {visible(breaker["id"])} --reason "…"')
+    typer.echo(as_called(f'reset with: assent breakers reset {visible(breaker["id"])} --reason "…"'))
     typer.echo(TWO_TO_RESET)
 
 
@@ -174,7 +175,7 @@ def _print_history(client: Client, named: dict[str, str]) -> None:
     did = Counter(f"{leaf.get('tool', '?')} {leaf.get('decision', '?')}" for leaf in leaves)
     listed = output.words(f"{what} ({count} times)" for what, count in did.most_common()) or "nothing"
     typer.echo(f"{visible(agent)} asked in the last hour: {visible(listed)}")
-    typer.echo(f"see it with: assent audit tail --agent {visible(agent)}")
+    typer.echo(as_called(f"see it with: assent audit tail --agent {visible(agent)}"))
 
 
 def _suggestions(named: dict[str, str], seen: Iterable[dict[str, Any]]) -> Iterator[str]:
@@ -224,7 +225,7 @@ def _print_reset(heard: Heard) -> None:
         typer.echo(f"closed: {visible(breaker['covers'])} may go on")
     elif who:
         typer.echo(f"still open: a second person must agree within 15 minutes; who may: {who}")
-        typer.echo(f'they run: assent breakers reset {visible(breaker["id"])} --reason "…"')
+        typer.echo(as_called(f'they run: assent breakers reset {visible(breaker["id"])} --reason "…"'))
     else:
         typer.echo(
             "still open: a second person must agree, and there is nobody: no other operator holds `breakers.reset`"

@@ -3,10 +3,12 @@
 import json
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
+from assent.cli.called import as_called
 from assent.cli.output import AsJson
 from assent.config import DEFAULT_FILE
 
@@ -41,9 +43,9 @@ def init(
     print(f"  export ASSENT_OPERATOR_TOKEN={started.operator_token}   # yours: approve and stop")
     print(f"  export ASSENT_AGENT_KEY={started.agent_key}   # {starting.AGENT}'s, for its own terminal only\n")
     print("try next, each in its own terminal:")
-    print(f"  assent serve --config {started.config}")
-    print(f"  python {directory / 'agent.py'}")
-    print("  assent approvals approve CODE --sha …   # both stand in `assent approvals list` and `show CODE`")
+    print(as_called(f"  assent serve --config {quote(str(started.config))}"))
+    print(f"  {quote(sys.executable)} {quote(str(directory / 'agent.py'))}")
+    print(as_called("  assent approvals approve CODE --sha …   # both stand in `assent approvals list`"))
 
 
 def _say_unchanged(directory: Path, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, NoReturn, cast
 import typer
 from typer.core import TyperGroup
 
+from assent.cli.called import as_called
 from assent.cli.exits import Exit, exit_of
 from assent.core.characters import visible
 from assent.core.errors import AssentError, VerificationFailed
@@ -83,14 +84,14 @@ def main() -> None:
 
 def fail(fault: AssentError) -> NoReturn:
     """Tell what is wrong and the next step, and end with the code of the problem."""
-    print(f"assent: {visible(fault.message)}", file=sys.stderr)
+    print(f"assent: {visible(as_called(fault.message))}", file=sys.stderr)
     if isinstance(fault, VerificationFailed) and fault.index is not None:
         print(f"  first bad record: {fault.index}", file=sys.stderr)
     for finding in getattr(fault, "findings", ()):
         if finding not in fault.message:
             print(f"  {visible(finding)}", file=sys.stderr)
     if fault.hint:
-        print(f"  next: {visible(fault.hint)}", file=sys.stderr)
+        print(f"  next: {visible(as_called(fault.hint))}", file=sys.stderr)
     sys.exit(exit_of(fault.code))
 
 
