@@ -4,7 +4,7 @@ A port method is something a flow needs, not an operation on a table. Every stor
 tests, not code.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -97,10 +97,13 @@ class View(Protocol):
         """Return the one action of (agent, run, call id), or None."""
         ...
 
-    async def actions_like(self, agent: AgentId, run_id: str, content: bytes) -> Sequence[Action]:
-        """Return actions of (agent, run) with that content and no call id that have not ended, or are unknown.
+    async def action_like(
+        self, agent: AgentId, run_id: str, content: bytes, excluding: Collection[str]
+    ) -> Action | None:
+        """Return the newest action of (agent, run) with that content that an ask without call id may mean, or None.
 
-        Newest first, at most 100.
+        `core.actions.can_be_found_again` says which; those whose ids are in `excluding` are passed over, and none of
+        them is read.
         """
         ...
 
@@ -136,7 +139,7 @@ class View(Protocol):
         ...
 
     async def load(self, agent: AgentId, run_id: str | None, routes: Sequence[str]) -> Load:
-        """Return how much waits: open asks of agent, run and the fullest of `routes`, asks of an hour, ready actions."""
+        """Return how much waits: open asks of agent, run and fullest of `routes`, asks in an hour, ready actions."""
         ...
 
     async def waiting(self, scope: Scope) -> Sequence[Action]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from assent.core.actions import Action, ActionState
+from assent.core.actions import Action, ActionState, Impact
 from assent.core.approvals import ApprovalState, Route
 from assent.core.breakers import BreakerState, Scope
 from assent.core.decisions import Load
@@ -15,6 +15,7 @@ from tests.contracts import samples
 from tests.contracts.samples import AGENT, RUN, T0, Clock, action, approval
 
 MINUTE = timedelta(minutes=1)
+READ = Impact.READ
 
 
 async def put(ledger: Ledger, *rows: Row) -> None:
@@ -49,24 +50,31 @@ async def test_an_action_is_found_by_its_call_with_and_without_a_run(ledger: Led
     assert await ledger.read(work) == [with_run, without, None, None]
 
 
-async def test_actions_of_the_same_content_are_those_that_live_or_are_unknown(ledger: Ledger) -> None:
+async def test_the_newest_action_of_the_same_content_that_may_be_meant_is_found(ledger: Ledger) -> None:
     for state in ActionState:
-        await put(ledger, action(state.value, state=state))
+        await put(ledger, action(state.value, state=state), action(f"read {state.value}", state=state, impact=READ))
     await put(ledger, action("called", call_id="c"), action("else", content=b"x" * 32), action("run", run_id="other"))
+    await put(ledger, action("theirs", agent="other"))
 
-    async def work(view: View) -> Sequence[Action]:
-        return await view.actions_like(AGENT, RUN, b"c" * 32)
+    async def work(view: View) -> list[str]:
+        found: list[str] = []
+        while (like := await view.action_like(AGENT, RUN, b"c" * 32, found)) is not None:
+            found.append(like.id)
+        return found
 
-    assert ids(await ledger.read(work)) == ["unknown", "executing", "ready", "pending"]
+    expected = ["unknown", "executing", "read ready", "ready", "read pending", "pending"]
+    assert await ledger.read(work) == await ledger.transact(work) == expected
 
 
-async def test_at_most_a_hundred_actions_of_the_same_content_come_back(ledger: Ledger) -> None:
-    await put(ledger, *(action(f"a{n:03d}") for n in range(101)))
+async def test_what_is_held_already_is_passed_over_however_much_it_is(ledger: Ledger) -> None:
+    held = [f"a{n:03d}" for n in range(100)]
+    await put(ledger, action("first"), *(action(name) for name in held))
 
-    async def work(view: View) -> Sequence[Action]:
-        return await view.actions_like(AGENT, RUN, b"c" * 32)
+    async def work(view: View) -> list[str | None]:
+        found = [await view.action_like(AGENT, RUN, b"c" * 32, held[:n]) for n in (0, 99, 100)]
+        return [None if each is None else each.id for each in found]
 
-    assert ids(await ledger.read(work)) == [f"a{n:03d}" for n in range(100, 0, -1)]
+    assert await ledger.read(work) == ["a099", "a099", "first"]
 
 
 def decided(name: str, seconds: int, **changes: object) -> Action:

@@ -344,6 +344,18 @@ async def test_what_cannot_be_ended_with_all_that_belongs_to_it_holds_up_no_trip
         assert (found["waiting"], found["due actions"]) == (["b"], ["b"])
 
 
+async def test_an_ask_reads_none_of_the_actions_that_are_held_already(ledger: SqliteLedger, path: Path) -> None:
+    await put(ledger, *(samples.action(name) for name in ("meant", "held", "held too")))
+    with outside(path) as database:
+        database.execute("UPDATE action SET sealed = zeroblob(1) WHERE id LIKE 'held%'")
+
+    async def like(view: View) -> object:
+        found = await view.action_like(samples.AGENT, samples.RUN, b"c" * 32, ["held", "held too"])
+        return None if found is None else found.id
+
+    assert await ledger.transact(like) == "meant"
+
+
 @pytest.mark.requirement("P6")
 @pytest.mark.parametrize("damage", ["due_at = 1", "due_at = -9e18", "due_at = 'x'", "due_at = ~(1 << 63)"])
 async def test_a_timer_set_by_hand_neither_stops_the_timers_nor_keeps_them_busy(path: Path, damage: str) -> None:

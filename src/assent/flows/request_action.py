@@ -14,7 +14,6 @@ from assent.core.actions import (
     RunId,
     action_digest,
     attempt_of,
-    can_be_found_again,
     content_of,
 )
 from assent.core.agents import AgentId
@@ -160,8 +159,7 @@ async def _find_again(tx: Tx, caller: AgentCaller, ask: Ask, content: bytes) -> 
         return await tx.action_by_call(caller.agent, ask.run_id, ask.call_id)
     if ask.run_id is None:
         return None
-    like = await tx.actions_like(caller.agent, ask.run_id, content)
-    return next((a for a in like if a.id not in ask.in_flight and can_be_found_again(a)), None)
+    return await tx.action_like(caller.agent, ask.run_id, content, ask.in_flight)
 
 
 async def _replayed(tx: Tx, action: Action, judged: _Judged) -> Answered:

@@ -5,7 +5,7 @@ lists leave it out, because one damaged row must hold up neither a trip nor the 
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -32,7 +32,6 @@ from assent.stores.sqlite.rows import Table
 
 V = TypeVar("V")
 
-MAX_LIKE = 100
 MAX_RUNNING = 1_000
 MAX_LISTED = 1_000
 
@@ -47,7 +46,7 @@ TABLES: dict[type[Any], Table[Any]] = {
 _BY_ID = {kind: table.select("WHERE id = ?") for kind, table in TABLES.items()}
 _BY_KEY = ACTIONS.select("WHERE agent = ? AND idempotency_key = ?")
 _BY_CALL = ACTIONS.select("WHERE agent = ? AND call_id = ? AND run_id IS ?")
-_LIKE = ACTIONS.select("WHERE agent = ? AND run_id = ? AND content = ? ORDER BY rowid DESC LIMIT ?")
+_LIKE = "SELECT id FROM action WHERE agent = ? AND run_id = ? AND content = ? ORDER BY rowid DESC LIMIT ?"
 _ANSWERED = ACTIONS.select(
     "WHERE agent = ? AND answered_at IS NOT NULL AND (answered_at, id) > (?, ?) ORDER BY answered_at, id"
 )
@@ -157,8 +156,14 @@ class SqliteView:
     async def action_by_call(self, agent: AgentId, run_id: str | None, call_id: str) -> Action | None:
         return self._row(ACTIONS, _BY_CALL, agent, call_id, run_id)
 
-    async def actions_like(self, agent: AgentId, run_id: str, content: bytes) -> Sequence[Action]:
-        return self._rows(ACTIONS, _LIKE, agent, run_id, self._keys.blind(CONTENT, content), MAX_LIKE)
+    async def action_like(
+        self, agent: AgentId, run_id: str, content: bytes, excluding: Collection[str]
+    ) -> Action | None:
+        # Ids first: whole rows carry what was asked, and somebody may keep a hundred of them at a hundred kilobytes.
+        blinded = self._keys.blind(CONTENT, content)
+        found = self.fetch(_LIKE, (agent, run_id, blinded, len(excluding) + 1))
+        key = next((key for (key,) in found if key not in excluding), None)
+        return None if key is None else self._row(ACTIONS, _BY_ID[Action], key)
 
     async def decided_for(self, agent: AgentId, after: str | None, limit: int) -> Sequence[Action]:
         decided_at, _, identifier = (after or "0.").partition(".")
