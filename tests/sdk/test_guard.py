@@ -1,8 +1,9 @@
 """The decorator: what it refuses at decoration, what it judges, and what the body gets."""
 
 import asyncio
+import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -271,3 +272,31 @@ def test_two_clients_of_one_process_do_not_share_tools(url: str, tmp_path: Path,
     with Assent(url, KEY, spool=tmp_path / "a") as one, Assent(url, KEY, spool=tmp_path / "b") as other:
         one.tools()
         assert other.state.tools is None
+
+
+@pytest.mark.requirement("P1")
+@pytest.mark.parametrize("form", ["sync", "async"])
+def test_a_guarded_function_tells_what_it_is_and_does_not_lead_to_its_body(broker: Assent, form: str) -> None:
+    def once(function: Callable[..., str]) -> Callable[..., str]:
+        @functools.wraps(function)
+        def inner(path: str) -> str:
+            return function(path)
+
+        return inner
+
+    @broker.guard("files.read")
+    @once
+    def read(path: str) -> str:
+        """Read a file."""
+        return path
+
+    @broker.guard("files.read")
+    async def read_async(path: str) -> str:
+        """Read a file."""
+        return path
+
+    guarded: Callable[..., object] = read if form == "sync" else read_async
+    assert not hasattr(guarded, "__wrapped__")
+    assert inspect.unwrap(guarded) is guarded
+    assert str(inspect.signature(guarded)) == "(path: str) -> str"
+    assert (guarded.__doc__, guarded.__name__[:4]) == ("Read a file.", "read")

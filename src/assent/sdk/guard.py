@@ -96,6 +96,7 @@ def _guard_sync(
             frozen_args, frozen_kwargs = call.thaw(action.arguments)
             return _complete(body(*frozen_args, **frozen_kwargs), schema.binding.tool)
 
+    _hide_body(guarded, function)
     return guarded
 
 
@@ -113,7 +114,14 @@ def _guard_async(
             frozen_args, frozen_kwargs = call.thaw(action.arguments)
             return _complete(await body(*frozen_args, **frozen_kwargs), schema.binding.tool)
 
+    _hide_body(guarded, function)
     return guarded
+
+
+def _hide_body(guarded: Callable[..., object], function: Callable[..., object]) -> None:
+    """Keep what tells about `function`, and drop what leads to it: a call of that would ask nobody."""
+    guarded.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]  # PEP 362 allows it on any callable
+    del guarded.__wrapped__  # type: ignore[attr-defined]  # set by `functools.wraps`
 
 
 def _refuse_token(token: str | None, tool: str) -> None:
