@@ -1,6 +1,7 @@
 """Outcomes that could not be told: on disk before anybody goes on, and sent with the next ask."""
 
 import fcntl
+import json
 import os
 import signal
 import stat
@@ -88,14 +89,55 @@ def test_a_torn_line_costs_itself_and_no_other(kept: Spool, spool: Path) -> None
         assert set(kept.waiting()) <= {report(1), report(2)}
 
 
+GOOD: dict[str, object] = {"v": 1, "action_id": "act_9", "attempt": "a", "status": "failed"}
+
+
+@pytest.mark.requirement("T12")
 @pytest.mark.parametrize(
-    "line", [b"{}", b"[]", b"1", b'{"v":1}', b'{"v":9,"action_id":"a"}', b'{"v":1,"action_id":7}', b"\xff"]
+    "line",
+    [
+        b"{}",
+        b"[]",
+        b"1",
+        b'{"v":1}',
+        b"\xff",
+        *(
+            json.dumps(GOOD | change).encode()
+            for change in (
+                {"v": 9},
+                {"v": True},
+                {"action_id": 7},
+                {"action_id": ".."},
+                {"action_id": "../grants/x/redeem?"},
+                {"action_id": "x\r\nEvil: 1"},
+                {"attempt": "a b"},
+                {"status": "done"},
+                {"duration_ms": float("inf")},
+                {"duration_ms": float("nan")},
+                {"duration_ms": -1},
+                {"duration_ms": True},
+                {"duration_ms": "1"},
+                {"error": 1},
+                {"error": "x" * 1_001},
+                {"result_digest": ["x"]},
+            )
+        ),
+        json.dumps(GOOD).encode()[:-1] + b',"status":"succeeded"}',
+    ],
 )
-def test_foreign_lines_are_passed_over(kept: Spool, spool: Path, line: bytes) -> None:
+def test_a_line_that_is_no_entry_is_set_aside_with_a_warning_and_never_sent(
+    kept: Spool, spool: Path, caplog: pytest.LogCaptureFixture, line: bytes
+) -> None:
     kept.add(report(1))
     with spool.open("ab") as file:
         file.write(line + b"\n")
     assert kept.waiting() == (report(1),)
+    assert "spool_lines_set_aside count=1" in caplog.text
+    assert spool.with_suffix(".bad").read_bytes() == line + b"\n"
+    assert stat.S_IMODE(spool.with_suffix(".bad").stat().st_mode) == 0o600
+    caplog.clear()
+    assert kept.waiting() == (report(1),)
+    assert caplog.text == ""
 
 
 def test_a_full_spool_keeps_the_newest_in_memory_and_says_so(

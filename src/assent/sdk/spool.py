@@ -3,22 +3,25 @@
 Rules kept here: an entry is on disk before its caller goes on; a crash in the middle of a line costs that line only
 (the broker then says `unknown` when the lease ends); several processes share one file under a lock that is never held
 while something is sent; the file is for its owner alone and has a size limit. What cannot be written stays in
-memory. The attempt in an entry belongs to a run that has ended: it reports, nothing ever redeems with it.
+memory. A line that is no entry is set aside with a warning, never sent. The attempt in an entry belongs to a run that
+has ended: it reports, nothing ever redeems with it.
 """
 
 import errno
 import fcntl
 import json
 import os
+import re
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from assent.core.canonical import BadJson, Json, parse
 from assent.sdk.messages import OutcomeReport
 from assent.sdk.trouble import log_event
 
@@ -29,6 +32,15 @@ MAX_BATCH_ENTRIES: Final = 100
 LOCK_SECONDS: Final = 1.0
 _LOCK_PAUSE_SECONDS: Final = 0.005
 _FORMAT: Final = 1
+# What the contract takes; whoever can write the file cannot make us send anything else.
+_PATTERNS: Final = {
+    "action_id": re.compile(r"[A-Za-z0-9_-]{1,255}"),
+    "attempt": re.compile(r"[A-Za-z0-9_-]{1,128}"),
+    "status": re.compile(r"succeeded|failed|unknown"),
+    "error": re.compile(r".{0,1000}", re.DOTALL),
+    "result_digest": re.compile(r"[A-Za-z0-9:+/=_.-]{1,255}"),
+}
+_NEEDED: Final = frozenset({"action_id", "attempt", "status"})
 
 
 class Spool:
@@ -62,7 +74,10 @@ class Spool:
             kept = tuple(self._memory)
         try:
             if self._path.stat().st_size > 0:
-                kept = (*self._read(), *kept)
+                reports, bad = self._read()
+                kept = (*reports, *kept)
+                if bad:
+                    self._set_aside()
         except OSError:
             pass  # no file is the usual case; one that cannot be read now is read before a later ask
         return kept[:MAX_BATCH_ENTRIES]
@@ -75,7 +90,9 @@ class Spool:
             self._memory = deque(left, maxlen=MAX_MEMORY_ENTRIES)
         try:
             with self._locked():
-                self._rewrite([report for report in self._read() if _identity(report) not in done])
+                reports, bad = self._read()
+                self._keep_aside(bad)
+                self._rewrite([report for report in reports if _identity(report) not in done])
         except FileNotFoundError:
             pass  # they were in memory only
         except OSError as fault:
@@ -97,9 +114,28 @@ class Spool:
         finally:
             os.close(descriptor)
 
-    def _read(self) -> list[OutcomeReport]:
-        raw = self._path.read_bytes()[:MAX_FILE_BYTES]
-        return [report for line in raw.split(b"\n") if (report := _report(line)) is not None]
+    def _read(self) -> tuple[list[OutcomeReport], list[bytes]]:
+        """Return the entries, and the lines that are none."""
+        lines = [line for line in self._path.read_bytes()[:MAX_FILE_BYTES].split(b"\n") if line]
+        read = [(line, _report(line)) for line in lines]
+        return [report for _, report in read if report is not None], [line for line, report in read if report is None]
+
+    def _set_aside(self) -> None:
+        """Take lines that are no entries out of the file, where each ask would come upon them again."""
+        with self._locked():
+            reports, bad = self._read()  # anew: what looked torn may have been somebody's write
+            self._keep_aside(bad)
+            self._rewrite(reports)
+
+    def _keep_aside(self, bad: list[bytes]) -> None:
+        if not bad:
+            return
+        aside = self._path.with_suffix(".bad")
+        log_event("spool_lines_set_aside", count=len(bad), file=aside)
+        descriptor = os.open(aside, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            # What does not fit is lost: it could not be sent anyway.
+            file.write(b"".join(line + b"\n" for line in bad)[: MAX_FILE_BYTES - os.fstat(descriptor).st_size])
 
     def _rewrite(self, left: list[OutcomeReport]) -> None:
         if not left:
@@ -164,20 +200,26 @@ def _line(report: OutcomeReport) -> bytes:
 
 
 def _report(line: bytes) -> OutcomeReport | None:
-    """Return the entry of one line; None for a torn or foreign one."""
+    """Return the entry of one line; None for a torn or foreign one, and for one that the broker could not read."""
     try:
-        entry = json.loads(line)
-    except ValueError:
+        entry = parse(line)
+    except BadJson:
         return None
-    if not isinstance(entry, dict) or entry.get("v") != _FORMAT:
+    if not isinstance(entry, dict) or entry.get("v") is True or entry.get("v") != _FORMAT:
         return None
-    if not all(isinstance(entry.get(name), str) for name in ("action_id", "attempt", "status")):
+    texts = {name: entry.get(name) for name in _PATTERNS}
+    if not all(_is_text(value, name) for name, value in texts.items() if value is not None or name in _NEEDED):
         return None
-    return OutcomeReport(**{name: entry[name] for name in _NAMES if name in entry})
+    duration = entry.get("duration_ms")
+    if duration is not None and (type(duration) is not int or duration < 0):
+        return None
+    known: dict[str, Any] = {**texts, "duration_ms": duration}
+    return OutcomeReport(**known)
+
+
+def _is_text(value: Json, name: str) -> bool:
+    return isinstance(value, str) and _PATTERNS[name].fullmatch(value) is not None
 
 
 def _identity(report: OutcomeReport) -> tuple[str, str]:
     return report.action_id, report.attempt
-
-
-_NAMES: Final = tuple(field.name for field in fields(OutcomeReport))
