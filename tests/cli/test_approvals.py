@@ -164,7 +164,9 @@ def test_another_digest_is_told_as_a_change(broker: BrokerProcess, operator: She
 
 def test_a_digest_that_is_too_short_is_a_mistake_of_the_caller(broker: BrokerProcess, operator: Shell) -> None:
     action = asked(broker)
-    assert operator("approvals", "approve", code_of(action), "--sha", action["digest"][:7]).code == Exit.USAGE
+    for sha in (action["digest"][:7], "", "not a digest", action["digest"] + "0"):
+        said = operator("approvals", "approve", code_of(action), "--sha", sha)
+        assert (said.code, "--sha takes its first 8 to 64 hex digits" in said.err) == (Exit.USAGE, True)
 
 
 def test_a_no_needs_its_kind_and_reason(broker: BrokerProcess, operator: Shell) -> None:

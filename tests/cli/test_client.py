@@ -88,5 +88,12 @@ def test_a_file_of_credentials_that_is_no_toml_is_told(shell: Shell, tmp_path: P
 
 def test_a_token_that_the_broker_does_not_know_is_refused(broker: BrokerProcess, shell: Shell) -> None:
     said = shell("approvals", "list", ASSENT_URL=broker.url, ASSENT_OPERATOR_TOKEN=TOKEN)
-    assert said.code == Exit.REFUSED
+    assert (said.code, "ASSENT_OPERATOR_TOKEN" in said.err) == (Exit.REFUSED, True)
+    assert "somebodysecret" not in said.err
+
+
+@pytest.mark.parametrize("token", ["somebodysecret", "asn_0000_somebodysecret", "aso_0000_somebodysecret\n"])
+def test_what_is_no_operator_token_is_told_with_the_place_it_came_from(shell: Shell, token: str) -> None:
+    said = shell("approvals", "list", ASSENT_OPERATOR_TOKEN=token)
+    assert (said.code, "ASSENT_OPERATOR_TOKEN" in said.err) == (Exit.USAGE, True)
     assert "somebodysecret" not in said.err

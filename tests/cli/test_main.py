@@ -115,3 +115,20 @@ def test_a_problem_ends_with_the_number_of_the_contract(code: str, number: int) 
 def test_no_code_in_the_table_is_one_that_nobody_sends() -> None:
     of_the_client: set[Any] = {"unreachable", "bad_answer", "verification_failed", "row_forged"}
     assert set(BY_CODE) - set(TABLE) - of_the_client == set()
+
+
+@pytest.mark.parametrize("where", ["/dev/null", "/dev/null/broker", "/proc/broker", "k" * 300, "", " "])
+def test_a_place_where_no_broker_can_be_made_is_told_in_one_line(shell: Shell, where: str) -> None:
+    said = shell("init", where)
+    assert (said.code, "unforeseen" in said.err, said.err.count("\n")) == (Exit.USAGE, False, 2)
+
+
+@pytest.mark.parametrize("output", [">&-", ">/dev/full"])
+def test_an_output_that_takes_nothing_is_told_in_one_line(output: str) -> None:
+    command = f'exec "{sys.executable}" -m assent --version {output}'
+    said = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, text=True, check=False, env=clean_environment()
+    )
+    assert said.returncode == Exit.USAGE
+    assert said.stderr.startswith("assent: standard output cannot be used: ")
+    assert said.stderr.count("\n") == 2

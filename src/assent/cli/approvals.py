@@ -4,6 +4,7 @@ Nothing is approved that was not fetched and shown: without a terminal the diges
 """
 
 import json
+import re
 from typing import Annotated, Any, Final
 
 import typer
@@ -13,10 +14,11 @@ from assent.cli.called import as_called
 from assent.cli.client import Client, connect
 from assent.cli.margin import shown, shown_again
 from assent.cli.output import AsJson, Usage
-from assent.core.approvals import OPEN, ApprovalState, DenialCategory
+from assent.core.approvals import MIN_DIGEST_PREFIX, OPEN, ApprovalState, DenialCategory
 from assent.core.characters import visible
 
 SHA_CHARACTERS: Final = 12
+DIGEST_PREFIX: Final = re.compile(rf"[0-9a-fA-F]{{{MIN_DIGEST_PREFIX},64}}")
 LONG_CHARACTERS: Final = 200
 app = output.group("See what waits for a human, approve or deny it.")
 
@@ -70,6 +72,8 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Say yes to what you saw: it may then run once, with exactly these arguments."""
+    if sha is not None and not DIGEST_PREFIX.fullmatch(sha):
+        raise Usage(f"`{sha}` is no beginning of a digest", hint="--sha takes its first 8 to 64 hex digits, as shown")
     client = connect()
     seen = sha if sha is not None else _seen_at_the_terminal(client, code)
     body = {"digest_prefix": seen, "comment": comment}

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from assent.core.canonical import BadJson, Json, parse
-from assent.core.credentials import Kind
+from assent.core.credentials import PREFIXES, Kind
 from assent.core.errors import AssentError
 from assent.sdk.endpoint import Endpoint, Limits, endpoint
 from assent.sdk.http import Lost, Request, Response
@@ -119,7 +119,18 @@ def connect(limits: Limits = LIMITS) -> Client:
 
     """
     url = os.environ.get(URL_VARIABLE) or _kept().get("url") or DEFAULT_URL
-    return Client(endpoint(url, operator_token(), kind=Kind.OPERATOR), limits)
+    token = operator_token()
+    if not token.startswith(PREFIXES[Kind.OPERATOR]) or not token.isascii() or not token.isprintable():
+        raise NoCredential(
+            f"{token_source()} holds no operator token",
+            hint=f"one begins with `{PREFIXES[Kind.OPERATOR]}` and has no line break; `assent init` printed it",
+        )
+    return Client(endpoint(url, token, kind=Kind.OPERATOR), limits)
+
+
+def token_source() -> str:
+    """Return what the operator token is taken from."""
+    return TOKEN_VARIABLE if os.environ.get(TOKEN_VARIABLE) else f"`operator_token` in ~/{CREDENTIALS_FILE}"
 
 
 def operator_token() -> str:
@@ -155,4 +166,6 @@ def _refused(problem: object) -> Refused:
     code = str(document.get("code", "bad_answer"))
     message = str(document.get("detail") or document.get("title") or "the broker refused and did not say why")
     told = document.get("hint") or document.get("next_step")
+    if code == "unauthenticated":
+        told = f"{token_source()} is not a token that this broker knows; take the one that its `assent init` printed"
     return Refused(code, message, hint=str(told) if told else None, document=document)

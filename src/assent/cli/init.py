@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from assent.cli.called import as_called
-from assent.cli.output import AsJson
+from assent.cli.output import AsJson, Usage
 from assent.config import DEFAULT_FILE
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -17,13 +17,16 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def init(
-    directory: Annotated[Path, typer.Argument(help="Where to make it; nothing there is overwritten.")],
+    where: Annotated[str, typer.Argument(metavar="DIRECTORY", help="Where to make it; nothing there is overwritten.")],
     *,
     as_json: AsJson = False,
 ) -> None:
     """Make a configuration, keys and starter policies; shows your token and the agent's key once."""
     from assent.cli import starting
 
+    if not where.strip():
+        raise Usage("the directory has no name, nothing was made", hint="name one, or `.` for this one")
+    directory = Path(where)
     if starting.is_complete(directory):
         _say_unchanged(directory, as_json=as_json)
         return

@@ -3,6 +3,7 @@
 A command's module is imported only when that command is used, so that help answers at once.
 """
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -26,6 +27,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "audit": ("assent.cli.audit:app", "read the log, and check that nobody changed it"),
 }
 INTERRUPTED: Final = 130
+STANDARD_OUTPUT: Final = "standard output"
+OUTPUT_FAULTS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF})
 
 
 class OnDemand(TyperGroup):
@@ -73,13 +76,51 @@ def assent(
 def main() -> None:
     """Run the command line that this process was started with."""
     try:
-        app(prog_name="assent")
+        _run()
     except AssentError as fault:
         fail(fault)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        _give_up_output()
+        sys.exit(Exit.FINDINGS)
+    except OSError as fault:
+        fail_on_file(fault)
     except Exception as fault:  # noqa: BLE001  # the last line of defence: told in one line, never swallowed
         fail_unexpectedly(fault)
+
+
+def _run() -> None:
+    if sys.stdout is None:  # what Python makes of a stream that was closed before it started
+        raise OSError(errno.EBADF, "it is closed", STANDARD_OUTPUT)
+    try:
+        app(prog_name="assent")
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as fault:
+            raise OSError(fault.errno, fault.strerror, STANDARD_OUTPUT) from None
+
+
+def _give_up_output() -> None:
+    """Send what is still unwritten nowhere, so that the end of the process does not fail on it again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+
+
+def fail_on_file(fault: OSError) -> NoReturn:
+    """Tell in one line which file or stream could not be used and why."""
+    if os.environ.get("ASSENT_DEBUG") == "1":
+        raise fault
+    what = "a file or stream" if fault.filename is None else f"`{visible(str(fault.filename))}`"
+    if fault.filename == STANDARD_OUTPUT or (fault.filename is None and fault.errno in OUTPUT_FAULTS):
+        what = STANDARD_OUTPUT
+        _give_up_output()
+    print(f"assent: {what} cannot be used: {(fault.strerror or str(fault)).lower()}", file=sys.stderr)
+    print("  next: name one that exists and that you may write, with space left", file=sys.stderr)
+    sys.exit(Exit.USAGE)
 
 
 def fail(fault: AssentError) -> NoReturn:
