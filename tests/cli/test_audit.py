@@ -22,6 +22,10 @@ def test_the_tail_is_the_newest_records_with_the_newest_last(broker: BrokerProce
     assert [line for line in lines if "staging/a" in line] == [], "a resource is payload"
 
 
+def test_a_kind_that_does_not_exist_is_a_mistake_of_the_caller(operator: Shell) -> None:
+    assert operator("audit", "tail", "--kind", "action.decidd").code == Exit.USAGE
+
+
 def test_json_is_exactly_the_answer_of_the_api(broker: BrokerProcess, operator: Shell) -> None:
     said = json.loads(operator("audit", "tail", "-n", "3", "--agent", "demo-agent", "--json").out)
     assert said == broker.as_operator("GET", "/v1/records?limit=3&agent=demo-agent")
@@ -133,6 +137,34 @@ def test_a_kept_checkpoint_is_never_replaced_by_one_of_a_log_without_it(
 def test_a_place_where_no_checkpoint_can_be_kept_is_told(log: Home, shell: Shell, tmp_path: Path, where: str) -> None:
     said = shell("audit", "verify", "--ledger", str(log.ledger), "--save-checkpoint", str(tmp_path / where))
     assert (said.code, "no checkpoint was kept" in said.err) == (Exit.USAGE, True)
+
+
+@pytest.mark.requirement("P8", "T16")
+def test_a_log_of_which_nothing_is_signed_is_not_called_verified(log: Home, shell: Shell, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    assert shell("audit", "verify", "--ledger", str(log.ledger), "--save-checkpoint", str(kept)).code == 0
+    change(log.ledger, "DELETE FROM checkpoint")
+    said = shell("audit", "verify", "--ledger", str(log.ledger))
+    assert said.code == Exit.VERIFICATION_FAILED
+    assert "nothing is signed" in said.err
+    assert shell("audit", "verify", "--ledger", str(log.ledger), "--checkpoint", str(kept)).code == 0
+
+
+@pytest.mark.requirement("P8")
+def test_a_key_from_beside_the_ledger_is_warned_of(log: Home, shell: Shell, tmp_path: Path) -> None:
+    beside = log.directory / "ledger.db.pub"
+    given = tmp_path / "given.pub"
+    given.write_text(beside.read_text())
+    verify = ("audit", "verify", "--ledger", str(log.ledger))
+    for options in ((), ("--key", str(beside))):
+        said = shell(*verify, *options)
+        assert (said.code, "whoever can write the ledger" in said.err) == (0, True)
+        assert f"key          {beside}, beside the ledger" in said.out
+    for key, source in ((str(given), str(given)), (given.read_text().strip(), "given as text")):
+        said = shell(*verify, "--key", key)
+        assert (said.code, said.err) == (0, "")
+        assert f"key          {source}" in said.out
+        assert json.loads(shell(*verify, "--key", key, "--json").out)["key_from"] == source
 
 
 @pytest.mark.requirement("P8")

@@ -1,9 +1,12 @@
 """`assent audit verify`: the log against its public key and against checkpoints that were kept elsewhere.
 
-It needs the ledger file, or a copy of one, and the public key; no broker, no secret and no network.
+It needs the ledger file, or a copy of one, and the public key; no broker, no secret and no network. Records that no
+signature covers are not called verified, and a key that lies beside the ledger is no proof: that is said.
 """
 
 import json
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from assent.cli.output import Usage, time_since
@@ -14,13 +17,21 @@ from assent.stores.keys import Keys
 from assent.stores.verify import Verified, newest_checkpoint, public_key_file, verify_file
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The ledger that was looked at, and where the public key came from."""
+
+    ledger: Path
+    key_from: str
+
+
 def verify(
     *, ledger: Path | None, key: str | None, kept: list[Path], keys: Path | None, config: Path | None
-) -> tuple[Path, Verified]:
-    """Return the ledger that was looked at and what holds of it.
+) -> tuple[Subject, Verified]:
+    """Return what was looked at and what holds of it; a key from beside the ledger is warned of on stderr.
 
     Raises:
-        VerificationFailed: with the first record that is wrong.
+        VerificationFailed: with the first record that is wrong, or there are records and none of them is signed.
         Usage: a file that was named is not there.
 
     """
@@ -29,43 +40,55 @@ def verify(
         raise Usage(f"there is no ledger `{path}`", hint="name it with --ledger, or run it where `assent.toml` is")
     notes = [_read(file, "--checkpoint") for file in kept]
     secrets = None if keys is None else Keys.load(keys).ledger_keys()
-    return path, verify_file(path, key=_key(key, path), kept=notes, keys=secrets)
+    verifier, key_from = _key(key, path)
+    found = verify_file(path, key=verifier, kept=notes, keys=secrets)
+    if found.records and not found.signed:
+        raise VerificationFailed(
+            f"nothing is signed: {found.records} records and no checkpoint",
+            index=0,
+            hint="if the broker has just started wait a second; otherwise its checkpoints were removed",
+        )
+    return Subject(path, key_from), found
 
 
-def newest_note(ledger: Path) -> bytes:
+def newest_note(subject: Subject) -> bytes:
     """Return the newest checkpoint of a ledger that was just verified.
 
     Raises:
         LedgerUnavailable: it has none yet.
 
     """
-    newest = newest_checkpoint(ledger)
+    newest = newest_checkpoint(subject.ledger)
     if newest is None:
-        raise LedgerUnavailable(f"`{ledger}` has no checkpoint yet", hint="a serving broker signs one each second")
+        raise LedgerUnavailable(
+            f"`{subject.ledger}` has no checkpoint yet", hint="a serving broker signs one each second"
+        )
     return newest[0]
 
 
-def as_sentences(ledger: Path, found: Verified) -> list[str]:
+def as_sentences(subject: Subject, found: Verified) -> list[str]:
     """Return what holds, in lines for a person."""
-    newest = newest_checkpoint(ledger)
+    newest = newest_checkpoint(subject.ledger)
     signed = "no checkpoint yet" if newest is None else f"the newest {time_since(newest[1].isoformat())} old"
     lines = [
-        f"{ledger}: verified",
+        f"{subject.ledger}: verified",
         f"  records      {found.records}, of which {found.signed} stand under a signed checkpoint",
         f"  checkpoints  {found.checkpoints}, {signed}",
         f"  root         {found.root.hex()}",
+        f"  key          {subject.key_from}",
     ]
     if found.macs_checked:
-        lines.append("  keys         every record carries its MAC, every payload is what its record commits to")
+        lines.append("  keys         every row carries its MAC and agrees with the log, every payload with its record")
     return lines
 
 
-def as_json(ledger: Path, found: Verified) -> str:
+def as_json(subject: Subject, found: Verified) -> str:
     """Return what holds as JSON."""
-    newest = newest_checkpoint(ledger)
+    newest = newest_checkpoint(subject.ledger)
     facts = {
         "verified": True,
-        "ledger": str(ledger),
+        "ledger": str(subject.ledger),
+        "key_from": subject.key_from,
         "records": found.records,
         "signed": found.signed,
         "checkpoints": found.checkpoints,
@@ -82,11 +105,21 @@ def failure_as_json(failed: VerificationFailed) -> str:
     return json.dumps({"verified": False, "index": failed.index, "problem": failed.message})
 
 
-def _key(given: str | None, ledger: Path) -> VerifierKey:
+def _key(given: str | None, ledger: Path) -> tuple[VerifierKey, str]:
+    """Return the public key and where it came from."""
     if given is not None and not Path(given).is_file():
-        return parse_verifier_key(given)
-    file = public_key_file(ledger) if given is None else Path(given)
-    return parse_verifier_key(_read(file, "--key").decode(errors="replace").strip())
+        return parse_verifier_key(given), "given as text"
+    beside = public_key_file(ledger)
+    file = beside if given is None else Path(given)
+    key = parse_verifier_key(_read(file, "--key").decode(errors="replace").strip())
+    if file.resolve() != beside.resolve():
+        return key, str(file)
+    print(
+        f"assent: the public key was read from `{file}`, and whoever can write the ledger can write that too\n"
+        "  next: name one that you were given by another way with --key",
+        file=sys.stderr,
+    )
+    return key, f"{file}, beside the ledger: no proof against whoever can write there"
 
 
 def _read(file: Path, option: str) -> bytes:
