@@ -175,6 +175,17 @@ async def test_one_address_takes_only_so_many_places_and_gives_them_back() -> No
         await answered(*await connect())
 
 
+@pytest.mark.requirement("T12")
+async def test_connections_that_are_only_held_open_keep_nobody_out() -> None:
+    app = App()
+    async with served(app, max_connections_per_address=3) as connect:
+        held = [await connect() for _ in range(3)]
+        reader, writer = await connect()
+        assert b" 200 " in await answered(reader, writer)
+        assert await rest(held[0][0]) == b""
+        assert b" 200 " in await answered(*held[1])
+
+
 async def test_a_full_house_serves_those_inside_and_hangs_up_on_the_next() -> None:
     app = App()
     async with served(app, max_connections=8) as connect:
