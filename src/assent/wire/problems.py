@@ -29,7 +29,6 @@ class Problem:
     hint: str | None = None
     next_step: str | None = None
     errors: tuple[FieldFault, ...] | None = None
-    action_id: str | None = None
     state: str | None = None
     decided_by: str | None = None
     decided_at: str | None = None
