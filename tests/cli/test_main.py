@@ -52,6 +52,12 @@ def test_help_lists_every_command_and_loads_none() -> None:
     assert [name for name in COMMANDS if f"  {name} " not in said.stdout] == []
 
 
+@pytest.mark.parametrize("words", [["-h"], ["init", "-h"], ["approvals", "show", "-h"]])
+def test_help_has_a_short_name(shell: Shell, words: list[str]) -> None:
+    said = shell(*words)
+    assert (said.code, said.out.startswith("Usage: assent")) == (0, True)
+
+
 def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(shell: Shell) -> None:
     said = shell("aproval", "list")
     assert said.code == Exit.USAGE

@@ -14,6 +14,7 @@ from assent.cli.client import Client, connect
 from assent.cli.output import AsJson
 from assent.core.characters import visible
 from assent.core.errors import VerificationFailed
+from assent.core.records import RecordKind
 
 POLL_SECONDS: Final = 1.0
 PAGE_RECORDS: Final = 200
@@ -30,7 +31,7 @@ def tail(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with every new record.")] = False,
     agent: Annotated[str | None, typer.Option(help="Only of this agent.")] = None,
     tool: Annotated[str | None, typer.Option(help="Only of this tool.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only of this kind, such as action.decided.")] = None,
+    kind: Annotated[RecordKind | None, typer.Option(help="Only of this kind, such as action.decided.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the newest records, the newest last; with --json and --follow one record a line."""

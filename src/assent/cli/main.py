@@ -94,7 +94,7 @@ def _run() -> None:
     if sys.stdout is None:  # what Python makes of a stream that was closed before it started
         raise OSError(errno.EBADF, "it is closed", STANDARD_OUTPUT)
     try:
-        app(prog_name="assent")
+        app(prog_name="assent", help_option_names=["-h", "--help"])
     finally:
         try:
             sys.stdout.flush()
