@@ -3,9 +3,12 @@
 Opening blocks for as long as files take; nothing here serves, waits or repeats.
 """
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from assent.config import Settings
 from assent.core.decisions import Limits
@@ -21,6 +24,8 @@ from assent.wiring import fresh
 from assent.wiring.failpoints import Failpoint, failpoint
 from assent.wiring.grant_tokens import grant_opener
 from assent.wiring.published import PublishedLog
+
+_PUBLIC_MODE: Final = 0o644
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +85,18 @@ def assemble(settings: Settings, *, issuer: str) -> Assembly:
 
 
 def publish_key(assembly: Assembly) -> Path:
-    """Write the log's public key beside the ledger, unless it is there; return its file.
+    """Write the log's public key beside the ledger, unless something is there; return its file.
 
     It is a convenience, not a proof: an auditor is given the key by another way, once, and keeps it.
     """
     file = public_key_file(assembly.settings.ledger_file)
-    if not file.exists():
-        file.write_text(f"{assembly.keys.log_verifier_key(assembly.settings.log_origin).encode()}\n")
+    text = f"{assembly.keys.log_verifier_key(assembly.settings.log_origin).encode()}\n"
+    with suppress(FileExistsError):
+        # Never through a link, and nobody else may change it, whatever the umask lets others do.
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _PUBLIC_MODE)
+        with os.fdopen(descriptor, "w") as public:
+            os.fchmod(descriptor, _PUBLIC_MODE)
+            public.write(text)
     return file
 
 
