@@ -41,7 +41,7 @@ TOLD = replace(UNHEARD, detail={"state": "succeeded"})
 TRIPPED = Entry(kind=RecordKind.BREAKER_TRIPPED, breaker="b", detail={"state": "forced_open"})
 RESET = Entry(kind=RecordKind.BREAKER_RESET, breaker="b", detail={"state": "closed"})
 REVOKED = Entry(kind=RecordKind.KEY_REVOKED, detail={"credential": "k"})
-HOSTILE = Entry(kind=RecordKind.GRANT_REDEEMED, action=[1], grant={"a": 1}, detail=["state"])  # type: ignore[arg-type]
+HOSTILE = Entry(kind=RecordKind.GRANT_REDEEMED, action=[1], grant={"a": 1}, detail=["state"])  # type: ignore[arg-type]  # as signed by anybody
 
 
 def verified(entries: Sequence[Entry]) -> Verified:
