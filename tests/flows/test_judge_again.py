@@ -13,7 +13,7 @@ from assent.core.errors import Forged
 from assent.core.grants import Grant
 from assent.core.operators import Assurance
 from assent.flows.authenticate import AgentCaller
-from assent.flows.resolve_approval import Resolved, approve_action
+from assent.flows.resolve_approval import Resolved, approve_action, list_approvals
 from assent.flows.run_action import Redemption, redeem_as_agent
 from assent.flows.watch_actions import watch_action
 from assent.stores.sqlite import SqliteLedger
@@ -130,3 +130,17 @@ async def test_an_agent_cannot_hoard_grants_without_end(world: World) -> None:
     answers = [(await world.ask(bot, "files.read", attempt=None)).decision.answer for _ in range(4)]
     assert answers == [Answer.ALLOW] * 3 + [Answer.DENY]
     assert (await world.ask(bot, "files.read")).decision.answer is Answer.ALLOW
+
+
+@pytest.mark.requirement("P6", "T19")
+async def test_a_damaged_action_leaves_the_other_questions_on_the_list(tmp_path: Path) -> None:
+    path, clock, ids = tmp_path / "ledger.sqlite", SetClock(), CountedIds()
+    ledger = SqliteLedger.open(path, KEYS, clock=clock, new_id=ids, unsafe_not_durable="a short story")
+    world = World(ledger, clock, TownPolicy(), ids)
+    bot, eve = await world.agent(), await world.operator("eve")
+    damaged, sound = await world.ask(bot), await world.ask(bot)
+    with sqlite3.connect(path) as stranger:
+        stranger.execute("UPDATE action SET mac = x'00' WHERE id = ?", (damaged.action.id,))
+    listed = await list_approvals(world.broker, eve, (ApprovalState.PENDING,))
+    assert [seen.action.id for seen in listed] == [sound.action.id]
+    await ledger.close()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from assent.core import approvals, grants
 from assent.core.actions import Action, ActionEvent, ActionState, approve, end
 from assent.core.approvals import Approval, ApprovalId, ApprovalState, DenialCategory, Moved, Voter
-from assent.core.errors import NotFound
+from assent.core.errors import Forged, NotFound
 from assent.core.grants import Grant, GrantId
 from assent.core.operators import Permission
 from assent.core.reasons import Reason
@@ -86,9 +86,18 @@ async def list_approvals(
         else:
             one = await view.approval_by_code(code)
             found = [one] if one is not None else []
-        return [await _seen(broker, view, caller, approval) for approval in found]
+        listed = [await _seen_or_damaged(broker, view, caller, approval) for approval in found]
+        return [seen for seen in listed if seen is not None]
 
     return await broker.ledger.read(work)
+
+
+async def _seen_or_damaged(broker: Broker, view: View, caller: OperatorCaller, approval: Approval) -> Seen | None:
+    # A list leaves out what is damaged, here an approval whose action is: the others still need an answer.
+    try:
+        return await _seen(broker, view, caller, approval)
+    except (Forged, NotFound):
+        return None
 
 
 async def _seen(broker: Broker, view: View, caller: OperatorCaller, approval: Approval) -> Seen:
