@@ -160,7 +160,10 @@ class Load:
         return (time.perf_counter_ns() - start) / NANOSECONDS
 
     def at_a_rate(self, seconds: float, per_second: float) -> float:
-        """Ask when the schedule says; a latency counts from the scheduled moment, so that a stall is not hidden."""
+        """Ask when the schedule says; a latency counts from the scheduled moment, so that a stall is not hidden.
+
+        A server that falls behind for 10 seconds gets no more asks.
+        """
         idle = list(self._connections)
         start = time.perf_counter_ns()
         planned = min(int(seconds * per_second), self._last - self._next)
@@ -172,7 +175,8 @@ class Load:
                 self._ask(idle.pop(), due)
                 asked += 1
             if now - start > (seconds + STALL_SECONDS) * NANOSECONDS:
-                raise LoadFailed("the server fell too far behind the schedule")
+                # A server that cannot keep up has answered less than was planned: that is the finding.
+                planned = asked
             for connection in self._ready(0):
                 if (body := connection.take()) is not None:
                     self._keep(connection, body)

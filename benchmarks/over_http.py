@@ -210,7 +210,7 @@ def _tell_latency(findings: Findings, found: Rounds, paced: Rounds, commits: lis
         Row(
             goal="F2",
             what="at 1,000/s, p99 ÷ (3 floor's p99 + one commit)",
-            ours=micro(ours99),
+            ours=f"{micro(ours99)}, kept {rate(_of(paced, 'durable', 0, 'per_second'))}",
             beside=micro(bare99),
             ratio=ours99 / bare99,
             aim="≤ 1",
