@@ -23,7 +23,7 @@ from assent.flows.resolve_approval import (
 from assent.flows.run_action import redeem_as_agent
 from assent.flows.tick import tick
 from assent.flows.watch_actions import watch_action
-from tests.flows.world import World
+from tests.flows.world import Tool, World
 
 ME = "a" * 22
 
@@ -110,6 +110,20 @@ async def test_a_yes_to_other_bytes_does_not_count(world: World) -> None:
     refused = await approve_action(world.broker, await world.operator("eve"), code, digest_prefix="0" * 8)
     assert refused.refused is not None
     assert refused.refused.code == "digest_changed"
+
+
+@pytest.mark.requirement("P3", "P9")
+async def test_nobody_says_yes_to_a_value_that_nobody_could_see(world: World) -> None:
+    world.policy = replace(world.policy, tools={**world.policy.tools, "files.write": Tool(sensitive=("path",))})
+    _, action, code = await asked(world)
+    refused = await yes(world, await world.operator("eve"), code, action)
+    assert refused.refused is not None
+    assert refused.refused.code == "step_up_required"
+    assert refused.approval.state is ApprovalState.PENDING
+    denied = await deny_action(
+        world.broker, await world.operator("eve"), code, category=DenialCategory.TOO_RISKY, comment="unseen"
+    )
+    assert denied.refused is None
 
 
 async def test_a_no_ends_it_and_nothing_was_run(world: World) -> None:

@@ -50,6 +50,7 @@ class Tool:
     effect: Effect = Effect.REQUIRE_APPROVAL
     redeemed_by: RedeemedBy = RedeemedBy.AGENT
     definition: str = "1"
+    sensitive: tuple[str, ...] = ()
 
 
 def _person(name: str, *groups: str, may: str = "approver") -> Operator:
@@ -115,6 +116,7 @@ class TownPolicy:
             environment=environment,
             nonproduction=environment in self.nonproduction,
             redeemed_by=known.redeemed_by,
+            sensitive=known.sensitive,
         )
 
     def verdict(self, proposal: Proposal, agent: AgentId, on_behalf_of: Sequence[str]) -> Verdict:

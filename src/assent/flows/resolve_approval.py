@@ -101,10 +101,15 @@ async def _seen_or_damaged(broker: Broker, view: View, caller: OperatorCaller, a
 
 
 async def _seen(broker: Broker, view: View, caller: OperatorCaller, approval: Approval) -> Seen:
-    why_not = approvals.why_closed(approval, view.now) or approvals.why_not_vote(approval, caller.voter(), view.now)
+    action = await _action_of(view, approval)
+    why_not = (
+        approvals.why_closed(approval, view.now)
+        or approvals.why_not_vote(approval, caller.voter(), view.now)
+        or _why_not_displayable(action)
+    )
     return Seen(
         approval=approval,
-        action=await _action_of(view, approval),
+        action=action,
         who=who_can_decide(approval, broker.policy(), view.now),
         why_not_me=why_not,
     )
@@ -149,6 +154,8 @@ async def approve_action(
             return await _refused(broker, tx, action, approval, voter=caller.voter(), act="approve", reason=voted)
         if not voted.moved:
             return Resolved(approval=approval, action=action)
+        if (unseen := _why_not_displayable(action)) is not None:
+            return await _refused(broker, tx, action, approval, voter=caller.voter(), act="approve", reason=unseen)
         if (changed := why_in_vain(judge_again(policy, action), action, approval)) is not None:
             return await _overtaken(tx, action, approval, caller, changed)
         await tx.replace(approval, voted.approval)
@@ -158,6 +165,14 @@ async def approve_action(
         return Resolved(approval=voted.approval, action=action, who=who_can_decide(voted.approval, policy, tx.now))
 
     return await _transact_and_tell(broker, work)
+
+
+def _why_not_displayable(action: Action) -> Reason | None:
+    # No surface of this version reveals a sensitive value, and nobody says yes to what nobody could see.
+    if not action.sensitive:
+        return None
+    names = ", ".join(f"`{name}`" for name in action.sensitive)
+    return Reason.of("step_up_required", f"{names} would have to be revealed, which no surface does yet")
 
 
 async def _overtaken(tx: Tx, action: Action, approval: Approval, caller: OperatorCaller, changed: Reason) -> Resolved:
