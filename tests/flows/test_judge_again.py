@@ -1,6 +1,7 @@
 """What changed since the yes reaches what is open: routes, exceptions, environments, and rows that were put back."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,10 +104,10 @@ async def test_rows_put_back_to_before_the_redemption_redeem_nothing(tmp_path: P
     asked = await world.ask(bot)
     await yes(world, "eve", asked.action)
     grant = (await watch_action(world.broker, bot, asked.action.id)).grant
-    with sqlite3.connect(path) as stranger:
+    with closing(sqlite3.connect(path, isolation_level=None)) as stranger:
         kept = {table: stranger.execute(f"SELECT * FROM {table}").fetchall() for table in ("action", '"grant"')}
     assert (await redeem(world, bot, grant)).refused is None
-    with sqlite3.connect(path) as stranger:
+    with closing(sqlite3.connect(path, isolation_level=None)) as stranger:
         for table, rows in kept.items():
             stranger.execute(f"DELETE FROM {table}")
             stranger.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(rows[0]))})", rows)
@@ -139,7 +140,7 @@ async def test_a_damaged_action_leaves_the_other_questions_on_the_list(tmp_path:
     world = World(ledger, clock, TownPolicy(), ids)
     bot, eve = await world.agent(), await world.operator("eve")
     damaged, sound = await world.ask(bot), await world.ask(bot)
-    with sqlite3.connect(path) as stranger:
+    with closing(sqlite3.connect(path, isolation_level=None)) as stranger:
         stranger.execute("UPDATE action SET mac = x'00' WHERE id = ?", (damaged.action.id,))
     listed = await list_approvals(world.broker, eve, (ApprovalState.PENDING,))
     assert [seen.action.id for seen in listed] == [sound.action.id]
