@@ -195,8 +195,9 @@ async def _decide(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Ju
 
 
 async def _load(tx: Tx, agent: AgentId, ask: Ask, judged: _Judged) -> Load:
-    # What is allowed and starts at once waits for nobody and takes no place: the common case counts nothing.
-    if judged.verdict.effect is Effect.ALLOW and _starts_at_once(judged):
+    # What is denied, or allowed and started at once, waits for nobody and takes no place: it counts nothing.
+    effect = judged.verdict.effect
+    if effect is Effect.DENY or (effect is Effect.ALLOW and _starts_at_once(judged)):
         return Load()
     return await tx.load(agent, ask.run_id, judged.verdict.routes)
 

@@ -1,14 +1,14 @@
 """Random bytes from the system, fetched many at a time.
 
-Asking the system for each salt lets other threads in each time, which costs more than the bytes. Bytes are handed out
-once: under a lock, and a process that forked starts anew.
+Asking the system for each salt lets other threads in each time, and getting the turn back costs more than the bytes.
+Bytes are handed out once: under a lock, and a process that forked starts anew.
 """
 
 import os
 from threading import Lock
 from typing import Final
 
-POOL_BYTES: Final = 16_384
+POOL_BYTES: Final = 131_072
 
 
 class Randomness:

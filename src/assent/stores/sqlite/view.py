@@ -50,26 +50,30 @@ _LIKE = "SELECT id FROM action WHERE agent = ? AND run_id = ? AND content = ? OR
 _ANSWERED = ACTIONS.select(
     "WHERE agent = ? AND answered_at IS NOT NULL AND (answered_at, id) > (?, ?) ORDER BY answered_at, id"
 )
+# An index that holds some rows only is used where the query repeats what makes a row belong to it.
+_IS_LIVE = "state IN ('pending', 'ready', 'executing')"
 _LIVE = ACTIONS.select(
-    "WHERE state IN ('pending', 'ready', 'executing') AND state IN (?, ?)"
+    f"WHERE {_IS_LIVE} AND state IN (?, ?)"
     " AND (? IS NULL OR agent = ?) AND (? IS NULL OR environment IN (?, '')) ORDER BY rowid DESC"
 )
-_DUE_ACTIONS = ACTIONS.select("WHERE state IN ('ready', 'executing') AND due_at <= ? ORDER BY due_at")
+_DUE_ACTIONS = ACTIONS.select("WHERE due_at <= ? AND state IN ('ready', 'executing') ORDER BY due_at")
 _OF_ACTION = APPROVALS.select("WHERE action = ?")
 _BY_CODE = APPROVALS.select("WHERE code = ? ORDER BY id DESC LIMIT 1")
-_DUE_APPROVALS = APPROVALS.select("WHERE state IN ('pending', 'partial') AND expires_at <= ? ORDER BY expires_at")
+_IS_OPEN = "state IN ('pending', 'partial')"
+_DUE_APPROVALS = APPROVALS.select(f"INDEXED BY approval_due WHERE {_IS_OPEN} AND expires_at <= ? ORDER BY expires_at")
 _NEXT_DUE = (
-    "SELECT min(due) FROM (SELECT min(due_at) AS due FROM action WHERE state = 'ready' AND due_at BETWEEN ?1 AND ?2"
-    " UNION ALL SELECT min(due_at) FROM action WHERE state = 'executing' AND due_at BETWEEN ?1 AND ?2"
-    " UNION ALL SELECT min(expires_at) FROM approval WHERE state IN ('pending', 'partial')"
-    " AND expires_at BETWEEN ?1 AND ?2)"
+    "SELECT min(due) FROM (SELECT min(due_at) AS due FROM action WHERE due_at BETWEEN ?1 AND ?2"  # noqa: S608  # no input
+    " UNION ALL SELECT min(expires_at) FROM approval INDEXED BY approval_due"
+    f" WHERE {_IS_OPEN} AND expires_at BETWEEN ?1 AND ?2)"
 )
 _FIRST, _LAST = 0, stamp(datetime.max.replace(tzinfo=UTC))
 _GRANT_OF = GRANTS.select("WHERE action = ?")
 _CREDENTIALS = CREDENTIALS.select("WHERE ? IS NULL OR principal = ? ORDER BY issued_at DESC, id DESC LIMIT ?")
 _OPEN_OF_AGENT = "SELECT run_id, count(*) FROM approval WHERE agent = ? AND state IN ('pending', 'partial') GROUP BY 1"
-_OPEN_BY_ROUTES = "SELECT routes, count(*) FROM approval WHERE state IN ('pending', 'partial') GROUP BY routes"
-_READY_OF_AGENT = "SELECT count(*) FROM action WHERE state = 'ready' AND agent = ?"
+_OPEN_BY_ROUTES = (
+    f"SELECT routes, count(*) FROM approval INDEXED BY approval_open_routes WHERE {_IS_OPEN} GROUP BY routes"  # noqa: S608  # no input
+)
+_READY_OF_AGENT = f"SELECT count(*) FROM action WHERE {_IS_LIVE} AND state = 'ready' AND agent = ?"  # noqa: S608  # no input
 _ASKED_SINCE = "SELECT count(*) FROM approval WHERE agent = ? AND asked_at > ?"
 
 

@@ -1,0 +1,63 @@
+"""Every question that the ledger asks its database is answered by an index: what was stored before costs nothing."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+from assent.stores.sqlite import journal, latches, migrations, opening, search, tree, view
+from assent.stores.sqlite.view import TABLES
+
+MODULES = (journal, latches, opening, search, tree, view)
+# Small for ever (breakers, statuses, keys of one principal), or the newest row alone, by the order that rows have.
+MAY_SCAN = {"_BREAKERS", "_STATUSES", "_CREDENTIALS", "_HEAD", "_LAST", "_GAPS"}
+
+
+def statements() -> Iterator[tuple[str, str]]:
+    for module in MODULES:
+        yield from of_module(module)
+    for kind, table in TABLES.items():
+        yield f"update {kind.__name__}", table.update
+
+
+def of_module(module: ModuleType) -> Iterator[tuple[str, str]]:
+    for name, value in vars(module).items():
+        for text in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(text, str) and re.match(r"\s*(SELECT|UPDATE) ", text):
+                yield name, text
+
+
+def plan_of(statement: str) -> list[str]:
+    database = sqlite3.connect(":memory:")
+    try:
+        for script in migrations.shipped():
+            database.executescript(script)
+        numbered = {int(number) for number in re.findall(r"\?(\d+)", statement)}
+        places = [None] * (max(numbered) if numbered else statement.count("?"))
+        return [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {statement}", places)]
+    finally:
+        database.close()
+
+
+def test_statements_are_found_at_all() -> None:
+    names = {name for name, _ in statements()}
+
+    assert {"_DUE_ACTIONS", "_NEXT_DUE", "_READY_OF_AGENT", "_LIKE", "_BY_ID", "update Action"} <= names
+    assert names >= MAY_SCAN, "an exception that stands for nothing"
+
+
+@pytest.mark.parametrize(("name", "statement"), list(statements()))
+def test_no_statement_reads_a_table_from_end_to_end(name: str, statement: str) -> None:
+    plan = plan_of(statement)
+
+    unbounded = [step for step in plan if step.startswith("SCAN ") and " USING INDEX " not in step]
+    by_no_index = [step for step in plan if re.fullmatch(r"SEARCH \w+", step)]
+    assert name in MAY_SCAN or not (unbounded + by_no_index), plan
+
+
+def test_what_is_live_is_not_searched_among_what_has_ended() -> None:
+    wanted = [statement for name, statement in statements() if name in {"_LIVE", "_READY_OF_AGENT"}]
+
+    assert all("action_live" in plan_of(statement)[0] for statement in wanted)
