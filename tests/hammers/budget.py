@@ -54,11 +54,14 @@ def short_budget() -> Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a hammer did and counted; it only exists when nothing was disproved."""
+    """What a hammer did and counted; it only exists when nothing was disproved.
 
-    promise: str
-    requirements: tuple[str, ...]
+    `listed` are lines for the page, below the words of `listed_as`.
+    """
+
     counts: dict[str, int | float | str]
+    listed_as: str = ""
+    listed: tuple[str, ...] = ()
 
 
 def expect(holds: object, seen: str) -> None:

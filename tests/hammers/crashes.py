@@ -19,8 +19,9 @@ from tests.hammers.budget import Budget, Report, expect
 from tests.hammers.crash_crew import Crew
 from tests.hammers.records import Leaf
 
-FULL_CYCLES: Final = 500
+FULL_CYCLES: Final = 2_000
 AGENTS: Final = 2
+LEAST_AT_EACH_POINT: Final = 80
 ANY_MOMENT: Final = "any moment"
 REACH_SECONDS: Final = 6.0
 QUIET_RESTARTS: Final = 5
@@ -39,6 +40,9 @@ def run(folder: Path, budget: Budget) -> Report:
     while budget.goes_on(deaths.total()) and not crew.acknowledged.faults:
         deaths[_one_life(at, next(points), rng)] += 1
     restarts = _last_life(at, crew, budget)
+    if deaths.total() >= FULL_CYCLES:
+        rare = [point for point in POINTS if deaths[point] < LEAST_AT_EACH_POINT]
+        expect(not rare, f"too few brokers died at {rare}: {deaths}")
     expect(not crew.acknowledged.faults, f"the crew could not go on: {crew.acknowledged.faults}")
     log = records.read(at.ledger)
     effects, heard = _lines(crew.effects), _lines(crew.heard)
@@ -46,11 +50,7 @@ def run(folder: Path, budget: Budget) -> Report:
     check_told(heard, begun, log)
     _check_acknowledged(crew, log)
     fates = Counter(line["fate"] for line in heard)
-    return Report(
-        promise="a crash anywhere loses nothing acknowledged and runs nothing twice",
-        requirements=("P2", "P4", "T20", "T21"),
-        counts=_counts(deaths, crew, fates, effects=len(begun), logged=len(log), restarts=restarts),
-    )
+    return Report(counts=_counts(deaths, crew, fates, effects=len(begun), logged=len(log), restarts=restarts))
 
 
 def _points(rng: random.Random) -> Iterator[str]:

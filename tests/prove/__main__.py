@@ -1,6 +1,7 @@
-"""`./run prove`: every hammer at its full count; writes docs/proofs.md when all promises held, else exits 1.
+"""`./run prove [NAME …]`: hammers at full count; what held is written to docs/proofs.md, what did not ends with 1.
 
-About half an hour. `--only NAME` runs one and writes nothing; `--seed` repeats a run.
+All of them take some hours: each section of the page says how long its own took. `--seed` repeats a run; `--hits`
+and `--minutes` take another size than the full one, and then nothing is written.
 """
 
 import argparse
@@ -8,72 +9,77 @@ import random
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from tests.hammers import crashes, double_spend, hostile, mutations, sinks, trips
-from tests.hammers.budget import Budget, Disproved, Report
-from tests.prove.page import Proven, page
+from tests.hammers.budget import Budget, Disproved
+from tests.prove.hammers import HAMMERS, Hammer
+from tests.prove.page import Announced, Proven, renewed
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "proofs.md"
 
 
-@dataclass(frozen=True, slots=True)
-class Hammer:
-    """What to run, and how many hits are its full count."""
-
-    run: Callable[[Path, Budget], Report]
-    hits: int
-
-
-HAMMERS: Final = {
-    "double-spend": Hammer(double_spend.run, double_spend.FULL_GRANTS),
-    "mutations": Hammer(mutations.run, mutations.FULL_HITS),
-    "trips": Hammer(trips.run, trips.FULL_TRIPS),
-    "hostile": Hammer(hostile.run, hostile.FULL_HITS),
-    "sinks": Hammer(sinks.run, sinks.FULL_HITS),
-    "crashes": Hammer(crashes.run, crashes.FULL_CYCLES),
-}
-
-
-def prove(name: str, seed: int, hits: int | None) -> Proven:
+def prove(name: str, seed: int, budget: Budget, count: str) -> Proven:
     """Run one hammer in a folder of its own and say what it found.
 
     Raises:
         Disproved: a promise did not hold.
 
     """
-    hammer = HAMMERS[name]
-    print(f"{name}: seed {seed}", flush=True)
-    budget = Budget(seed=seed, hits=hits or hammer.hits)
+    print(f"{name}: {count}, seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="assent-prove-") as folder:
-        proven = Proven(report=hammer.run(Path(folder), budget), seed=seed, seconds=budget.spent())
-    for what, count in proven.report.counts.items():
-        print(f"  {what}: {count}")
+        report = HAMMERS[name].run(Path(folder), budget)
+    proven = Proven(name=name, report=report, count=count, seed=seed, seconds=budget.spent())
+    for what, number in report.counts.items():
+        print(f"  {what}: {number}")
+    if report.listed:
+        print("\n".join([f"  {report.listed_as}", *(f"    {line}" for line in report.listed)]))
     print(f"  held, {proven.seconds:.0f} s", flush=True)
     return proven
+
+
+def budget_of(hammer: Hammer, seed: int, hits: int | None, minutes: float | None) -> tuple[Budget, str]:
+    """Return the budget of one proof, full unless another size was given, and that size in words."""
+    if minutes is not None:
+        return Budget(seed=seed, seconds=60 * minutes), f"{minutes:g} minutes"
+    if hits is not None:
+        return Budget(seed=seed, hits=hits), f"{hits:,} hits"
+    return hammer.budget(seed), hammer.full
+
+
+def write(proven: Proven) -> None:
+    """Write the section of a proof that held in full."""
+    announced = {
+        name: Announced(promise=hammer.promise, requirements=hammer.requirements) for name, hammer in HAMMERS.items()
+    }
+    page = PAGE.read_text() if PAGE.exists() else ""
+    PAGE.write_text(renewed(page, [proven], announced, datetime.now(UTC).date()))
 
 
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(prog="./run prove", description="hit every promise at full count")
-    parser.add_argument("--only", choices=HAMMERS, action="append", help="one hammer; may be repeated; writes no page")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all, or any of: {', '.join(HAMMERS)}")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32), help="repeat a run")
-    parser.add_argument("--hits", type=int, help="another count than the full one; writes no page")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--hits", type=int, help="another count than the full one; writes no page")
+    size.add_argument("--minutes", type=float, help="for as long as this; writes no page")
     given = parser.parse_args()
+    if unknown := [name for name in given.names if name not in HAMMERS]:
+        parser.error(f"no proof `{unknown[0]}`; there are {', '.join(HAMMERS)}")
     # Whoever ends this run ends the brokers that it started: an exception runs through every `finally`.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before it was over"))
-    try:
-        proven = [prove(name, given.seed, given.hits) for name in given.only or HAMMERS]
-    except Disproved as seen:
-        sys.exit(f"disproved: {seen}")
-    if given.only or given.hits:
-        return
-    PAGE.write_text(page(proven, datetime.now(UTC).date()))
-    print(f"all promises held; see {PAGE.relative_to(Path.cwd()) if PAGE.is_relative_to(Path.cwd()) else PAGE}")
+    is_full = given.hits is None and given.minutes is None
+    for name in given.names or HAMMERS:
+        budget, count = budget_of(HAMMERS[name], given.seed, given.hits, given.minutes)
+        try:
+            proven = prove(name, given.seed, budget, count)
+        except Disproved as seen:
+            sys.exit(f"{name}: disproved: {seen}")
+        if is_full:
+            write(proven)
+    print("everything held" + (f"; see {PAGE.relative_to(PAGE.parents[1])}" if is_full else "; no page was written"))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,14 @@
-"""The page of proofs: what was hit how often and what was seen, written from what a run counted."""
+"""The page of proofs: what was hit how often and what was seen, written from what runs counted.
+
+Each proof has one section. A run writes the sections of the proofs that it ran in full and leaves the others as they
+are, so that every section says when, where and with which seed it was written.
+"""
 
 import os
 import platform
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -13,55 +18,112 @@ from tests.requirements import REQUIREMENTS
 
 _HEAD: Final = """# Proofs
 
-What `./run prove` found: each hammer at its full count against a real serving broker, over HTTP, on a real disk. The
-same hammers run for seconds in `./run test`. This page is written by the run and only when every promise held; one that
-does not hold ends the run with what was seen. What the ids mean stands in [promises and threats](promises.md).
+What `./run prove` found: each hammer at its full count, against a real serving broker over HTTP and on a real disk
+wherever a process is what is promised. The same hammers run for seconds in `./run test`. This page is written by the
+runs, and a section only when everything in it held; a promise that does not hold ends the run with what was seen.
+`./run prove NAME` runs one. What the ids mean stands in [promises and threats](promises.md).
 
-{facts}
+| proof | what holds | proves | newest run in full |
+|---|---|---|---|
+{rows}
 """
 _SECTION: Final = """
 ## {promise}
 
-Proves {requirements}. Seed {seed}, {seconds:.0f} s.
+`./run prove {name}` on {on}: {count}, seed {seed}, {seconds:.0f} s. {facts}. Proves {requirements}.
 
 | counted | |
 |---|---|
 {rows}
 """
+_NOT_YET: Final = "not run yet"
+_WRITTEN: Final = re.compile(
+    r"\n## (?P<promise>.+)\n\n`\./run prove (?P<name>\S+)` on (?P<on>\S+): (?P<count>[^,\n]+(?:,\d{3})*), seed"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proven:
-    """One hammer's report, the seed that repeats it, and how long it took."""
+    """One hammer's report, how often it hit, the seed that repeats it, and how long it took."""
 
+    name: str
     report: Report
+    count: str
     seed: int
     seconds: float
 
 
-def page(proven: Sequence[Proven], on: date) -> str:
-    """Return the whole page."""
-    return _HEAD.format(facts=_facts(on)) + "".join(map(_section, proven))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """A proof that the page must name, run or not: what holds, and what it proves."""
+
+    promise: str
+    requirements: tuple[str, ...]
 
 
-def _facts(on: date) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Section:
+    """A section as it stands on the page."""
+
+    promise: str
+    on: str
+    count: str
+    text: str
+
+
+def renewed(page: str, proven: Sequence[Proven], announced: Mapping[str, Announced], on: date) -> str:
+    """Return `page` with the sections of `proven` written anew and those of the other announced proofs kept."""
+    fresh = "".join(_section(one, announced[one.name], on) for one in proven)
+    sections = _sections(page) | _sections(fresh)
+    kept = {name: sections[name] for name in announced if name in sections}
+    rows = "\n".join(_row(name, known, kept.get(name)) for name, known in announced.items())
+    return _HEAD.format(rows=rows) + "".join(section.text for section in kept.values())
+
+
+def _sections(page: str) -> dict[str, _Section]:
+    found = list(_WRITTEN.finditer(page))
+    ends = [match.start() for match in found[1:]] + [len(page)]
+    return {
+        match["name"]: _Section(
+            promise=match["promise"], on=match["on"], count=match["count"], text=page[match.start() : end]
+        )
+        for match, end in zip(found, ends, strict=True)
+    }
+
+
+def _row(name: str, known: Announced, written: _Section | None) -> str:
+    links = _links(known.requirements)
+    if written is None:
+        return f"| `{name}` | {known.promise} | {links} | {_NOT_YET} |"
+    anchor = re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", written.promise.lower()))
+    return f"| `{name}` | [{known.promise}](#{anchor}) | {links} | {written.on}, {written.count} |"
+
+
+def _facts() -> str:
     python = ".".join(map(str, sys.version_info[:3]))
-    return (
-        f"Run on {on.isoformat()}: Python {python}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores."
-    )
+    return f"Python {python}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
 
 
-def _section(one: Proven) -> str:
-    named = [f"[{key}]({REQUIREMENTS[key].anchor.removeprefix('docs/')})" for key in one.report.requirements]
+def _links(requirements: Sequence[str]) -> str:
+    return ", ".join(f"[{key}]({REQUIREMENTS[key].anchor.removeprefix('docs/')})" for key in requirements)
+
+
+def _section(one: Proven, known: Announced, on: date) -> str:
     rows = "\n".join(f"| {name} | {_number(value)} |" for name, value in one.report.counts.items())
-    promise = one.report.promise
-    return _SECTION.format(
-        promise=promise[0].upper() + promise[1:],
-        requirements=", ".join(named),
+    text = _SECTION.format(
+        promise=known.promise[0].upper() + known.promise[1:],
+        name=one.name,
+        on=on.isoformat(),
+        count=one.count,
         seed=one.seed,
         seconds=one.seconds,
+        facts=_facts(),
+        requirements=_links(known.requirements),
         rows=rows,
     )
+    if one.report.listed:
+        text += f"\n{one.report.listed_as}\n\n" + "".join(f"- {line}\n" for line in one.report.listed)
+    return text
 
 
 def _number(value: float | str) -> str:

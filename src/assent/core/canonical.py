@@ -14,8 +14,10 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NoReturn, TypeAlias
 
+import msgspec
 import rfc8785
 
 from assent.core.characters import visible
@@ -38,6 +40,7 @@ _FIRST_EXPONENT: Final = 1e21  # from here on RFC 8785 writes an exponent
 _PLAIN_FLOAT_MIN: Final = 1e-4  # from here up to 2^53 Python and RFC 8785 write the same shortest digits
 _QUOTED_CHARACTERS: Final = 40
 _MAX_INTEGER_CHARACTERS: Final = len(str(-MAX_INTEGER))
+_SEQUENCES: Final = frozenset({list, tuple})
 
 _STRING = r'"(?:[^"\\]++|\\.)*+"?'
 _BRACKETS = re.compile(rf"{_STRING}|[\[{{]|[\]}}]", re.DOTALL)
@@ -95,8 +98,8 @@ def canonical(value: Jsonable) -> bytes:
     are not `str`, other types, more than 128 levels (a cycle ends there too).
     """
     try:
-        if _json_module_agrees(value, MAX_CANONICAL_DEPTH):
-            return _ENCODER.encode(value).encode()
+        if _encoder_agrees(value, MAX_CANONICAL_DEPTH):
+            return _ENCODER.encode(value)
         return rfc8785.dumps(value)
     except (UnicodeEncodeError, rfc8785.CanonicalizationError):
         raise BadJson("a string holds a lone surrogate, half of a character") from None
@@ -109,7 +112,7 @@ def canonical_of_ours(value: Jsonable) -> bytes:
     a request may have shaped it. Raises BadJson for a lone surrogate.
     """
     try:
-        return _ENCODER.encode(value).encode()
+        return _ENCODER.encode(value)
     except UnicodeEncodeError:
         raise BadJson("a string holds a lone surrogate, half of a character") from None
 
@@ -120,10 +123,10 @@ def digest(domain: str, *parts: bytes) -> bytes:
     The lengths make field boundaries unambiguous; the domain keeps digests of different things apart.
     Raises ValueError for a domain that is empty, not ASCII or holds NUL.
     """
-    state = hashlib.sha256(_label(domain) + b"\x00")
+    named = [_label(domain), b"\x00"]
     for part in parts:
-        state.update(len(part).to_bytes(8, "big") + part)
-    return state.digest()
+        named += (len(part).to_bytes(8, "big"), part)
+    return hashlib.sha256(b"".join(named)).digest()
 
 
 def commitment(field: str, salt: bytes, value: Jsonable) -> str:
@@ -146,6 +149,7 @@ def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+@lru_cache(maxsize=256)
 def _label(name: str) -> bytes:
     if not name or not name.isascii() or "\x00" in name:
         raise ValueError(f"`{visible(name)}` cannot label a digest: use ASCII without NUL")
@@ -260,8 +264,8 @@ def _exact_form(value: float) -> bool:
     return abs(value) <= MAX_INTEGER or abs(value) >= _FIRST_EXPONENT
 
 
-def _json_module_agrees(value: object, room: int) -> bool:
-    """Refuse what has no canonical form; then tell whether the json module writes the RFC 8785 bytes.
+def _encoder_agrees(value: object, room: int) -> bool:
+    """Refuse what has no canonical form; then tell whether the fast encoder writes the RFC 8785 bytes.
 
     It does for every string but a key beyond U+FFFF (UTF-16 order differs there), every integer, and floats with a
     fraction from 1e-4 on: both write the shortest digits that read back, and no exponent.
@@ -269,18 +273,19 @@ def _json_module_agrees(value: object, room: int) -> bool:
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return True
+    # The encoder takes exact types; what only descends from one is written by the slower way, with the same result.
     if isinstance(value, dict):
-        return _object_agrees(value, room)
+        return _object_agrees(value, room) and kind is dict
     if isinstance(value, list | tuple):
-        return _array_agrees(value, room)
+        return _array_agrees(value, room) and kind in _SEQUENCES
     if isinstance(value, int):
         if -MAX_INTEGER <= value <= MAX_INTEGER:
-            return True
+            return kind is int
         raise BadJson("an integer is beyond 2^53-1, use a string")
     if isinstance(value, float):
-        return _float_agrees(value)
+        return _float_agrees(value) and kind is float
     if isinstance(value, str):
-        return True
+        return False
     raise BadJson(f"a value of type `{kind.__name__}` has no JSON form")
 
 
@@ -288,7 +293,7 @@ def _array_agrees(value: list[object] | tuple[object, ...], room: int) -> bool:
     _refuse_no_room(room)
     agrees = True
     for item in value:
-        agrees = _json_module_agrees(item, room - 1) and agrees
+        agrees = _encoder_agrees(item, room - 1) and agrees
     return agrees
 
 
@@ -300,7 +305,7 @@ def _object_agrees(value: dict[object, object], room: int) -> bool:
         if type(key) is not str:
             raise BadJson(f"a key of type `{type(key).__name__}` is not a string")
         agrees = (key.isascii() or max(key) <= "\uffff") and agrees
-        agrees = _json_module_agrees(item, room - 1) and agrees
+        agrees = _encoder_agrees(item, room - 1) and agrees
     return agrees
 
 
@@ -322,6 +327,4 @@ def _float_agrees(value: float) -> bool:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant, strict=True
 )
-_ENCODER = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-)
+_ENCODER = msgspec.json.Encoder(order="sorted")

@@ -112,7 +112,11 @@ def record(entry: Entry, *, new_id: RecordId, now: datetime, salts: tuple[bytes,
 def _leaf(
     entry: Entry, new_id: RecordId, now: datetime, disclosed: Mapping[str, tuple[bytes, bytes]]
 ) -> dict[str, Json]:
-    named: dict[str, Json] = {
+    leaf: dict[str, Json] = {
+        "v": VERSION,
+        "id": new_id,
+        "time": rfc3339(now),
+        "kind": entry.kind.value,
         "agent": entry.agent,
         "operator": entry.operator,
         "tool": entry.tool,
@@ -129,9 +133,7 @@ def _leaf(
         "detail": dict(entry.detail),
         "commit": {name: commitment_of(name, salt, value) for name, (salt, value) in disclosed.items()},
     }
-    leaf: dict[str, Json] = {"v": VERSION, "id": new_id, "time": rfc3339(now), "kind": entry.kind.value}
-    leaf.update((name, value) for name, value in named.items() if value)
-    return leaf
+    return {name: value for name, value in leaf.items() if value}
 
 
 def rfc3339(moment: datetime) -> str:
@@ -143,4 +145,5 @@ def rfc3339(moment: datetime) -> str:
     """
     if moment.tzinfo is None:
         raise BadRequest("a time without a zone cannot be recorded")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

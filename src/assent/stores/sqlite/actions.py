@@ -47,19 +47,21 @@ def _due_at(action: Action) -> datetime | None:
 
 
 def _action_facts(action: Action) -> dict[str, object]:
-    return {
+    always: dict[str, object] = {
         "key": action.key,
         "definition": action.definition,
         "impact": action.impact.value,
         "created_at": stamp(action.created_at),
         "digest": action.digest,
-        "resource_is_public": action.resource_is_public,
         "redeemed_by": action.redeemed_by.value,
+        "policy_version": action.policy_version,
+        "record_id": action.record_id,
+    }
+    sometimes = {
+        "resource_is_public": action.resource_is_public,
         "sensitive": action.sensitive,
         "on_behalf_of": action.on_behalf_of,
         "rules": action.rules,
-        "policy_version": action.policy_version,
-        "record_id": action.record_id,
         "decided_by_human": action.decided_by_human,
         "decided_at": stamp_or_none(action.decided_at),
         "attempt": hexed(action.attempt),
@@ -67,6 +69,7 @@ def _action_facts(action: Action) -> dict[str, object]:
         "lease_expires_at": stamp_or_none(action.lease_expires_at),
         "outcome": None if action.outcome is None else _outcome_facts(action.outcome),
     }
+    return always | {name: fact for name, fact in sometimes.items() if fact}
 
 
 def _outcome_facts(outcome: Outcome) -> dict[str, object]:
@@ -121,19 +124,19 @@ def _join_action(stored: Stored) -> Action:
         impact=Impact(facts["impact"]),
         created_at=moment(facts["created_at"]),
         digest=facts["digest"],
-        resource_is_public=facts["resource_is_public"],
+        resource_is_public=facts.get("resource_is_public", False),
         redeemed_by=RedeemedBy(facts["redeemed_by"]),
-        sensitive=tuple(facts["sensitive"]),
-        on_behalf_of=tuple(facts["on_behalf_of"]),
-        rules=tuple(facts["rules"]),
+        sensitive=tuple(facts.get("sensitive", ())),
+        on_behalf_of=tuple(facts.get("on_behalf_of", ())),
+        rules=tuple(facts.get("rules", ())),
         policy_version=facts["policy_version"],
         record_id=facts["record_id"],
-        decided_by_human=facts["decided_by_human"],
-        decided_at=moment_or_none(facts["decided_at"]),
-        attempt=unhexed(facts["attempt"]),
-        pick_up_until=moment_or_none(facts["pick_up_until"]),
-        lease_expires_at=moment_or_none(facts["lease_expires_at"]),
-        outcome=None if facts["outcome"] is None else _join_outcome(facts["outcome"], error),
+        decided_by_human=facts.get("decided_by_human", False),
+        decided_at=moment_or_none(facts.get("decided_at")),
+        attempt=unhexed(facts.get("attempt")),
+        pick_up_until=moment_or_none(facts.get("pick_up_until")),
+        lease_expires_at=moment_or_none(facts.get("lease_expires_at")),
+        outcome=_join_outcome(facts["outcome"], error) if "outcome" in facts else None,
     )
 
 

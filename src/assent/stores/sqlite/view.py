@@ -73,7 +73,7 @@ _OPEN_OF_AGENT = "SELECT run_id, count(*) FROM approval WHERE agent = ? AND stat
 _OPEN_BY_ROUTES = (
     f"SELECT routes, count(*) FROM approval INDEXED BY approval_open_routes WHERE {_IS_OPEN} GROUP BY routes"  # noqa: S608  # no input
 )
-_READY_OF_AGENT = f"SELECT count(*) FROM action WHERE {_IS_LIVE} AND state = 'ready' AND agent = ?"  # noqa: S608  # no input
+_READY_OF_AGENT = "SELECT count(*) FROM action WHERE state = 'ready' AND agent = ?"
 _ASKED_SINCE = "SELECT count(*) FROM approval WHERE agent = ? AND asked_at > ?"
 
 

@@ -33,7 +33,8 @@ CREATE UNIQUE INDEX action_by_idempotency_key ON action (agent, idempotency_key)
 CREATE UNIQUE INDEX action_by_call ON action (agent, call_id, ifnull('r' || run_id, '')) WHERE call_id IS NOT NULL;
 -- `content` stands only in what an ask without a call id may still mean.
 CREATE INDEX action_by_content ON action (agent, run_id, content) WHERE content IS NOT NULL;
-CREATE INDEX action_live ON action (state, agent) WHERE state IN ('pending', 'ready', 'executing');
+CREATE INDEX action_live ON action (state) WHERE state IN ('pending', 'ready', 'executing');
+CREATE INDEX action_ready ON action (agent) WHERE state = 'ready';
 CREATE INDEX action_due ON action (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX action_answered ON action (agent, answered_at, id) WHERE answered_at IS NOT NULL;
 

@@ -1,0 +1,78 @@
+"""Every hammer that `./run prove` knows: what it shows, what that proves, and what its full count is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.hammers import crashes, double_spend, hostile, mutations, sinks, trips
+from tests.hammers.budget import Budget, Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hammer:
+    """What to run, and its full size: so many hits of a kind, or so many minutes."""
+
+    run: Callable[[Path, Budget], Report]
+    promise: str
+    requirements: tuple[str, ...]
+    hits: int | None = None
+    of: str = "hits"
+    minutes: int | None = None
+
+    @property
+    def full(self) -> str:
+        """The full size in words."""
+        return f"{self.minutes} minutes" if self.minutes is not None else f"{self.hits:,} {self.of}"
+
+    def budget(self, seed: int) -> Budget:
+        """Return the budget of a run in full, which begins now."""
+        if self.minutes is not None:
+            return Budget(seed=seed, seconds=60.0 * self.minutes)
+        return Budget(seed=seed, hits=self.hits)
+
+
+HAMMERS: Final = {
+    "double-spend": Hammer(
+        run=double_spend.run,
+        promise="a grant is redeemed once, whoever tries",
+        requirements=("P4", "T2"),
+        hits=double_spend.FULL_GRANTS,
+        of="grants",
+    ),
+    "mutations": Hammer(
+        run=mutations.run,
+        promise="what was approved runs, and nothing else",
+        requirements=("P3", "T1"),
+        hits=mutations.FULL_HITS,
+        of="mutations",
+    ),
+    "trips": Hammer(
+        run=trips.run,
+        promise="after a trip is answered nothing in its scope passes",
+        requirements=("P6", "T11"),
+        hits=trips.FULL_TRIPS,
+        of="trips",
+    ),
+    "hostile": Hammer(
+        run=hostile.run,
+        promise="hostile JSON is refused before anything looks at it",
+        requirements=("P1", "T12"),
+        hits=hostile.FULL_HITS,
+        of="bodies",
+    ),
+    "sinks": Hammer(
+        run=sinks.run,
+        promise="when the ledger fails nothing is allowed, and nothing is lost",
+        requirements=("P2", "P7", "T5"),
+        hits=sinks.FULL_HITS,
+        of="faults",
+    ),
+    "crashes": Hammer(
+        run=crashes.run,
+        promise="a crash anywhere loses nothing acknowledged and runs nothing twice",
+        requirements=("P2", "P4", "T20", "T21"),
+        hits=crashes.FULL_CYCLES,
+        of="kills",
+    ),
+}
