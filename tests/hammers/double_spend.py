@@ -22,7 +22,9 @@ ATTEMPTS_PER_GRANT: Final = 51
 SPREAD: Final = 8.0
 FULL_GRANTS: Final = 2_000
 FULL_ATTEMPTS: Final = 100_000
-SHORT_GRANTS: Final = 24
+# No agent may leave more than a hundred grants unspent, so they come in batches.
+BATCH: Final = 100
+SHORT_BATCH: Final = 24
 LIMIT_SECONDS: Final = 1_800.0
 SPENT: Final = (409, "grant_spent")
 
@@ -30,9 +32,9 @@ Heard = list[list[Any]]
 
 
 def run(folder: Path, budget: Budget) -> Report:
-    """Spend 2,000 grants, or small batches for as long as the budget says."""
+    """Spend 2,000 grants in batches, or small batches for as long as the budget says."""
     at = broker.install(folder / "double-spend")
-    batch = budget.choose(by_hits=FULL_GRANTS, by_seconds=SHORT_GRANTS)
+    batch = budget.choose(by_hits=BATCH, by_seconds=SHORT_BATCH)
     heard: Heard = []
     grants: list[Granted] = []
     with broker.serving(at):

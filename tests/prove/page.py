@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Final
 
 from tests.hammers.budget import Report
@@ -38,7 +39,7 @@ _SECTION: Final = """
 """
 _NOT_YET: Final = "not run yet"
 _WRITTEN: Final = re.compile(
-    r"\n## (?P<promise>.+)\n\n`\./run prove (?P<name>\S+)` on (?P<on>\S+): (?P<count>[^,\n]+(?:,\d{3})*), seed"
+    r"\n## (?P<promise>.+)\n\n`\./run prove (?P<name>\S+)` on (?P<on>\S+): (?P<count>[^\n]+?), seed \d+, "
 )
 
 
@@ -82,12 +83,10 @@ def renewed(page: str, proven: Sequence[Proven], announced: Mapping[str, Announc
 
 def _sections(page: str) -> dict[str, _Section]:
     found = list(_WRITTEN.finditer(page))
-    ends = [match.start() for match in found[1:]] + [len(page)]
+    starts = [*(match.start() for match in found), len(page)]
     return {
-        match["name"]: _Section(
-            promise=match["promise"], on=match["on"], count=match["count"], text=page[match.start() : end]
-        )
-        for match, end in zip(found, ends, strict=True)
+        match["name"]: _Section(promise=match["promise"], on=match["on"], count=match["count"], text=page[start:end])
+        for match, (start, end) in zip(found, pairwise(starts), strict=True)
     }
 
 
