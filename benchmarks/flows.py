@@ -1,7 +1,7 @@
 """A whole decision in process: authenticate, judge, bind, record, commit, without HTTP.
 
-`python -m benchmarks.flows FOLDER SIZE AGENTS CONCURRENT SECONDS DURABLE` prints what it measured as JSON. Every answer
-is compared with the oracle.
+`python -m benchmarks.flows FOLDER SIZE AGENTS CONCURRENT SECONDS DURABLE STORED` prints what it measured as JSON, after
+so many decisions were stored. Every answer is compared with the oracle.
 """
 
 import asyncio
@@ -29,7 +29,8 @@ from benchmarks.pinned import SERVER_CORE, pin
 from benchmarks.questions import Answer, Question, answers, questions, world
 
 SEED = 20_260_302
-WARM_UP = 200
+WARM_UP = 256
+FILLING = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Decided:
     agents: int
     concurrent: int
     durable: bool
+    stored: int
     decisions: int
     per_second: float
     cpu_us: float
@@ -70,12 +72,14 @@ async def ask(broker: Broker, task: Task, number: int) -> int:
     return spent
 
 
-async def measure(broker: Broker, tasks: list[Task], concurrent: int, seconds: float) -> tuple[list[int], float, float]:
-    """Return the nanoseconds of each decision, wall seconds and processor seconds."""
+async def measure(
+    broker: Broker, tasks: list[Task], concurrent: int, seconds: float, stored: int
+) -> tuple[list[int], float, float]:
+    """Return the nanoseconds of each decision, wall seconds and processor seconds; `stored` are decided before."""
     numbers = itertools.count()
     turns = itertools.cycle(tasks)
-    for _ in range(WARM_UP):
-        await ask(broker, next(turns), next(numbers))
+    for _ in range(-(-stored // FILLING)):
+        await asyncio.gather(*(ask(broker, next(turns), next(numbers)) for _ in range(FILLING)))
     gc.collect()
     spent: list[int] = []
     began, cpu = time.perf_counter(), time.process_time()
@@ -110,7 +114,9 @@ def tasks_of(house: houses.House, size: int, agents: int) -> Iterator[Task]:
         yield Task(question, house.agents[question.agent], right)
 
 
-def decide(folder: Path, size: int, agents: int, concurrent: int, seconds: float, *, durable: bool) -> Decided:
+def decide(
+    folder: Path, size: int, agents: int, concurrent: int, seconds: float, *, durable: bool, stored: int = WARM_UP
+) -> Decided:
     """Return what whole decisions cost in a fresh broker below `folder`."""
     house = houses.build(folder, world(size, agents=agents))
     assembly = assemble(house.settings(), issuer=houses.ISSUER)
@@ -120,7 +126,7 @@ def decide(folder: Path, size: int, agents: int, concurrent: int, seconds: float
 
     async def run() -> tuple[list[int], float, float]:
         try:
-            return await measure(assembly.broker, tasks, concurrent, seconds)
+            return await measure(assembly.broker, tasks, concurrent, seconds, stored)
         finally:
             await assembly.ledger.close()
 
@@ -131,6 +137,7 @@ def decide(folder: Path, size: int, agents: int, concurrent: int, seconds: float
         agents=agents,
         concurrent=concurrent,
         durable=durable,
+        stored=stored,
         decisions=len(spent),
         per_second=len(spent) / wall,
         cpu_us=cpu * 1e6 / len(spent),
@@ -141,11 +148,17 @@ def decide(folder: Path, size: int, agents: int, concurrent: int, seconds: float
 
 def main() -> None:
     """Measure what the command line names and print it."""
-    parent, size, agents, concurrent, seconds, durable = sys.argv[1:7]
+    parent, size, agents, concurrent, seconds, durable, stored = sys.argv[1:8]
     pin(SERVER_CORE)
     with tempfile.TemporaryDirectory(dir=parent) as folder:
         found = decide(
-            Path(folder) / "broker", int(size), int(agents), int(concurrent), float(seconds), durable=durable == "yes"
+            Path(folder) / "broker",
+            int(size),
+            int(agents),
+            int(concurrent),
+            float(seconds),
+            durable=durable == "yes",
+            stored=max(int(stored), WARM_UP),
         )
     print(json.dumps(asdict(found)))
 

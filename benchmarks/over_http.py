@@ -4,7 +4,7 @@ Every contender serves from the same core, one after the other, in interleaved r
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,10 +46,10 @@ def floor_server(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def broker_server(house: houses.House) -> Iterator[Server]:
-    """Serve a broker from its folder, as `assent serve` does."""
+def broker_server(house: houses.House, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Serve a broker from its folder, as `assent serve` does; `environment` is added to ours."""
     command = [sys.executable, "-m", "assent", "serve", "--config", str(house.settings_file)]
-    with serving(command, house.folder / "serve.log") as server:
+    with serving(command, house.folder / "serve.log", environment=environment) as server:
         yield server
 
 

@@ -17,6 +17,7 @@ class Plan:
     engine_seconds: float = 1.5
     many_rules: int = 100_000
     many_agents: int = 100_000
+    many_stored: int = 100_000
     flow_rounds: int = 3
     starts: int = 5
 
@@ -29,6 +30,7 @@ QUICK = Plan(
     engine_seconds=0.5,
     many_rules=10_000,
     many_agents=10_000,
+    many_stored=20_000,
     flow_rounds=1,
     starts=2,
 )

@@ -1,4 +1,4 @@
-"""Whole decisions in process, durable and not, and how their cost grows with rules and with agents."""
+"""Whole decisions in process, durable and not, and how their cost grows with rules, agents and what is stored."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ class Case:
     agents: int
     concurrent: int
     durable: bool = True
+    stored: int = 0
 
 
 def run(plan: Plan, findings: Findings, folder: Path) -> None:
@@ -31,7 +32,8 @@ def run(plan: Plan, findings: Findings, folder: Path) -> None:
     few = Case(plan.rules, FEW_AGENTS, MANY)
     many_rules = Case(plan.many_rules, MANY, MANY)
     many_agents = Case(plan.rules, plan.many_agents, MANY)
-    cases = (alone, together, volatile, few, many_rules, many_agents)
+    many_stored = Case(plan.rules, MANY, MANY, stored=plan.many_stored)
+    cases = (alone, together, volatile, few, many_rules, many_agents, many_stored)
     found: dict[Case, list[dict[str, Any]]] = {case: [] for case in cases}
     for _ in range(plan.flow_rounds):
         for case in cases:
@@ -47,12 +49,13 @@ def run(plan: Plan, findings: Findings, folder: Path) -> None:
         findings.add(Row(what=f"whole decision in process, {what}", ours=f"{speed}, p50 {latency}", beside=beside))
     _growth(findings, f"{many_rules.rules:,} ÷ {plan.rules:,} rules", of(many_rules, "cpu_us"), of(together, "cpu_us"))
     _growth(findings, f"{many_agents.agents:,} ÷ {FEW_AGENTS} agents", of(many_agents, "cpu_us"), of(few, "cpu_us"))
+    _growth(findings, f"{plan.many_stored:,} ÷ 0 decisions stored", of(many_stored, "cpu_us"), of(together, "cpu_us"))
 
 
 def _measure(plan: Plan, folder: Path, case: Case) -> dict[str, Any]:
     durable = "yes" if case.durable else "no"
-    seconds = plan.round_seconds
-    return measured("benchmarks.flows", folder, case.rules, case.agents, case.concurrent, seconds, durable)
+    size = (case.rules, case.agents, case.concurrent)
+    return measured("benchmarks.flows", folder, *size, plan.round_seconds, durable, case.stored)
 
 
 def _growth(findings: Findings, what: str, after: float, before: float) -> None:
