@@ -26,7 +26,7 @@ from assent.policy.conditions import holds
 from assent.policy.rules import ANY, SEPARATOR, Rule
 
 SENTINEL: Final = ("*sentinel*", "", "", "", "", Effect.DENY.value)
-"""Stands in every list that Casbin gets: an empty list makes it judge a rule of empty fields, and then some allow."""
+"""Stands in a list that would be empty: of that Casbin makes one rule of empty fields to judge, and then some allow."""
 
 Row = tuple[str, ...]
 Match = Callable[..., bool]
@@ -187,7 +187,7 @@ class Judge:
         """Return every rule among `candidates` that applies to `question`, in their order."""
         with self._lock:
             self._hits.clear()
-            self._policy.policy = [SENTINEL, *candidates]
+            self._policy.policy = candidates or [SENTINEL]
             allowed = self._enforcer.enforce(
                 question.agent, question.tool, question.environment, question.resource, question
             )
