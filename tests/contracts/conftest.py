@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from assent.ports import Ledger
+from assent.stores.ledger_time import LedgerTime
 from assent.stores.sqlite import SqliteLedger
 from tests.contracts.samples import KEYS, Clock, Ids
 
@@ -24,8 +25,9 @@ def ids() -> Ids:
 async def ledger(
     request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, ids: Callable[[str], str]
 ) -> AsyncIterator[Ledger]:
+    told = LedgerTime(clock, lambda: clock.steady)
     opened = SqliteLedger.open(
-        tmp_path / "ledger.db" if request.param == "sqlite in a file" else ":memory:", KEYS, clock=clock, new_id=ids
+        tmp_path / "ledger.db" if request.param == "sqlite in a file" else ":memory:", KEYS, clock=told, new_id=ids
     )
     yield opened
     await opened.close()

@@ -31,15 +31,21 @@ SECRET = "kettle-orbit-marzipan"
 
 @dataclass
 class Clock:
-    """A clock that a test moves."""
+    """A clock that a test moves, and beside it the seconds that no setting of a clock moves."""
 
     now: datetime = T0
+    steady: float = 0.0
 
     def __call__(self) -> datetime:
         return self.now
 
     def step(self, **by: float) -> None:
         self.now += timedelta(**by)
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time go by, for both."""
+        self.now += timedelta(seconds=seconds)
+        self.steady += seconds
 
 
 @dataclass

@@ -211,6 +211,25 @@ async def test_the_ledgers_time_follows_the_clock_and_never_goes_back(ledger: Le
     assert seen[7] >= timedelta(days=1)
 
 
+@pytest.mark.requirement("T15")
+async def test_while_the_clock_stands_behind_the_ledgers_time_goes_on_at_half_the_pace(
+    ledger: Ledger, clock: Clock
+) -> None:
+    async def read(view: View) -> timedelta:
+        return view.now - T0
+
+    await nows(ledger, clock, 0)
+    clock.step(days=-1)
+    seen = []
+    for seconds in (60, 60, 3_600):
+        clock.let_pass(seconds)
+        seen.append(await ledger.read(read))
+
+    assert seen == [timedelta(seconds=30), timedelta(seconds=60), timedelta(seconds=1_860)]
+    clock.let_pass(2 * 86_400)
+    assert await ledger.read(read) == clock.now - T0
+
+
 async def test_time_stands_still_within_a_transaction_and_is_utc(ledger: Ledger, clock: Clock) -> None:
     async def work(tx: Tx) -> bool:
         before = tx.now

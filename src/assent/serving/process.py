@@ -24,7 +24,7 @@ from assent.serving.listening import Server, listen, loop_factory, server_for, u
 from assent.serving.readiness import ReadinessProbe
 from assent.serving.upkeep import PolicyWatch, for_ever, keep_log, keep_time
 from assent.stores.sqlite import ServingLock
-from assent.wiring import Assembly, assemble, publish_key
+from assent.wiring import MACHINE, Assembly, Clocks, assemble, publish_key
 
 log = EventLog("assent.serving")
 
@@ -32,7 +32,7 @@ AFTER_FAULT_SECONDS: Final = 1.0
 LOAD_REST_AFTER_SECONDS: Final = 0.2
 
 
-def serve(settings: Settings, *, on_ready: Callable[[str], None]) -> None:
+def serve(settings: Settings, *, on_ready: Callable[[str], None], clocks: Clocks = MACHINE) -> None:
     """Serve until asked to stop; `on_ready` hears the URL once connections are answered.
 
     Raises:
@@ -46,7 +46,7 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None]) -> None:
         require_private(settings.tls_key_file, "tls_key_file")
     with contextlib.closing(listen(settings)) as listener, ServingLock(settings.ledger_file):
         url = url_of(settings, listener)
-        assembly = assemble(settings, issuer=url)
+        assembly = assemble(settings, issuer=url, clocks=clocks)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_Process(assembly, listener, lambda: on_ready(url)).run())
 

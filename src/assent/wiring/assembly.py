@@ -4,6 +4,8 @@ Opening blocks for as long as files take; nothing here serves, waits or repeats.
 """
 
 import os
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,8 +16,9 @@ from assent.config import Settings
 from assent.core.decisions import Limits
 from assent.flows.broker import Broker
 from assent.policy.current import PolicyHolder
-from assent.ports import Ledger
+from assent.ports import Clock, Ledger
 from assent.stores.keys import Keys
+from assent.stores.ledger_time import LedgerTime
 from assent.stores.signals_local import LocalSignals
 from assent.stores.sqlite import SqliteLedger, SqliteTree
 from assent.stores.tree import Integrator
@@ -41,7 +44,23 @@ class Assembly:
     failpoint: Failpoint | None
 
 
-def assemble(settings: Settings, *, issuer: str) -> Assembly:
+def now() -> datetime:
+    """Return the time, aware and in UTC; the ledger sees to it that its own never goes back."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """What time is told by: the machine's clock, and seconds that no setting of a clock moves."""
+
+    wall: Clock = now
+    steady: Callable[[], float] = time.monotonic
+
+
+MACHINE: Final = Clocks()
+
+
+def assemble(settings: Settings, *, issuer: str, clocks: Clocks = MACHINE) -> Assembly:
     """Return a broker on the ledger, keys and policy that `settings` name; `issuer` is the URL that grants carry.
 
     Raises:
@@ -52,8 +71,10 @@ def assemble(settings: Settings, *, issuer: str) -> Assembly:
     """
     die_at = failpoint()
     keys = Keys.load(settings.keys_directory)
-    policies = PolicyHolder(settings.policy_directory, now)
-    ledger = SqliteLedger.open(settings.ledger_file, keys.ledger_keys(), clock=now, new_id=fresh.new_id)
+    # One time for both: a rule that has run out is not in force again because somebody set the clock back.
+    told = LedgerTime(clocks.wall, clocks.steady)
+    policies = PolicyHolder(settings.policy_directory, told)
+    ledger = SqliteLedger.open(settings.ledger_file, keys.ledger_keys(), clock=told, new_id=fresh.new_id)
     deciding: Ledger = ledger if die_at is None else die_at.ledger(ledger)
     tree = SqliteTree(ledger)
     sign = keys.sign_log if die_at is None else die_at.signature(keys.sign_log)
@@ -98,11 +119,6 @@ def publish_key(assembly: Assembly) -> Path:
             os.fchmod(descriptor, _PUBLIC_MODE)
             public.write(text)
     return file
-
-
-def now() -> datetime:
-    """Return the time, aware and in UTC; the ledger sees to it that its own never goes back."""
-    return datetime.now(UTC)
 
 
 def _limits(settings: Settings) -> Limits:

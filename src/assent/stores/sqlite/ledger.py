@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeVar
 
 from assent.core.errors import LedgerUnavailable
 from assent.ports import Clock, Gate, NewId, Tx, View
+from assent.stores.ledger_time import LedgerTime, standing_still
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import migrations, opening
 from assent.stores.sqlite.job import Job
@@ -51,6 +52,7 @@ class SqliteLedger:
     ) -> "SqliteLedger":
         """Open the ledger at `path`, made when there is none.
 
+        A broker's `clock` is a `LedgerTime`, so that others can tell the ledger's time by it and it never stands still.
         `unsafe_not_durable` names the reason why nothing needs to survive a crash (tests, benchmarks); `prepare` sees
         every connection before it is used; `scripts` are migrations other than those shipped. Blocks for as long as
         opening a file takes: call it before serving.
@@ -62,9 +64,11 @@ class SqliteLedger:
         """
         where = None if path == ":memory:" else Path(path)
         storage = Storage(path=where, unsafe_not_durable=unsafe_not_durable, prepare=prepare)
-        stamps = Stamps(clock=clock, new_id=new_id, salts=salts)
+        told = clock if isinstance(clock, LedgerTime) else LedgerTime(clock, standing_still)
+        stamps = Stamps(time=told, new_id=new_id, salts=salts)
         was_left_open = storage.has_log()
         database = opening.opened(storage, keys, clock, migrations.shipped() if scripts is None else scripts)
+        told.now(opening.known(database, keys).last_time)
         seen = Seen()
         readers = None if where is None else Readers(storage, keys, stamps, seen)
         return cls(Writer(storage, database, keys, stamps, seen), readers, keys, was_left_open=was_left_open)

@@ -70,7 +70,7 @@ class Readers:
         seen = self._seen.count  # before the snapshot: what is committed while it is read, it cannot know
         try:
             database.execute("BEGIN")
-            now = self._stamps.now(opening.known(database, self._keys).last_time)
+            now = self._stamps.time.now(opening.known(database, self._keys).last_time)
             view = SqliteView(database, self._keys, now, seen=seen)
             question.run(view)
             view.end()

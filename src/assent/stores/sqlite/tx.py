@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from assent.core.agents import AgentStatus
 from assent.core.breakers import Breaker
@@ -16,7 +16,8 @@ from assent.core.credentials import Credential
 from assent.core.errors import Stale
 from assent.core.records import SALT_BYTES, Entry, Record, RecordId
 from assent.core.records import record as recorded
-from assent.ports import Clock, NewId, R, Row
+from assent.ports import NewId, R, Row
+from assent.stores.ledger_time import LedgerTime
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import journal, latches
 from assent.stores.sqlite.latches import Latches
@@ -24,7 +25,6 @@ from assent.stores.sqlite.view import TABLES, SqliteView
 
 _INSERTS = {kind: table.insert for kind, table in TABLES.items()}
 _UPDATES = {kind: table.update for kind, table in TABLES.items()}
-_MICROSECOND = timedelta(microseconds=1)
 _MAX_CREDENTIALS = 10_000
 
 
@@ -46,17 +46,9 @@ class Known:
 class Stamps:
     """What the ledger puts on a record by itself."""
 
-    clock: Clock
+    time: LedgerTime
     new_id: NewId
     salts: Callable[[int], bytes] = os.urandom
-
-    def now(self, last_time: datetime) -> datetime:
-        """Return the ledger's time: the clock's, and never behind the last record's.
-
-        While the clock stands behind, time creeps on by microseconds, so that later still sorts later.
-        """
-        now = self.clock()
-        return now if now >= last_time else last_time + _MICROSECOND
 
 
 class SqliteTx(SqliteView):
@@ -65,7 +57,7 @@ class SqliteTx(SqliteView):
     def __init__(
         self, database: sqlite3.Connection, keys: LedgerKeys, stamps: Stamps, known: Known, *, seen: int = 0
     ) -> None:
-        super().__init__(database, keys, stamps.now(known.last_time), seen=seen)
+        super().__init__(database, keys, stamps.time.now(known.last_time), seen=seen)
         self._stamps = stamps
         self._next_index = known.next_index
         self._last_time = known.last_time
