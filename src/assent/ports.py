@@ -51,6 +51,14 @@ class Due:
     approvals: tuple[Approval, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class OpenApprovals:
+    """How many approvals wait for people, and since when the oldest of them does; None when there is none."""
+
+    count: int
+    oldest_asked_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFilter:
     """Which records to list, newest first; None means any. `before` is an index to go on from."""
@@ -136,6 +144,10 @@ class View(Protocol):
 
         One whose MAC does not hold is left out.
         """
+        ...
+
+    async def open_approvals(self) -> OpenApprovals:
+        """Return how many approvals are open; no MAC is looked at, so this is for showing and decides nothing."""
         ...
 
     async def load(self, agent: AgentId, run_id: str | None, routes: Sequence[str]) -> Load:

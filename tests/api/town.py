@@ -11,6 +11,7 @@ from assent.core.canonical import Json
 from assent.core.credentials import Kind
 from assent.core.records import RecordId
 from assent.core.tiles import Tile
+from assent.metrics import Measured
 from tests.api.client import JSON_TYPE, Headers, Heard, bearer, call
 from tests.flows.world import World
 
@@ -46,17 +47,22 @@ class Town:
         self.log = PublishedLog()
         self.closing = asyncio.Event()
         self.state = Readiness(ledger_writable=True, policy_loaded=True)
+        self.measured = Measured(ready=True)
         self.app = create_app(
             world.broker,
             readiness=self._readiness,
             log=self.log,
             key_set=lambda: KEY_SET,
+            measure=self._measure,
             closing=self.closing,
             settings=settings,
         )
 
     async def _readiness(self) -> Readiness:
         return self.state
+
+    async def _measure(self) -> Measured:
+        return self.measured
 
     async def agent(self, name: str = "bot") -> str:
         return await self.world.token(Kind.AGENT, name)

@@ -10,7 +10,7 @@ from assent.core.actions import Action, ActionState, Impact
 from assent.core.approvals import ApprovalState, Route
 from assent.core.breakers import BreakerState, Scope
 from assent.core.decisions import Load
-from assent.ports import Due, Ledger, Row, Tx, View, decision_cursor
+from assent.ports import Due, Ledger, OpenApprovals, Row, Tx, View, decision_cursor
 from tests.contracts import samples
 from tests.contracts.samples import AGENT, RUN, T0, Clock, action, approval
 
@@ -185,6 +185,18 @@ async def test_a_grant_is_found_by_its_action(ledger: Ledger) -> None:
 
 
 @pytest.mark.requirement("P6", "T11")
+async def test_open_approvals_are_counted_with_the_time_of_the_oldest(ledger: Ledger) -> None:
+    async def work(view: View) -> OpenApprovals:
+        return await view.open_approvals()
+
+    assert await ledger.read(work) == OpenApprovals(0, None)
+    late, early = approval("late", action="a", code="1"), approval("early", action="b", code="2", asked_at=T0 - MINUTE)
+    over = approval("over", action="c", code="3", asked_at=T0 - 2 * MINUTE, state=ApprovalState.EXPIRED)
+    await put(ledger, late, early, over)
+    assert await ledger.read(work) == OpenApprovals(2, T0 - MINUTE)
+    assert await ledger.transact(work) == OpenApprovals(2, T0 - MINUTE)
+
+
 async def test_open_breakers_are_all_that_are_not_closed_in_reads_and_in_transactions(ledger: Ledger) -> None:
     for n, state in enumerate(BreakerState):
         await put(

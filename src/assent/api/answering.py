@@ -21,6 +21,8 @@ async def answer_ask(api: Api, caller: AgentCaller, body: AskBody, idempotency_k
 
     """
     answered = await request_action(api.broker, caller, _ask(body, idempotency_key))
+    reasons = answered.decision.reasons
+    api.tally.decided(answered.decision.answer, reasons[0].code if reasons else None)
     return agent_reply(api, action_answer(api, answered))
 
 

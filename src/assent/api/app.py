@@ -1,7 +1,7 @@
 """The ASGI application: all routes around one broker, the hot route in front of them.
 
-`create_app(broker, readiness=…, log=…, key_set=…, closing=…, settings=…)` constructs nothing but the application. Set
-`closing` before the server waits for its connections: it ends long waits with what is known then.
+`create_app(broker, readiness=…, log=…, key_set=…, measure=…, closing=…, settings=…)` constructs nothing but the
+application. Set `closing` before the server waits for its connections: it ends long waits with what is known then.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from assent.api.replies import send_reply
 from assent.core.canonical import Json
 from assent.core.errors import NotFound
 from assent.flows.broker import Broker
+from assent.metrics import Measured
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -29,12 +30,14 @@ def create_app(
     readiness: Callable[[], Awaitable[Readiness]],
     log: LogReader,
     key_set: Callable[[], Mapping[str, Json]],
+    measure: Callable[[], Awaitable[Measured]],
     closing: asyncio.Event | None = None,
     settings: ApiSettings | None = None,
 ) -> "InFront":
     """Return the application.
 
-    `key_set` returns the JSON Web Key Set of the grant keys (RFC 7517). `closing` is set when the process begins to
+    `key_set` returns the JSON Web Key Set of the grant keys (RFC 7517), `measure` what metrics show beside what the
+    routes count. `closing` is set when the process begins to
     shut down; without one, waits end by themselves.
     """
     api = Api(
@@ -42,6 +45,7 @@ def create_app(
         readiness=readiness,
         log=log,
         key_set=key_set,
+        measure=measure,
         closing=closing or asyncio.Event(),
         settings=settings or ApiSettings(),
     )

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assent.api import agents, approvals, breakers, documentation, grants, health, log, problems, records
+from assent.api import agents, approvals, breakers, documentation, grants, health, log, metrics, problems, records
 from assent.api.failures import reply_to
 from assent.api.given import Api
 from assent.api.long_poll import Waits
@@ -22,7 +22,16 @@ from assent.api.replies import Replied, send_reply
 from assent.api.requests import refused_shape
 from assent.core.errors import AssentError, NotFound
 
-_ROUTERS = (agents.router, grants.router, approvals.router, breakers.router, records.router, log.router, health.router)
+_ROUTERS = (
+    agents.router,
+    grants.router,
+    approvals.router,
+    breakers.router,
+    records.router,
+    log.router,
+    health.router,
+    metrics.router,
+)
 # What the framework could tell a tracing set-up includes bodies and credentials: it tells nothing.
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 _NOT_FOUND = 404

@@ -12,6 +12,7 @@ from assent.core.canonical import MAX_BODY_BYTES, Json
 from assent.core.records import RecordId
 from assent.core.tiles import Tile
 from assent.flows.broker import Broker
+from assent.metrics import Measured, Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +20,9 @@ class ApiSettings:
     """Limits, units in their names.
 
     Rates are per credential, or per peer address while the credential is one that this process has not seen.
-    `approvals_url` is where people open an approval; its id is appended. `public_log` opens `/log` to everybody.
-    `version` is what the OpenAPI document names.
+    `approvals_url` is where people open an approval; its id is appended. `public_log` opens `/log` to everybody,
+    `metrics_on_loopback` opens `/metrics` to whoever calls from this machine. `version` is what the OpenAPI document
+    names.
     """
 
     max_body_bytes: int = MAX_BODY_BYTES
@@ -30,6 +32,7 @@ class ApiSettings:
     strangers_burst: int = 1_000
     max_waits: int = 20_000
     public_log: bool = False
+    metrics_on_loopback: bool = False
     approvals_url: str | None = None
     version: str = "0"
 
@@ -66,11 +69,16 @@ class LogReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """Everything that routes work with; `closing` ends long waits when the process shuts down."""
+    """Everything that routes work with; `closing` ends long waits when the process shuts down.
+
+    `tally` is counted up by the routes; `measure` finds out the rest when somebody asks for metrics.
+    """
 
     broker: Broker
     readiness: Callable[[], Awaitable[Readiness]]
     log: LogReader
     key_set: Callable[[], Mapping[str, Json]]
+    measure: Callable[[], Awaitable[Measured]]
     closing: asyncio.Event
+    tally: Tally = field(default_factory=Tally)
     settings: ApiSettings = field(default_factory=ApiSettings)

@@ -60,6 +60,7 @@ async def redeem_grant(
 
 def redemption_reply(api: Api, redemption: Redemption) -> Response:
     """Return what the redeemer hears: what to run now, or why not."""
+    api.tally.redeemed(None if redemption.refused is None else redemption.refused.code)
     if redemption.refused is not None:
         return Replied(replies.of_problem(problems.of_refusal(redemption.refused)))
     return Replied(agent_reply(api, redeemed_answer(redemption.action)))

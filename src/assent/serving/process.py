@@ -21,6 +21,7 @@ from assent.core.errors import AssentError, LedgerUnavailable
 from assent.flows.run_broker import start_broker, stop_broker
 from assent.logs import EventLog, set_up_at_first_event
 from assent.serving.listening import Server, listen, loop_factory, server_for, url_of
+from assent.serving.measuring import Gauges
 from assent.serving.readiness import ReadinessProbe
 from assent.serving.upkeep import PolicyWatch, for_ever, keep_log, keep_time
 from assent.stores.sqlite import ServingLock
@@ -109,14 +110,20 @@ class _Process:
         return fault
 
     def _application(self) -> InFront:
-        assembly = self._assembly
+        assembly, settings = self._assembly, self._settings
+        readiness = ReadinessProbe(assembly.broker.ledger, settings.ledger_file).look
         return create_app(
             assembly.broker,
-            readiness=ReadinessProbe(assembly.broker.ledger, self._settings.ledger_file).look,
+            readiness=readiness,
             log=assembly.log,
             key_set=assembly.keys.grant_jwks,
+            measure=Gauges(assembly.ledger, assembly.log, assembly.clocks.wall, readiness).look,
             closing=self._closing,
-            settings=ApiSettings(public_log=self._settings.public_log, version=self._version),
+            settings=ApiSettings(
+                public_log=settings.public_log,
+                metrics_on_loopback=not settings.behind_proxy,
+                version=self._version,
+            ),
         )
 
     async def _load_the_rest(self) -> None:

@@ -31,19 +31,6 @@ from assent.wiring.published import PublishedLog
 _PUBLIC_MODE: Final = 0o644
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assembly:
-    """A broker and what it was made of; `failpoint` is None outside of crash tests."""
-
-    settings: Settings
-    broker: Broker
-    ledger: SqliteLedger
-    policies: PolicyHolder
-    keys: Keys
-    log: PublishedLog
-    failpoint: Failpoint | None
-
-
 def now() -> datetime:
     """Return the time, aware and in UTC; the ledger sees to it that its own never goes back."""
     return datetime.now(UTC)
@@ -58,6 +45,20 @@ class Clocks:
 
 
 MACHINE: Final = Clocks()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """A broker and what it was made of; `failpoint` is None outside of crash tests."""
+
+    settings: Settings
+    broker: Broker
+    ledger: SqliteLedger
+    policies: PolicyHolder
+    keys: Keys
+    log: PublishedLog
+    clocks: Clocks
+    failpoint: Failpoint | None
 
 
 def assemble(settings: Settings, *, issuer: str, clocks: Clocks = MACHINE) -> Assembly:
@@ -101,6 +102,7 @@ def assemble(settings: Settings, *, issuer: str, clocks: Clocks = MACHINE) -> As
         policies=policies,
         keys=keys,
         log=PublishedLog(ledger, tree, integrator),
+        clocks=clocks,
         failpoint=die_at,
     )
 

@@ -45,6 +45,10 @@ class PublishedLog:
         """Return the newest signed note, or None before the first."""
         return self._newest
 
+    async def unsigned(self) -> int:
+        """Return how many records no checkpoint covers yet."""
+        return await self._tree.unsigned()
+
     async def tile(self, tile: Tile) -> bytes | None:
         """Return a tile or an entry bundle, or None when the log is not that far."""
         return await self._tree.tile(tile)

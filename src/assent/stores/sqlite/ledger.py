@@ -3,11 +3,13 @@
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from assent.core.errors import LedgerUnavailable
+from assent.metrics import Durations
 from assent.ports import Clock, Gate, NewId, Tx, View
 from assent.stores.ledger_time import LedgerTime, standing_still
 from assent.stores.sealing import LedgerKeys
@@ -28,11 +30,13 @@ class SqliteLedger:
     """A ledger in one SQLite file, or in memory for tests; made by `open`, ended by `close`.
 
     `was_left_open` says that a process ended without closing it (SQLite then recovered the last finished commit, which
-    is worth a record), or that another one has it open right now.
+    is worth a record), or that another one has it open right now. `durations` are those of all transactions so far,
+    from the moment when they were handed over.
     """
 
     def __init__(self, writer: Writer, readers: Readers | None, keys: LedgerKeys, *, was_left_open: bool) -> None:
         self.was_left_open = was_left_open
+        self.durations = Durations()
         self._writer = writer
         self._readers = readers
         self._keys = keys
@@ -79,6 +83,11 @@ class SqliteLedger:
             await asyncio.to_thread(self._readers.close, CLOSE_SECONDS)
         await asyncio.to_thread(self._writer.close, CLOSE_SECONDS)
 
+    @property
+    def waiting(self) -> int:
+        """How many transactions wait for their turn."""
+        return self._writer.waiting
+
     async def failed(self) -> LedgerUnavailable:
         """Wait until the ledger is closed for good by a fault, and return it: the process should end then."""
         return await asyncio.wrap_future(self._writer.failed)
@@ -89,8 +98,12 @@ class SqliteLedger:
         # One writer: every transaction is alone, so both sides of the gate are one.
         del gate
         job = Job(work, within_seconds=within_seconds)
-        self._writer.submit(job)
-        return await job.heard()
+        began = time.perf_counter()
+        try:
+            self._writer.submit(job)
+            return await job.heard()
+        finally:
+            self.durations.took(time.perf_counter() - began)
 
     async def read(self, work: Callable[[View], Awaitable[T]], *, within_seconds: float = 2.0) -> T:
         if self._readers is None:

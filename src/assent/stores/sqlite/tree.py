@@ -34,6 +34,7 @@ from assent.stores.tree import Step
 T = TypeVar("T")
 
 _LAST: Final = "SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1"
+_LAST_FROM: Final = "SELECT max(idx) FROM record WHERE idx >= ?"
 _AT: Final = "SELECT note FROM checkpoint WHERE size = ?"
 _SIGN: Final = "INSERT INTO checkpoint (size, time, note) VALUES (?, ?, ?)"
 _TILE: Final = "SELECT hashes FROM tile WHERE level = ? AND idx = ?"
@@ -76,6 +77,10 @@ class SqliteTree:
         """Return the note of the newest checkpoint, or None before the first."""
         head = await self.head()
         return None if head is None else head.note
+
+    async def unsigned(self) -> int:
+        """Return how many records no checkpoint covers yet."""
+        return await self._look(_unsigned)
 
     async def note_at(self, size: int) -> bytes | None:
         """Return the note of the checkpoint of exactly that size, or None."""
@@ -134,6 +139,13 @@ def _head(view: SqliteView) -> Head | None:
         return None
     checkpoint = parse_checkpoint(row[1].rpartition("\n\n")[0] + "\n")
     return Head(note=row[1].encode(), size=checkpoint.size, root=checkpoint.root)
+
+
+def _unsigned(view: SqliteView) -> int:
+    head = _head(view)
+    signed = 0 if head is None else head.size
+    (last,) = view.fetch_one(_LAST_FROM, (signed,))
+    return 0 if last is None else int(last) + 1 - signed
 
 
 def _covered(view: SqliteView) -> Head:

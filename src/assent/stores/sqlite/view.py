@@ -20,7 +20,7 @@ from assent.core.decisions import Load
 from assent.core.errors import Forged, LedgerUnavailable, Stale
 from assent.core.grants import Grant
 from assent.core.records import Record, RecordId
-from assent.ports import Due, R, RecordFilter
+from assent.ports import Due, OpenApprovals, R, RecordFilter
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, journal, latches, search
 from assent.stores.sqlite.actions import ACTIONS, CONTENT, GRANTS
@@ -74,6 +74,7 @@ _OPEN_BY_ROUTES = (
     f"SELECT routes, count(*) FROM approval INDEXED BY approval_open_routes WHERE {_IS_OPEN} GROUP BY routes"  # noqa: S608  # no input
 )
 _READY_OF_AGENT = "SELECT count(*) FROM action WHERE state = 'ready' AND agent = ?"
+_OPEN_APPROVALS = f"SELECT count(*), min(asked_at) FROM approval INDEXED BY approval_due WHERE {_IS_OPEN}"  # noqa: S608  # no input
 _ASKED_SINCE = "SELECT count(*) FROM approval WHERE agent = ? AND asked_at > ?"
 
 
@@ -195,6 +196,10 @@ class SqliteView:
     ) -> Sequence[Approval]:
         query, parameters = search.approvals(states, before=before)
         return list(islice(self._sound(APPROVALS, APPROVALS.select(query), *parameters), limit))
+
+    async def open_approvals(self) -> OpenApprovals:
+        count, oldest = self.fetch_one(_OPEN_APPROVALS)
+        return OpenApprovals(count, None if oldest is None else moment(oldest))
 
     async def load(self, agent: AgentId, run_id: str | None, routes: Sequence[str]) -> Load:
         by_run = dict(self.fetch(_OPEN_OF_AGENT, (agent,)))

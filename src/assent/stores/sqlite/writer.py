@@ -67,6 +67,11 @@ class Writer:
         if self._closed is not None and job.claim():
             self.refuse_closed()
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for their turn."""
+        return self._waiting.qsize()
+
     def refuse_closed(self) -> None:
         """Return only while the ledger is open. Raises LedgerUnavailable."""
         if self._closed is not None:

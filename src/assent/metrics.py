@@ -1,0 +1,163 @@
+"""Metrics: what a scraper reads of a broker, in the text form of Prometheus; `FAMILIES` is the whole list.
+
+    tally.decided("deny", "no_rule"); durations.took(0.002)      # on the hot path: one addition each
+    render(tally, measured)                                      # when somebody asks, and only then
+
+Rules kept here:
+- No payload and no name: a label takes its values from the refusals table or from a list that is written down here, so
+  that agents, tools and people neither show nor multiply what is stored.
+- What could not be found out is left out; it is never reported as zero.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from assent.core.refusals import REFUSALS
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
+BUCKETS_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+REDEEMED: Final = "redeemed"
+OTHER: Final = "other"
+NONE: Final = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric: its name, what kind it is, one sentence, and its labels."""
+
+    name: str
+    kind: str
+    sentence: str
+    labels: tuple[str, ...] = ()
+
+
+FAMILIES: Final = (
+    Family("assent_ready", "gauge", "1 when the ledger takes writes and a policy is loaded, else 0"),
+    Family("assent_decisions_total", "counter", "asks answered, by answer and first reason", ("answer", "reason")),
+    Family("assent_redemptions_total", "counter", "grants presented, by what came of it", ("result",)),
+    Family("assent_approvals_open", "gauge", "approvals that wait for a person"),
+    Family("assent_approvals_oldest_seconds", "gauge", "how long the oldest open approval has waited"),
+    Family("assent_breakers_open", "gauge", "breakers that stop something"),
+    Family("assent_ledger_seconds", "histogram", "from handing work to the ledger until it is durable or refused"),
+    Family("assent_ledger_waiting", "gauge", "transactions that wait for the writer"),
+    Family("assent_log_unsigned_records", "gauge", "records that no checkpoint covers yet"),
+    Family("assent_policy_age_seconds", "gauge", "since when the policy version that serves has been in force"),
+    Family("assent_clock_behind_seconds", "gauge", "how far the machine's clock stands behind the last record"),
+)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is counted while it happens."""
+
+    decisions: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    redemptions: Counter[str] = field(default_factory=Counter)
+
+    def decided(self, answer: str, reason: str | None) -> None:
+        """Count the answer to one ask; `reason` is the code of its first reason, None when it has none."""
+        self.decisions[answer, _known(reason)] += 1
+
+    def redeemed(self, refused: str | None) -> None:
+        """Count one presented grant; `refused` is the code of the refusal, None when it was redeemed."""
+        self.redemptions[REDEEMED if refused is None else _known(refused)] += 1
+
+    def copy(self) -> "Tally":
+        """Return the counts of this moment, for another thread to read."""
+        return Tally(self.decisions.copy(), self.redemptions.copy())
+
+
+class Durations:
+    """How long something took, counted in buckets; `took` is called by one thread."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(BUCKETS_SECONDS) + 1)
+        self._seconds = 0.0
+
+    def took(self, seconds: float) -> None:
+        """Count one duration."""
+        self._counts[bisect_left(BUCKETS_SECONDS, seconds)] += 1
+        self._seconds += seconds
+
+    def read(self) -> tuple[tuple[int, ...], float]:
+        """Return the count of each bucket, the last for whatever took longer, and all seconds together."""
+        return tuple(self._counts), self._seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was found when somebody asked; None where it could not be found out. Times in seconds."""
+
+    ready: bool
+    approvals_open: int | None = None
+    approvals_oldest_seconds: float | None = None
+    breakers_open: int | None = None
+    ledger_seconds: tuple[tuple[int, ...], float] | None = None
+    ledger_waiting: int | None = None
+    log_unsigned_records: int | None = None
+    policy_age_seconds: float | None = None
+    clock_behind_seconds: float | None = None
+
+
+def render(tally: Tally, measured: Measured) -> bytes:
+    """Return all metrics as text; loads the library on first use, so not on the event loop."""
+    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415  # longer to load than to start
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Look(tally, measured))
+    return generate_latest(registry)
+
+
+class _Look:
+    """One look at everything, in the form that the library collects."""
+
+    def __init__(self, tally: Tally, measured: Measured) -> None:
+        self._counted: dict[str, dict[tuple[str, ...], int]] = {
+            "assent_decisions_total": {**tally.decisions},
+            "assent_redemptions_total": {(result,): count for result, count in tally.redemptions.items()},
+        }
+        self._measured = measured
+
+    def collect(self) -> "Iterator[Metric]":
+        """Yield every family of which something is known, in the order of the table."""
+        for family in FAMILIES:
+            if family.kind == "counter":
+                yield _counter(family, self._counted[family.name])
+                continue
+            found = getattr(self._measured, family.name.removeprefix("assent_"))
+            if found is not None:
+                yield _histogram(family, *found) if family.kind == "histogram" else _gauge(family, found)
+
+
+def _counter(family: Family, counts: Mapping[tuple[str, ...], int]) -> "Metric":
+    from prometheus_client.core import CounterMetricFamily  # noqa: PLC0415  # loaded with the first look
+
+    made = CounterMetricFamily(family.name, family.sentence, labels=family.labels)
+    for labels, count in sorted(counts.items()):
+        made.add_metric(list(labels), count)
+    return made
+
+
+def _gauge(family: Family, value: float) -> "Metric":
+    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415  # same
+
+    return GaugeMetricFamily(family.name, family.sentence, value=float(value))
+
+
+def _histogram(family: Family, counts: Sequence[int], seconds: float) -> "Metric":
+    from prometheus_client.core import HistogramMetricFamily  # noqa: PLC0415  # same
+
+    ends = (*map(str, BUCKETS_SECONDS), "+Inf")
+    buckets = [(end, sum(counts[: place + 1])) for place, end in enumerate(ends)]
+    return HistogramMetricFamily(family.name, family.sentence, buckets=buckets, sum_value=seconds)
+
+
+def _known(code: str | None) -> str:
+    if code is None:
+        return NONE
+    return code if code in REFUSALS else OTHER

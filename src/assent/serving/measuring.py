@@ -1,0 +1,96 @@
+"""What metrics show beside what routes count: looked up when somebody scrapes, at most once a second."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from assent.api import Readiness
+from assent.core.errors import AssentError
+from assent.core.records import RecordKind
+from assent.metrics import Measured
+from assent.ports import Clock, OpenApprovals, RecordFilter, View
+from assent.stores.sqlite import SqliteLedger
+from assent.wiring.published import PublishedLog
+
+LOOK_AGAIN_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    now: datetime
+    approvals: OpenApprovals
+    breakers: int
+    policy_since: datetime | None
+
+
+class Gauges:
+    """Looks at ledger, log and clock; what the ledger does not answer is left out."""
+
+    def __init__(
+        self,
+        ledger: SqliteLedger,
+        log: PublishedLog,
+        clock: Clock,
+        readiness: Callable[[], Awaitable[Readiness]],
+    ) -> None:
+        self._ledger = ledger
+        self._log = log
+        self._clock = clock
+        self._readiness = readiness
+        self._lock = asyncio.Lock()
+        self._found: Measured | None = None
+        self._found_at = 0.0
+
+    async def look(self) -> Measured:
+        """Return what was found within the last second."""
+        async with self._lock:
+            if self._found is None or time.monotonic() - self._found_at > LOOK_AGAIN_SECONDS:
+                self._found, self._found_at = await self._look(), time.monotonic()
+            return self._found
+
+    async def _look(self) -> Measured:
+        ready = (await self._readiness()).ready
+        durations, waiting = self._ledger.durations.read(), self._ledger.waiting
+        try:
+            clock = self._clock()
+            seen = await self._ledger.read(_see)
+            unsigned = await self._log.unsigned()
+        except AssentError:
+            return Measured(ready=ready, ledger_seconds=durations, ledger_waiting=waiting)
+        return Measured(
+            ready=ready,
+            approvals_open=seen.approvals.count,
+            approvals_oldest_seconds=_seconds(seen.now, seen.approvals.oldest_asked_at),
+            breakers_open=seen.breakers,
+            ledger_seconds=durations,
+            ledger_waiting=waiting,
+            log_unsigned_records=unsigned,
+            policy_age_seconds=_seconds(seen.now, seen.policy_since),
+            clock_behind_seconds=_behind(seen.now, clock),
+        )
+
+
+async def _see(view: View) -> _Seen:
+    taken_up = await view.records(RecordFilter(kind=RecordKind.POLICY_ACTIVATED), limit=1)
+    return _Seen(
+        now=view.now,
+        approvals=await view.open_approvals(),
+        breakers=len(await view.open_breakers()),
+        policy_since=taken_up[0].time if taken_up else None,
+    )
+
+
+def _seconds(now: datetime, since: datetime | None) -> float | None:
+    return None if since is None else max(0.0, (now - since).total_seconds())
+
+
+def _behind(ledger: datetime, clock: datetime) -> float:
+    # The ledger is asked after the clock, so a little behind is only the time between the two.
+    behind = ledger - clock
+    return behind.total_seconds() if behind > LEAST_BEHIND else 0.0
+
+
+LEAST_BEHIND: Final = timedelta(seconds=2)
