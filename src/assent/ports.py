@@ -15,7 +15,7 @@ from assent.core.agents import AgentId, AgentProfile, AgentStatus
 from assent.core.approvals import Approval, ApprovalId, ApprovalState, Route
 from assent.core.breakers import Breaker, Scope
 from assent.core.canonical import Json
-from assent.core.credentials import Credential
+from assent.core.credentials import Credential, Kind
 from assent.core.decisions import Load, Verdict
 from assent.core.grants import Grant
 from assent.core.operators import Operator
@@ -178,8 +178,19 @@ class View(Protocol):
         """Return the breaker with exactly this scope, or None."""
         ...
 
-    async def credentials(self, principal: str | None = None) -> Sequence[Credential]:
-        """Return credentials, of one principal or all, newest first, at most 1,000."""
+    async def credentials(self, kind: Kind, principal: str, *, limit: int) -> Sequence[Credential]:
+        """Return the credentials of one principal, at most `limit`.
+
+        Those that are neither revoked nor past their expiry come first, then the others; both newest first. One whose
+        MAC does not hold is left out: it opens nothing.
+        """
+        ...
+
+    async def holders(self, kind: Kind) -> Sequence[str]:
+        """Return by name everybody for whom a credential of that kind was ever stored, at most 10,000.
+
+        Only the names are told, no row is believed: ask for the credentials of each.
+        """
         ...
 
     async def due(self, limit: int) -> Due:

@@ -9,6 +9,7 @@ import pytest
 from assent.core.actions import Action, ActionState, Impact
 from assent.core.approvals import ApprovalState, Route
 from assent.core.breakers import BreakerState, Scope
+from assent.core.credentials import Kind
 from assent.core.decisions import Load
 from assent.ports import Due, Ledger, OpenApprovals, Row, Tx, View, decision_cursor
 from tests.contracts import samples
@@ -258,14 +259,31 @@ async def test_a_breaker_is_found_by_exactly_its_scope(ledger: Ledger) -> None:
     assert await ledger.read(work) == ["a", "b", None, None]
 
 
-async def test_credentials_are_listed_newest_first_for_one_principal_or_all(ledger: Ledger) -> None:
-    await put(ledger, samples.credential("k1"), samples.credential("k2", issued_at=T0 + MINUTE))
-    await put(ledger, samples.credential("k3", principal="dana"))
+async def test_credentials_of_a_principal_are_listed_those_in_use_first_then_newest_first(ledger: Ledger) -> None:
+    await put(
+        ledger,
+        samples.credential("used"),
+        samples.credential("over", issued_at=T0 + MINUTE, expires_at=T0),
+        samples.credential("gone", issued_at=T0 + 2 * MINUTE, revoked_at=T0, revoked_by="dana"),
+        samples.credential("later", issued_at=T0 - MINUTE, expires_at=T0 + MINUTE),
+    )
+    await put(ledger, samples.credential("hers", principal="dana"), samples.credential("tool", kind=Kind.SERVICE))
 
     async def work(view: View) -> list[list[str]]:
-        return [ids(await view.credentials(who)) for who in ("deployer", None, "nobody")]
+        asked = ((Kind.AGENT, 9), (Kind.AGENT, 2), (Kind.SERVICE, 9), (Kind.OPERATOR, 9))
+        return [ids(await view.credentials(kind, AGENT, limit=limit)) for kind, limit in asked]
 
-    assert await ledger.read(work) == [["k2", "k1"], ["k2", "k3", "k1"], []]
+    assert await ledger.read(work) == [["used", "later", "gone", "over"], ["used", "later"], ["tool"], []]
+
+
+async def test_holders_are_told_by_name_once_for_each_kind(ledger: Ledger) -> None:
+    await put(ledger, samples.credential("k1"), samples.credential("k2"), samples.credential("k3", principal="alpha"))
+    await put(ledger, samples.credential("k4", kind=Kind.OPERATOR, principal="dana"))
+
+    async def work(view: View) -> list[list[str]]:
+        return [list(await view.holders(kind)) for kind in Kind]
+
+    assert await ledger.read(work) == [["alpha", AGENT], [], ["dana"]]
 
 
 def live(name: str, state: ActionState, due: datetime) -> Action:

@@ -1,6 +1,6 @@
 """Credentials: a token comes apart in one way only, and is worth something only while it is live."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -8,12 +8,18 @@ from hypothesis import strategies as st
 
 from assent.core.credentials import (
     OPERATOR_TOKEN_MAX_AGE,
+    OPERATOR_TOKEN_RENEW_BEFORE,
+    Credential,
     CredentialId,
     Kind,
     Presented,
+    Standing,
     compose,
+    ends_at,
     is_live,
+    is_old,
     revoke,
+    standing,
     take_apart,
 )
 from tests.core.samples import NOW, a_credential
@@ -50,3 +56,33 @@ def test_an_operators_token_ends_after_ninety_days() -> None:
     assert is_live(token, NOW + OPERATOR_TOKEN_MAX_AGE - timedelta(seconds=1))
     assert not is_live(token, NOW + OPERATOR_TOKEN_MAX_AGE)
     assert is_live(a_credential(Kind.SERVICE), NOW + OPERATOR_TOKEN_MAX_AGE)
+
+
+SOON, LATE = NOW + timedelta(days=1), NOW + timedelta(days=300)
+
+
+@pytest.mark.parametrize(
+    ("credential", "end"),
+    [
+        (a_credential(), None),
+        (a_credential(expires_at=LATE), LATE),
+        (a_credential(Kind.SERVICE), None),
+        (a_credential(Kind.OPERATOR), NOW + OPERATOR_TOKEN_MAX_AGE),
+        (a_credential(Kind.OPERATOR, expires_at=SOON), SOON),
+        (a_credential(Kind.OPERATOR, expires_at=LATE), NOW + OPERATOR_TOKEN_MAX_AGE),
+    ],
+)
+def test_an_operators_token_ends_even_when_nothing_says_when(credential: Credential, end: datetime | None) -> None:
+    assert ends_at(credential) == end
+
+
+def test_why_a_credential_is_worth_nothing_is_told_apart() -> None:
+    over = a_credential(expires_at=SOON)
+    assert [standing(over, SOON - timedelta(seconds=1)), standing(over, SOON)] == [Standing.LIVE, Standing.EXPIRED]
+    assert standing(revoke(over, by="eve", now=NOW), LATE) is Standing.REVOKED
+
+
+def test_an_operators_token_is_old_two_weeks_before_it_ends() -> None:
+    token, from_here = a_credential(Kind.OPERATOR), NOW + OPERATOR_TOKEN_MAX_AGE - OPERATOR_TOKEN_RENEW_BEFORE
+    assert [is_old(token, from_here - timedelta(seconds=1)), is_old(token, from_here)] == [False, True]
+    assert not is_old(a_credential(expires_at=SOON), SOON)

@@ -158,6 +158,15 @@ def test_what_nobody_was_asked_about_runs_only_while_nobody_would_be(
     assert (result.code if isinstance(result, Reason) else None) == code
 
 
+@pytest.mark.requirement("P6")
+def test_a_withdrawn_grant_says_what_stops_its_agent_now() -> None:
+    dead, suspended = grants.kill(GRANT), replace(HOLDS, key=a_credential(revoked_at=NOW))
+    cancelled = replace(READY, state=ActionState.CANCELLED)
+    assert refusal(redeem(dead, cancelled, claim(), suspended, NOW)) == "agent_suspended"
+    assert refusal(redeem(dead, cancelled, claim(), HOLDS, NOW)) == "grant_dead"
+    assert refusal(redeem(dead, replace(READY, state=ActionState.LAPSED), claim(), suspended, NOW)) == "grant_expired"
+
+
 def test_a_withdrawn_grant_stays_dead() -> None:
     dead = grants.kill(GRANT)
     assert refusal(redeem(dead, READY, claim(), HOLDS, NOW)) == "grant_dead"

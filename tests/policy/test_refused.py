@@ -136,6 +136,7 @@ EDITS: list[tuple[str, str, str, str, str]] = [
     (AGENTS, "interactive: true", "interactive: yes", "is read in different ways", ""),
     (AGENTS, "interactive: true", "identity: cert", "`cert` is not one of `key`", ""),
     (PEOPLE, "may: [approver],", "may: [aprover],", "there is no permission `aprover`, did you mean `approver`", ""),
+    (PEOPLE, "dana: {}", "dana: {}\nme: {}", "`me` cannot name an operator", "whoever asks"),
     (PEOPLE, "dana: {}", "dana: {slack: {team: T1, user: U1}}", "share the slack identity", ""),
     (PEOPLE, "dana: {}", "dana: {single_person: {reason: alone}}", "lacks `until`", ""),
     (ROUTES, "default:", "fallback:", "the route `default` is missing", ""),

@@ -12,6 +12,7 @@ import pytest
 from assent.core.actions import Action, ActionState
 from assent.core.approvals import Approval, ApprovalState
 from assent.core.breakers import BreakerState, Scope
+from assent.core.credentials import Credential, Kind
 from assent.core.errors import Forged
 from assent.core.grants import Grant
 from assent.core.records import RecordId, RecordKind
@@ -240,6 +241,19 @@ async def test_a_row_copied_under_another_id_is_refused(ledger: SqliteLedger, pa
         columns = "revision, kind, principal, issued_at, facts, sealed, mac"
         database.execute(f"INSERT INTO credential (id, {columns}) SELECT 'k9', {columns} FROM credential")
     await refused(ledger, getting(samples.credential(), "k9"))
+
+
+@pytest.mark.requirement("T24")
+async def test_a_list_of_credentials_leaves_out_one_that_was_put_there(ledger: SqliteLedger, path: Path) -> None:
+    await put(ledger, samples.credential("k1"))
+    with outside(path) as database:
+        table = TABLES[Credential]
+        database.execute(table.insert, table.dump(cast("Action", samples.credential("k9")), OTHER_KEYS))
+
+    async def work(view: View) -> list[str]:
+        return [key.id for key in await view.credentials(Kind.AGENT, "deployer", limit=9)]
+
+    assert await ledger.read(work) == ["k1"]
 
 
 @pytest.mark.parametrize("column", ["facts", "sealed", "mac"])

@@ -11,8 +11,8 @@ from assent.stores.sqlite import journal, latches, migrations, opening, search, 
 from assent.stores.sqlite.view import TABLES
 
 MODULES = (journal, latches, opening, search, tree, view)
-# Small for ever (breakers, statuses, keys of one principal), or the newest row alone, by the order that rows have.
-MAY_SCAN = {"_BREAKERS", "_STATUSES", "_CREDENTIALS", "_HEAD", "_LAST", "_GAPS"}
+# Small for ever (breakers, statuses, who holds credentials), or the newest row alone, by the order that rows have.
+MAY_SCAN = {"_BREAKERS", "_STATUSES", "_HOLDERS", "_HEAD", "_LAST", "_GAPS"}
 
 
 def statements() -> Iterator[tuple[str, str]]:

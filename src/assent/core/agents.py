@@ -4,7 +4,7 @@ An agent that is unknown, expired or suspended gets nothing; an agent acts for o
 could act alone (see `core.decisions`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
@@ -50,12 +50,43 @@ class AgentStatus:
     reason: str = ""
 
 
+def is_suspended(status: AgentStatus | None) -> bool:
+    """Whether this status stops its agent; only `active`, or no status at all, is known to let it ask."""
+    return status is not None and status.state is not AgentState.ACTIVE
+
+
 def why_not(profile: AgentProfile | None, status: AgentStatus | None, now: datetime) -> Reason | None:
     """Return why this agent may not act at `now`, or None when it may."""
     if profile is None:
         return Reason.of("unknown_agent")
-    if status is not None and status.state is not AgentState.ACTIVE:
+    if is_suspended(status):
         return Reason.of("agent_suspended")
     if now >= profile.expires:
         return Reason.of("agent_expired")
     return None
+
+
+def suspend(existing: AgentStatus | None, agent: AgentId, *, by: OperatorId, now: datetime, reason: str) -> AgentStatus:
+    """Return the status of `agent` suspended by `by`; whoever suspended it first stays who did, with their reason."""
+    if existing is not None and is_suspended(existing):
+        return existing
+    return AgentStatus(
+        id=agent,
+        state=AgentState.SUSPENDED,
+        revision=1 if existing is None else existing.revision + 1,
+        changed_by=by,
+        changed_at=now,
+        reason=reason,
+    )
+
+
+def resume(suspended: AgentStatus, *, by: OperatorId, now: datetime, reason: str) -> AgentStatus:
+    """Return the status active again. The caller must have checked that it is suspended and that `by` may do this."""
+    return replace(
+        suspended,
+        state=AgentState.ACTIVE,
+        revision=suspended.revision + 1,
+        changed_by=by,
+        changed_at=now,
+        reason=reason,
+    )

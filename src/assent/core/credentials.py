@@ -12,6 +12,10 @@ from typing import NewType
 CredentialId = NewType("CredentialId", str)
 
 OPERATOR_TOKEN_MAX_AGE = timedelta(days=90)
+# From here on whoever uses an operator's token is told to get a new one.
+OPERATOR_TOKEN_RENEW_BEFORE = timedelta(days=14)
+# So many live ones of a principal leave room to rotate each of them; more is a leak or a loop.
+MAX_LIVE_PER_PRINCIPAL = 20
 
 
 class Kind(StrEnum):
@@ -20,6 +24,14 @@ class Kind(StrEnum):
     AGENT = "agent"
     SERVICE = "service"
     OPERATOR = "operator"
+
+
+class Standing(StrEnum):
+    """Whether a credential may still be used, and why not."""
+
+    LIVE = "live"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
 
 
 PREFIXES: dict[Kind, str] = {Kind.AGENT: "asn_", Kind.SERVICE: "ass_", Kind.OPERATOR: "aso_"}
@@ -70,13 +82,31 @@ def take_apart(token: str) -> Presented | None:
     return None
 
 
+def ends_at(credential: Credential) -> datetime | None:
+    """Return when `credential` ends by itself, or None when it does not: an operator's token after 90 days at most."""
+    if credential.kind is not Kind.OPERATOR:
+        return credential.expires_at
+    oldest = credential.issued_at + OPERATOR_TOKEN_MAX_AGE
+    return oldest if credential.expires_at is None else min(oldest, credential.expires_at)
+
+
+def standing(credential: Credential, now: datetime) -> Standing:
+    """Return whether `credential` may still be used at `now`, and if not, why."""
+    if credential.revoked_at is not None:
+        return Standing.REVOKED
+    end = ends_at(credential)
+    return Standing.LIVE if end is None or now < end else Standing.EXPIRED
+
+
 def is_live(credential: Credential, now: datetime) -> bool:
     """Whether `credential` may still be used at `now`."""
-    if credential.revoked_at is not None:
-        return False
-    if credential.expires_at is not None and now >= credential.expires_at:
-        return False
-    return credential.kind is not Kind.OPERATOR or now < credential.issued_at + OPERATOR_TOKEN_MAX_AGE
+    return standing(credential, now) is Standing.LIVE
+
+
+def is_old(credential: Credential, now: datetime) -> bool:
+    """Whether this is an operator's token that ends within 14 days or has ended: somebody should issue a new one."""
+    end = ends_at(credential)
+    return credential.kind is Kind.OPERATOR and end is not None and now >= end - OPERATOR_TOKEN_RENEW_BEFORE
 
 
 def revoke(credential: Credential, *, by: str, now: datetime) -> Credential:

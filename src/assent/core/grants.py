@@ -113,16 +113,20 @@ def redeem(grant: Grant, action: Action, claim: Claim, holds: RedeemFacts, now: 
         same = is_held_by(action, claim.attempt) and grant.attempt == claim.attempt
         return Redeemed(grant, repeated=True) if same and _matches(action, claim) else Reason.of("grant_spent")
     # (2) alive, in time, and its action still waits to be picked up
+    if action.state is ActionState.LAPSED:
+        return Reason.of("grant_expired")
     if grant.state is GrantState.DEAD or action.state is not ActionState.READY:
-        return Reason.of("grant_expired" if action.state is ActionState.LAPSED else "grant_dead")
+        # What stops the agent now says more than that the grant was withdrawn, which it will be for good.
+        return _why_stopped(action, holds, now) or Reason.of("grant_dead")
     if now >= grant.expires_at:
         return Reason.of("grant_expired")
     # (3) what would run is what was granted
     if not compare_digest(grant.digest, action.digest) or not _matches(action, claim):
         return Reason.of("digest_mismatch")
     # (4) nothing that allowed it has changed since
-    if (reason := _why_no_longer(action, holds, now)) is not None:
-        return reason
+    why_no_longer = _why_stopped(action, holds, now) or _why_judged_otherwise(action, holds)
+    if why_no_longer is not None:
+        return why_no_longer
     spent = replace(grant, state=GrantState.SPENT, attempt=claim.attempt, spent_at=now, revision=grant.revision + 1)
     return Redeemed(spent)
 
@@ -135,15 +139,12 @@ def _matches(action: Action, claim: Claim) -> bool:
     return False
 
 
-def _why_no_longer(action: Action, holds: RedeemFacts, now: datetime) -> Reason | None:
+def _why_stopped(action: Action, holds: RedeemFacts, now: datetime) -> Reason | None:
     if (reason := why_not(holds.profile, holds.status, now)) is not None:
         return reason
     if holds.key is None or not is_live(holds.key, now):
         return Reason.of("agent_suspended", "the key that asked is not valid any more")
-    stopped = why_stopped(holds.breakers, agent=action.agent, tool=action.tool, environment=action.environment)
-    if stopped is not None:
-        return stopped
-    return _why_judged_otherwise(action, holds)
+    return why_stopped(holds.breakers, agent=action.agent, tool=action.tool, environment=action.environment)
 
 
 def _why_judged_otherwise(action: Action, holds: RedeemFacts) -> Reason | None:

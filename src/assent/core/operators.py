@@ -29,10 +29,11 @@ class Permission(StrEnum):
 
 
 _P = Permission
+SECURITY_ADMIN = "security_admin"
 PERMISSION_SETS: dict[str, frozenset[Permission]] = {
     "approver": frozenset({_P.APPROVALS_READ, _P.APPROVALS_DECIDE, _P.BREAKERS_TRIP}),
     "operator": frozenset({_P.APPROVALS_READ, _P.BREAKERS_TRIP, _P.BREAKERS_RESET, _P.AGENTS_MANAGE, _P.AUDIT_READ}),
-    "security_admin": frozenset(Permission),
+    SECURITY_ADMIN: frozenset(Permission),
     "auditor": frozenset({_P.APPROVALS_READ, _P.AUDIT_READ}),
 }
 
@@ -73,3 +74,20 @@ class Operator:
     def may(self, permission: Permission) -> bool:
         """Whether this operator holds `permission`."""
         return permission in self.permissions
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """The permission sets that this operator holds whole, without those that another one of them contains."""
+        held = {
+            name: permissions
+            for name, permissions in PERMISSION_SETS.items()
+            if permissions <= self.permissions and (name != SECURITY_ADMIN or self.security_admin)
+        }
+        return tuple(name for name, one in held.items() if not any(one < other for other in held.values()))
+
+
+def beyond(issuer: Operator, other: Operator) -> tuple[str, ...]:
+    """Return what `other` may and `issuer` may not: nobody hands out a token that is worth more than their own."""
+    more = sorted(permission.value for permission in other.permissions - issuer.permissions)
+    admin = (SECURITY_ADMIN,) if other.security_admin and not issuer.security_admin else ()
+    return (*more, *admin)

@@ -6,17 +6,19 @@ a key revoked a moment ago is no key.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from hmac import compare_digest
 
 from assent.core.agents import AgentId
 from assent.core.approvals import Voter
-from assent.core.credentials import Credential, CredentialId, Kind, Presented, is_live, take_apart
+from assent.core.credentials import Credential, CredentialId, Kind, Presented, Standing, is_live, standing, take_apart
 from assent.core.errors import Forbidden, Unauthenticated
 from assent.core.operators import Assurance, Operator, Permission
 from assent.flows.broker import Broker
 from assent.ports import View
 
 CREDENTIAL = "credential"
+_NEW_ONE = "ask somebody who may issue one for a new one"
 
 BeforeLookUp = Callable[[], None]
 """Called before the ledger is asked about a secret that was not seen before; it may raise to spare the ledger."""
@@ -121,8 +123,18 @@ async def confirm(view: View, key: CredentialId) -> Credential:
     """
     credential = await view.get(Credential, key)
     if credential is None or not is_live(credential, view.now):
-        raise Unauthenticated("this credential is not valid any more", hint="issue a new one")
+        raise _over(credential, view.now)
     return credential
+
+
+def _over(credential: Credential | None, now: datetime) -> Unauthenticated:
+    """Return what the holder of a credential hears when it is worth nothing any more."""
+    if credential is None:
+        return Unauthenticated("this credential is not known any more", hint=_NEW_ONE)
+    if standing(credential, now) is Standing.REVOKED:
+        return Unauthenticated("this credential was revoked", hint=_NEW_ONE)
+    limit = ": an operator's token lives 90 days at most" if credential.kind is Kind.OPERATOR else ""
+    return Unauthenticated(f"this credential has expired{limit}", hint=_NEW_ONE)
 
 
 async def _recognise(broker: Broker, token: str | None, kind: Kind, before_look_up: BeforeLookUp) -> Credential:
@@ -138,13 +150,15 @@ async def _recognise(broker: Broker, token: str | None, kind: Kind, before_look_
 
 
 async def _look_up(broker: Broker, presented: Presented, secret_mac: bytes) -> Credential:
-    async def work(view: View) -> Credential | None:
+    async def work(view: View) -> Credential:
         found = await view.get(Credential, presented.id)
-        return found if found is not None and is_live(found, view.now) else None
+        # Only who shows the whole secret hears more than that it is not known.
+        if found is None or found.kind is not presented.kind or not compare_digest(found.secret_mac, secret_mac):
+            raise Unauthenticated("this credential is not known", hint="check that it was copied whole")
+        if not is_live(found, view.now):
+            raise _over(found, view.now)
+        return found
 
     credential = await broker.ledger.read(work)
-    matches = credential is not None and compare_digest(credential.secret_mac, secret_mac)
-    if credential is None or credential.kind is not presented.kind or not matches:
-        raise Unauthenticated("this credential is not known", hint="check that it was copied whole")
     broker.recognised.remember(credential)
     return credential

@@ -1,13 +1,15 @@
 """Entries: what each flow writes into the log; public facts by name, payload only as commitments."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from assent.core.actions import Action
+from assent.core.agents import AgentStatus
 from assent.core.approvals import Approval, Voter, is_self_approved
 from assent.core.breakers import Breaker, Scope
 from assent.core.canonical import Json, canonical
-from assent.core.credentials import Credential, Kind
+from assent.core.credentials import Credential, CredentialId, Kind
 from assent.core.decisions import Decision
 from assent.core.grants import Grant
 from assent.core.reasons import Reason
@@ -231,14 +233,24 @@ _REVOKED = {
 }
 
 
-def credential_issued(credential: Credential) -> Entry:
-    """Return the record of an issued key or token: for whom, by whom, until when; never its secret."""
-    return _credential(_ISSUED[credential.kind], credential, by=credential.issued_by)
+def credential_issued(
+    credential: Credential, *, using: CredentialId | None = None, by_hand: Mapping[str, Json] | None = None
+) -> Entry:
+    """Return the record of an issued key or token: for whom, by whom, until when; never its secret.
+
+    `using` is the token that its issuer showed: who looks into a stolen one finds what was issued with it.
+    """
+    entry = _credential(_ISSUED[credential.kind], credential, by=credential.issued_by)
+    more: dict[str, Json] = {} if using is None else {"using": using}
+    if by_hand is not None:
+        more["by_hand"] = dict(by_hand)
+    return replace(entry, detail={**entry.detail, **more})
 
 
-def credential_revoked(credential: Credential, *, by: str) -> Entry:
-    """Return the record of a revoked key or token."""
-    return _credential(_REVOKED[credential.kind], credential, by=by)
+def credential_revoked(credential: Credential, *, by: str, cancelled: int = 0) -> Entry:
+    """Return the record of a revoked key or token, and of how many actions that waited ended with it."""
+    entry = _credential(_REVOKED[credential.kind], credential, by=by)
+    return replace(entry, detail={**entry.detail, "cancelled": cancelled}) if cancelled else entry
 
 
 def _credential(kind: RecordKind, credential: Credential, *, by: str) -> Entry:
@@ -253,6 +265,27 @@ def _credential(kind: RecordKind, credential: Credential, *, by: str) -> Entry:
         detail["expires_at"] = rfc3339(credential.expires_at)
     agent = credential.principal if credential.kind is Kind.AGENT else None
     return Entry(kind=kind, agent=agent, operator=by, detail=detail)
+
+
+def agent_suspended(status: AgentStatus, *, cancelled: int, running: int) -> Entry:
+    """Return the record of a suspension: of whom, by whom, how much that cut off and what still runs."""
+    detail: dict[str, Json] = {"state": status.state.value, "cancelled": cancelled, "running": running}
+    return _status(RecordKind.AGENT_SUSPENDED, status, detail)
+
+
+def agent_resumed(status: AgentStatus) -> Entry:
+    """Return the record of an agent that may ask again."""
+    return _status(RecordKind.AGENT_RESUMED, status, {"state": status.state.value})
+
+
+def _status(kind: RecordKind, status: AgentStatus, detail: Mapping[str, Json]) -> Entry:
+    return Entry(
+        kind=kind,
+        agent=status.id,
+        operator=status.changed_by,
+        detail=detail,
+        payload={"reason": canonical(status.reason)} if status.reason else {},
+    )
 
 
 def policy_activated(version: str, previous: str | None) -> Entry:

@@ -11,7 +11,7 @@ from assent.core.actions import Action, ActionEvent, ActionState, approve, end
 from assent.core.approvals import Approval, ApprovalId, ApprovalState, DenialCategory, Moved, Voter
 from assent.core.errors import Forged, NotFound
 from assent.core.grants import Grant, GrantId
-from assent.core.operators import Permission
+from assent.core.operators import Assurance, Permission
 from assent.core.reasons import Reason
 from assent.core.records import RecordKind
 from assent.flows import entries
@@ -21,6 +21,7 @@ from assent.flows.broker import Broker
 from assent.flows.end_action import end_without_running
 from assent.flows.judge_again import judge_again, why_in_vain
 from assent.flows.log_says import believe_log
+from assent.flows.one_hand import ONE_HAND, is_one_hand
 from assent.flows.watch_actions import tell
 from assent.ports import Tx, View
 
@@ -105,6 +106,7 @@ async def _seen(broker: Broker, view: View, caller: OperatorCaller, approval: Ap
     why_not = (
         approvals.why_closed(approval, view.now)
         or approvals.why_not_vote(approval, caller.voter(), view.now)
+        or await _why_one_hand(view, approval, caller)
         or _why_not_displayable(action)
     )
     return Seen(
@@ -154,8 +156,9 @@ async def approve_action(
             return await _refused(broker, tx, action, approval, voter=caller.voter(), act="approve", reason=voted)
         if not voted.moved:
             return Resolved(approval=approval, action=action)
-        if (unseen := _why_not_displayable(action)) is not None:
-            return await _refused(broker, tx, action, approval, voter=caller.voter(), act="approve", reason=unseen)
+        why_not = await _why_one_hand(tx, approval, caller) or _why_not_displayable(action)
+        if why_not is not None:
+            return await _refused(broker, tx, action, approval, voter=caller.voter(), act="approve", reason=why_not)
         if (changed := why_in_vain(judge_again(policy, action), action, approval)) is not None:
             return await _overtaken(tx, action, approval, caller, changed)
         await tx.replace(approval, voted.approval)
@@ -165,6 +168,16 @@ async def approve_action(
         return Resolved(approval=voted.approval, action=action, who=who_can_decide(voted.approval, policy, tx.now))
 
     return await _transact_and_tell(broker, work)
+
+
+async def _why_one_hand(view: View, approval: Approval, caller: OperatorCaller) -> Reason | None:
+    # Where neither of the two votes by token, whoever issued one could not have voted with it.
+    me = caller.operator.id
+    for vote in approval.votes:
+        by_token = vote.operator != me and Assurance.TOKEN in {vote.assurance, caller.assurance}
+        if by_token and await is_one_hand(view, vote.operator, me):
+            return Reason.of("not_eligible", f"{ONE_HAND}, so you are no other person beside `{vote.operator}`")
+    return None
 
 
 def _why_not_displayable(action: Action) -> Reason | None:

@@ -15,6 +15,7 @@ from assent.flows import entries
 from assent.flows.authenticate import OperatorCaller, confirm, require
 from assent.flows.broker import Broker
 from assent.flows.end_action import end_without_running
+from assent.flows.one_hand import ONE_HAND, is_one_hand
 from assent.flows.watch_actions import tell
 from assent.ports import Gate, Policy, Tx, View
 
@@ -123,7 +124,8 @@ async def reset(broker: Broker, caller: OperatorCaller, key: BreakerId, *, reaso
         breaker = await tx.get(Breaker, key)
         if breaker is None:
             raise NotFound(f"no breaker `{key}`", hint="list them with `assent breakers list`")
-        if (refused := _why_not(breaker, caller.operator, policy)) is not None:
+        refused = _why_not(breaker, caller.operator, policy) or await _why_not_second(tx, breaker, caller.operator)
+        if refused is not None:
             return ResetAnswer(breaker=breaker, refused=refused, who=_who(breaker, policy))
         return await _store_reset(tx, breaker, caller.operator, policy, reason)
 
@@ -147,6 +149,13 @@ def _why_not(breaker: Breaker, by: Operator, policy: Policy) -> Reason | None:
     if by.id == _owner(breaker, policy):
         return Reason.of("not_eligible", "you own the agent that this breaker stops")
     return None
+
+
+async def _why_not_second(tx: Tx, breaker: Breaker, by: Operator) -> Reason | None:
+    asked = breaker.reset_asked
+    if asked is None or asked.by == by.id or not await is_one_hand(tx, asked.by, by.id):
+        return None
+    return Reason.of("not_eligible", f"{ONE_HAND}, so you are no second person beside `{asked.by}`")
 
 
 def _who(breaker: Breaker, policy: Policy) -> tuple[str, ...]:

@@ -9,12 +9,13 @@ from enum import Enum
 from typing import Final
 
 from assent.core.agents import AgentId, AgentProfile
-from assent.core.operators import PERMISSION_SETS, Operator, OperatorId, Permission, SinglePerson
+from assent.core.operators import PERMISSION_SETS, SECURITY_ADMIN, Operator, OperatorId, Permission, SinglePerson
 from assent.policy.documents import Node
 from assent.policy.fields import EPOCH, NO_NAMES, Fields, boolean, choice, entries, known, moment, name, names, text
 from assent.policy.findings import Findings, quoted
 
-_SECURITY_ADMIN: Final = "security_admin"
+# `GET /v1/operators/me` is whoever asks.
+_NOBODYS_NAME: Final = "me"
 _NO_IDENTITY: Final[dict[str, str]] = {}
 _GRANTABLE: Final = (*PERMISSION_SETS, *(permission.value for permission in Permission))
 
@@ -39,6 +40,8 @@ def read_operators(node: Node, findings: Findings) -> dict[str, Operator]:
 
 def _operator(key: str, node: Node, findings: Findings) -> Operator:
     fields = Fields(node, findings, f"the operator `{key}`")
+    if key == _NOBODYS_NAME:
+        findings.add(node.place, "`me` cannot name an operator: in the API it stands for whoever asks")
     may = fields.take("may", names, NO_NAMES)
     for granted in may:
         known(granted, _GRANTABLE, fields.at("may"), findings, "permission")
@@ -46,7 +49,7 @@ def _operator(key: str, node: Node, findings: Findings) -> Operator:
         id=OperatorId(key),
         groups=fields.take("groups", names, NO_NAMES),
         permissions=frozenset(permission for granted in may for permission in _permissions(granted)),
-        security_admin=_SECURITY_ADMIN in may,
+        security_admin=SECURITY_ADMIN in may,
         away=fields.take("away", boolean, default=False),
         single_person=fields.take("single_person", _single_person, None),
         identities=fields.take("slack", _slack, _NO_IDENTITY) | fields.take("oidc", _oidc, _NO_IDENTITY),

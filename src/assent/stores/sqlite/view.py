@@ -15,7 +15,7 @@ from assent.core.actions import Action, ActionId, ActionState
 from assent.core.agents import AgentId, AgentStatus
 from assent.core.approvals import Approval, ApprovalId, ApprovalState
 from assent.core.breakers import Breaker, Scope, denies
-from assent.core.credentials import Credential
+from assent.core.credentials import Credential, Kind
 from assent.core.decisions import Load
 from assent.core.errors import Forged, LedgerUnavailable, Stale
 from assent.core.grants import Grant
@@ -34,6 +34,7 @@ V = TypeVar("V")
 
 MAX_RUNNING = 1_000
 MAX_LISTED = 1_000
+MAX_HOLDERS = 10_000
 
 TABLES: dict[type[Any], Table[Any]] = {
     Action: ACTIONS,
@@ -68,7 +69,9 @@ _NEXT_DUE = (
 )
 _FIRST, _LAST = 0, stamp(datetime.max.replace(tzinfo=UTC))
 _GRANT_OF = GRANTS.select("WHERE action = ?")
-_CREDENTIALS = CREDENTIALS.select("WHERE ? IS NULL OR principal = ? ORDER BY issued_at DESC, id DESC LIMIT ?")
+_IN_USE = "json_extract(facts, '$.revoked_at') IS NULL AND ifnull(json_extract(facts, '$.expires_at') > ?, 1)"
+_CREDENTIALS = CREDENTIALS.select(f"WHERE principal = ? AND kind = ? ORDER BY {_IN_USE} DESC, issued_at DESC, id DESC")
+_HOLDERS = "SELECT DISTINCT principal FROM credential WHERE kind = ? ORDER BY principal LIMIT ?"
 _OPEN_OF_AGENT = "SELECT run_id, count(*) FROM approval WHERE agent = ? AND state IN ('pending', 'partial') GROUP BY 1"
 _OPEN_BY_ROUTES = (
     f"SELECT routes, count(*) FROM approval INDEXED BY approval_open_routes WHERE {_IS_OPEN} GROUP BY routes"  # noqa: S608  # no input
@@ -237,8 +240,12 @@ class SqliteView:
         """Return the count of the latches as this view believed them, 0 where it did not look."""
         return 0 if self._latches is None else self._latches.count
 
-    async def credentials(self, principal: str | None = None) -> Sequence[Credential]:
-        return self._rows(CREDENTIALS, _CREDENTIALS, principal, principal, MAX_LISTED)
+    async def credentials(self, kind: Kind, principal: str, *, limit: int) -> Sequence[Credential]:
+        found = self._sound(CREDENTIALS, _CREDENTIALS, principal, kind.value, stamp(self._now))
+        return list(islice(found, limit))
+
+    async def holders(self, kind: Kind) -> Sequence[str]:
+        return [name for (name,) in self.fetch(_HOLDERS, (kind.value, MAX_HOLDERS))]
 
     async def due(self, limit: int) -> Due:
         now = stamp(self._now)

@@ -1,0 +1,108 @@
+"""Where two people are needed, a token that one of them issued for the other a moment ago makes them one person."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from assent.core.approvals import ApprovalState, Need, Route
+from assent.core.breakers import Scope
+from assent.core.credentials import Kind
+from assent.core.operators import Assurance
+from assent.flows import authenticate, trip_breaker
+from assent.flows.answers import Answered
+from assent.flows.authenticate import OperatorCaller
+from assent.flows.issue_credentials import issue_operator_token, revoke
+from assent.flows.resolve_approval import Resolved, approve_action, show_approval
+from tests.flows.world import TownPolicy, World, a_world
+
+TWO = Route(name="default", needs=(Need(count=2, of="oncall"),), assurance=Assurance.TOKEN)
+HINT = "one of you issued the other's token less than 24 hours ago"
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    people = tuple(replace(p, groups=("oncall",)) for p in TownPolicy().people)
+    made = a_world(policy=TownPolicy(people=people, routes={"default": TWO}))
+    yield made
+    await made.ledger.close()  # type: ignore[attr-defined]  # the port has no end, the store has
+
+
+async def asked(world: World) -> Answered:
+    return await world.ask(await world.agent(issued_by="assent init"))
+
+
+async def issued(world: World, by: OperatorCaller, to: str) -> OperatorCaller:
+    made = await issue_operator_token(world.broker, by, to)
+    return await authenticate.operator(world.broker, made.token, "api")
+
+
+async def yes(world: World, who: OperatorCaller, answered: Answered) -> Resolved:
+    assert answered.approval is not None
+    return await approve_action(world.broker, who, answered.approval.code, digest_prefix=answered.action.digest)
+
+
+@pytest.mark.requirement("P5", "T22")
+@pytest.mark.parametrize("issuer_first", [True, False])
+async def test_an_issuer_and_the_token_they_issued_are_one_voice(world: World, issuer_first: bool) -> None:
+    admin, waiting = await world.operator("admin", issued_by="assent init"), await asked(world)
+    sam = await issued(world, admin, "sam")
+    first, second = (admin, sam) if issuer_first else (sam, admin)
+    assert (await yes(world, first, waiting)).approval.state is ApprovalState.PARTIAL
+    refused = await yes(world, second, waiting)
+    assert refused.refused is not None
+    assert (refused.refused.code, HINT in refused.refused.message) == ("not_eligible", True)
+    assert "approval.vote_refused" in await world.kinds()
+    assert waiting.approval is not None
+    seen = await show_approval(world.broker, second, waiting.approval.code)
+    assert seen.why_not_me == refused.refused
+    eve = await world.operator("eve", issued_by="assent init")
+    assert (await yes(world, eve, waiting)).approval.state is ApprovalState.APPROVED
+
+
+@pytest.mark.requirement("T22")
+async def test_revoking_the_token_does_not_make_them_two(world: World) -> None:
+    admin, waiting = await world.operator("admin", issued_by="assent init"), await asked(world)
+    sam = await issued(world, admin, "sam")
+    await yes(world, sam, waiting)
+    await revoke(world.broker, admin, Kind.OPERATOR, "sam", sam.token.id)
+    assert (await yes(world, admin, waiting)).refused is not None
+
+
+async def test_after_a_day_they_are_two_people(world: World) -> None:
+    admin = await world.operator("admin", issued_by="assent init")
+    sam = await issued(world, admin, "sam")
+    world.clock.forward(hours=24)
+    waiting = await asked(world)
+    await yes(world, admin, waiting)
+    assert (await yes(world, sam, waiting)).approval.state is ApprovalState.APPROVED
+
+
+async def test_a_token_for_oneself_makes_nobody_one_hand_with_others(world: World) -> None:
+    admin = await world.operator("admin", issued_by="assent init")
+    again, waiting = await issued(world, admin, "admin"), await asked(world)
+    await yes(world, await world.operator("sam", issued_by="assent init"), waiting)
+    assert (await yes(world, again, waiting)).approval.state is ApprovalState.APPROVED
+    repeated = await yes(world, again, waiting)
+    assert repeated.refused is None
+
+
+async def test_where_nobody_votes_by_token_nobody_asks_who_issued_one(world: World) -> None:
+    admin, waiting = await world.operator("admin", issued_by="assent init"), await asked(world)
+    sam = replace(await issued(world, admin, "sam"), assurance=Assurance.CONSOLE)
+    await yes(world, replace(admin, assurance=Assurance.CONSOLE), waiting)
+    # What the bearer of a token may not do alone is still checked: its issuer owns nothing here.
+    assert (await yes(world, sam, waiting)).approval.state is ApprovalState.APPROVED
+
+
+@pytest.mark.requirement("P5", "P6", "T22")
+async def test_they_do_not_close_a_breaker_together(world: World) -> None:
+    admin = await world.operator("admin", issued_by="assent init")
+    sam = await issued(world, admin, "sam")
+    tripped = await trip_breaker.trip(world.broker, admin, Scope(environment="production"))
+    await trip_breaker.reset(world.broker, admin, tripped.breaker.id, reason="x")
+    refused = await trip_breaker.reset(world.broker, sam, tripped.breaker.id, reason="y")
+    assert refused.refused is not None
+    assert (refused.closed, HINT in refused.refused.message) == (False, True)
+    eve = await world.operator("eve", issued_by="assent init")
+    assert (await trip_breaker.reset(world.broker, eve, tripped.breaker.id, reason="z")).closed
