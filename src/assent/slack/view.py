@@ -1,0 +1,73 @@
+"""What a card is made of and what comes of it: plain values, so that a card can be looked at without a broker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from assent.core.actions import Action
+from assent.core.approvals import Approval
+from assent.core.operators import OperatorId
+from assent.slack.blocks import Block
+
+
+class Press(StrEnum):
+    """What a button of a card stands for."""
+
+    APPROVE = "assent.approve"
+    DENY = "assent.deny"
+    MORE = "assent.more"
+    REVOKE = "assent.revoke"
+    TRIP = "assent.trip"
+    OPEN = "assent.open"
+
+
+class More(StrEnum):
+    """What stands in the menu of a card that waits."""
+
+    COMMENT = "comment"
+    TRIP = "trip"
+    WHY_NOT_ME = "why"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What this agent did with this tool in the last 30 days, counted by the broker."""
+
+    succeeded: int = 0
+    failed: int = 0
+    unknown: int = 0
+    denied: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardView:
+    """Everything that a card is made of.
+
+    `people` maps operators to user ids of the workspace; `who` could still vote. `is_waiting` tells whether the agent
+    still asks after its answer, None where nobody knows. `page` is where the approval can be opened in a browser.
+    """
+
+    approval: Approval
+    action: Action
+    now: datetime
+    people: Mapping[OperatorId, str] = field(default_factory=dict)
+    who: tuple[OperatorId, ...] = ()
+    past: Past | None = None
+    is_waiting: bool | None = None
+    page: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A message: `text` for notifications and screen readers, `blocks`, `metadata` (ids and digest only).
+
+    `is_approvable` tells whether it carries Approve; `whole` is what the card could not show, to be sent as a file.
+    """
+
+    text: str
+    blocks: tuple[Block, ...]
+    metadata: Mapping[str, Any]
+    is_approvable: bool
+    whole: str | None = None
