@@ -1,6 +1,7 @@
 """The site: it builds without a warning, shows what the repository says, and loads nothing from anywhere else."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,13 +20,54 @@ FETCHING_STYLE = re.compile(r"@import\s+(?:url\()?|url\(")
 FOREIGN = re.compile(r"^\s*['\"]?(?:[a-z]+:)?//", re.IGNORECASE)
 
 
+def build(repository: Path, into: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(into)]
+    return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False, timeout=SECONDS)
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS)
+    done = build(ROOT, folder)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """Returns a folder with what the site is built from, free to be spoiled."""
+    folder = tmp_path / "clone"
+    shutil.copytree(ROOT / "docs", folder / "docs")
+    for path in (*site.OUTSIDE, "mkdocs.yml"):
+        (folder / path).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / path, folder / path)
+    (folder / "src").symlink_to(ROOT / "src")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("why.md", "[gone](gone.md)"),
+        ("why.md", "[gone](words.md#gone)"),
+        ("why.md", "[a file that is not in the site](../src/assent/ports.py)"),
+        ("new.md", "# A page without a place"),
+    ],
+)
+def test_a_link_that_leads_nowhere_and_a_page_without_a_place_stop_the_build(
+    clone: Path, page: str, text: str, tmp_path: Path
+) -> None:
+    with (clone / "docs" / page).open("a") as file:
+        file.write(f"\n{text}\n")
+    done = build(clone, tmp_path / "site")
+    assert done.returncode == 1
+    assert "in strict mode" in done.stdout + done.stderr
+
+
+def test_the_check_builds_strictly_and_counts_warnings() -> None:
+    steps = [line for line in (ROOT / "run").read_text().splitlines() if "mkdocs" in line and "build" in line]
+    assert steps
+    assert all("--strict" in line and "--quiet" not in line and " -q" not in line for line in steps)
 
 
 class Fetches(HTMLParser):
@@ -95,7 +137,7 @@ def test_every_page_of_the_repository_is_in_the_site(built: Path) -> None:
     inside = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")]
     names = [name.with_name("index.md") if name.name == "README.md" else name for name in inside]
     names += [Path(name) for name in site.OUTSIDE.values() if name.endswith(".md")]
-    wanted = {name.with_suffix(".html") for name in names} - {Path("decisions/0000-template.html")}
+    wanted = {name.with_suffix(".html") for name in names}
     assert {name for name in wanted if not (built / name).is_file()} == set()
 
 
