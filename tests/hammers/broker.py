@@ -139,9 +139,12 @@ def start(
     environment: Mapping[str, str] | None = None,
     *,
     around: tuple[str, ...] = (),
+    module: tuple[str, ...] = ("assent", "serve"),
     folder: Path | None = None,
 ) -> Running:
     """Start a broker and wait until it serves; `around` is a command that runs it, maybe from another folder.
+
+    `module` is what Python runs, with its first arguments.
 
     Raises:
         DidNotStart: it ended, or did not serve in time.
@@ -151,7 +154,7 @@ def start(
         said_before = errors.tell()
         began = time.monotonic()
         process = subprocess.Popen(
-            [*around, sys.executable, "-m", "assent", "serve", "--config", str((folder or at.folder) / "assent.toml")],
+            [*around, sys.executable, "-m", *module, "--config", str((folder or at.folder) / "assent.toml")],
             stdout=subprocess.PIPE,
             stderr=errors,
             env={**os.environ, **(environment or {})},

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hammers import crashes, double_spend, hostile, mutations, sinks, trips
+from tests.hammers import clock, crashes, double_spend, hostile, mutations, sinks, trips
 from tests.hammers.budget import short_budget
 
 # On a machine that is busy with other things everybody finishes, only later.
@@ -39,3 +39,8 @@ def test_a_crash_anywhere_loses_nothing_acknowledged_and_runs_nothing_twice(tmp_
 @pytest.mark.requirement("P2", "P7", "T5")
 def test_when_the_ledger_fails_nothing_is_allowed_and_nothing_is_lost(tmp_path: Path) -> None:
     print(sinks.run(tmp_path, short_budget()))
+
+
+@pytest.mark.requirement("P4", "P7", "T15")
+def test_a_clock_that_is_set_ends_nothing_early_and_keeps_nothing_alive(tmp_path: Path) -> None:
+    print(clock.run(tmp_path, short_budget()))

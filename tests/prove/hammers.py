@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.hammers import crashes, double_spend, hostile, mutations, sinks, trips
+from tests.hammers import clock, crashes, double_spend, hostile, mutations, sinks, trips
 from tests.hammers.budget import Budget, Report
 
 
@@ -74,5 +74,12 @@ HAMMERS: Final = {
         requirements=("P2", "P4", "T20", "T21"),
         hits=crashes.FULL_CYCLES,
         of="kills",
+    ),
+    "clock": Hammer(
+        run=clock.run,
+        promise="a clock that is set forward or back ends nothing early, keeps nothing alive, and turns nothing back",
+        requirements=("P7", "P4", "T15"),
+        hits=clock.FULL_STEPS,
+        of="steps",
     ),
 }
