@@ -1,0 +1,184 @@
+"""Slack's Web API through slack-sdk, with no retry of its own, and its many errors as the few that matter to us.
+
+A call either took effect, did not, or nobody knows: a connection that breaks after the request was sent may have posted
+a card. Only whoever keeps deliveries may repeat it then.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from assent.core.errors import AssentError
+
+BASE_URL: Final = "https://slack.com/api/"
+TIMEOUT_SECONDS: Final = 10
+DEFAULT_RETRY_SECONDS: Final = 5.0
+_TOO_MANY: Final = 429
+_SERVER_FAULT: Final = 500
+
+
+class SlackFault(AssentError):
+    """Slack did not do what was asked; `said` is its own word for why."""
+
+    code = "slack_failed"
+
+    def __init__(self, method: str, said: str) -> None:
+        super().__init__(f"Slack refused `{method}`: {said}", hint=HINTS.get(said))
+        self.method = method
+        self.said = said
+
+
+class NotNow(SlackFault):
+    """Nothing was done; the same call may succeed after `retry_after_seconds`."""
+
+    def __init__(self, method: str, said: str, retry_after_seconds: float) -> None:
+        super().__init__(method, said)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NobodyKnows(SlackFault):
+    """The call may have taken effect: no answer came, or none that says."""
+
+
+class Gone(SlackFault):
+    """The message or the place is not there any more, or cannot be changed any more."""
+
+
+class TooLong(SlackFault):
+    """The message is larger than Slack takes."""
+
+
+class LockedOut(SlackFault):
+    """The token is worth nothing, or lacks a scope: no call will succeed until somebody sees to it."""
+
+
+# All others read forms only, and would not see what stands in JSON.
+_TAKES_JSON: Final = frozenset(
+    {
+        "chat.postEphemeral",
+        "chat.postMessage",
+        "chat.update",
+        "conversations.open",
+        "files.completeUploadExternal",
+        "views.open",
+        "views.publish",
+        "views.update",
+    }
+)
+_GONE: Final = frozenset(
+    {
+        "message_not_found",
+        "cant_update_message",
+        "edit_window_closed",
+        "channel_not_found",
+        "is_archived",
+        "not_in_channel",
+        "restricted_action",
+        "user_not_found",
+        "user_disabled",
+        "cannot_dm_bot",
+    }
+)
+_TOO_LONG: Final = frozenset({"msg_blocks_too_long", "msg_too_long", "metadata_too_large"})
+_LOCKED_OUT: Final = frozenset(
+    {
+        "account_inactive",
+        "invalid_auth",
+        "missing_scope",
+        "no_permission",
+        "not_allowed_token_type",
+        "not_authed",
+        "org_login_required",
+        "team_access_not_granted",
+        "token_expired",
+        "token_revoked",
+        "ekm_access_denied",
+    }
+)
+_LATER: Final = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded", "internal_error", "fatal_error"})
+_UNSURE: Final = frozenset({"request_timeout", "service_unavailable"})
+HINTS: Final[Mapping[str, str]] = {
+    "invalid_auth": "copy the bot token again: `assent slack doctor` says which one is wrong",
+    "token_revoked": "install the app again and give the new bot token",
+    "account_inactive": "the app was removed from the workspace: install it again",
+    "missing_scope": "print the manifest with `assent slack manifest`, update the app with it and install it again",
+    "channel_not_found": "invite the app to the channel, and name the channel by its id",
+    "not_in_channel": "invite the app to the channel",
+    "is_archived": "name another channel in routes.yaml",
+}
+
+
+class SlackWeb:
+    """One bot token and its connections; made on a running loop, ended by `close`."""
+
+    def __init__(self, token: str, *, base_url: str = BASE_URL, timeout_seconds: int = TIMEOUT_SECONDS) -> None:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_seconds))
+        self._client = AsyncWebClient(
+            token=token, base_url=base_url, timeout=timeout_seconds, session=self._session, retry_handlers=[]
+        )
+
+    @property
+    def client(self) -> AsyncWebClient:
+        """The client itself, for Socket Mode, which opens its connections with it."""
+        return self._client
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def call(self, method: str, **arguments: object) -> dict[str, Any]:
+        """Return what Slack answers to `method`; arguments that are None are left out.
+
+        Raises:
+            NotNow, NobodyKnows, Gone, TooLong, LockedOut: see there. SlackFault: refused for another reason.
+
+        """
+        given = {name: value for name, value in arguments.items() if value is not None}
+        try:
+            if method in _TAKES_JSON:
+                answered = await self._client.api_call(method, json=given)
+            else:
+                answered = await self._client.api_call(method, data=given)
+        except SlackApiError as error:
+            raise fault_of(method, error) from error
+        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
+            raise _unreached(method, error) from error
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise NobodyKnows(method, type(error).__name__) from error
+        data: dict[str, Any] = answered.data if isinstance(answered.data, dict) else {}
+        return data
+
+
+def _unreached(method: str, error: Exception) -> SlackFault:
+    # No connection, no request: only what broke later may have taken effect.
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return NotNow(method, "unreachable", DEFAULT_RETRY_SECONDS)
+    return NobodyKnows(method, type(error).__name__)
+
+
+def fault_of(method: str, error: SlackApiError) -> SlackFault:
+    """Return what an error of the client means to us."""
+    response: Any = error.response
+    status = getattr(response, "status_code", 0)
+    said = _said(response)
+    if status == _TOO_MANY or said in _LATER:
+        return NotNow(method, said or "ratelimited", _retry_after(getattr(response, "headers", {})))
+    if status >= _SERVER_FAULT or said in _UNSURE or not said:
+        return NobodyKnows(method, said or f"status {status}")
+    for kind, words in ((Gone, _GONE), (TooLong, _TOO_LONG), (LockedOut, _LOCKED_OUT)):
+        if said in words:
+            return kind(method, said)
+    return SlackFault(method, said)
+
+
+def _said(response: Any) -> str:  # noqa: ANN401  # a mapping, a response of the client, or text
+    data = getattr(response, "data", response)
+    return str(data.get("error", "")) if isinstance(data, dict) else ""
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    found = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    return float(found) if found.isdecimal() else DEFAULT_RETRY_SECONDS
