@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
@@ -15,26 +16,42 @@ from assent.config import DEFAULT_FILE
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
+Named = Annotated[
+    list[str] | None,
+    typer.Option("--pack", metavar="NAME", help="Put a pack beside the starter policies; again for more."),
+]
+
+
 @app.command()
 def init(
-    where: Annotated[str, typer.Argument(metavar="DIRECTORY", help="Where to make it; nothing there is overwritten.")],
+    where: Annotated[
+        str, typer.Argument(metavar="DIRECTORY", help="Where to make it; nothing there is overwritten.")
+    ] = "",
     *,
+    pack: Named = None,
+    list_packs: Annotated[bool, typer.Option("--list-packs", help="Only say which packs there are.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a configuration, keys and starter policies; shows your token and the agent's key once."""
-    from assent.cli import starting
+    from assent.cli import packs, starting
 
+    if list_packs:
+        packs.tell(as_json=as_json)
+        return
     if not where.strip():
         raise Usage("the directory has no name, nothing was made", hint="name one, or `.` for this one")
+    named = packs.known(pack or ())
     directory = Path(where)
     if starting.is_complete(directory):
-        _say_unchanged(directory, as_json=as_json)
+        added = packs.add(directory, named)
+        _say_what_changed(directory, added, asked=bool(named), as_json=as_json)
         return
-    started = starting.start_in(directory)
+    started = starting.start_in(directory, named)
     if as_json:
         operator = {"id": starting.OPERATOR, "token": started.operator_token}
         agent = {"id": starting.AGENT, "key": started.agent_key}
-        print(json.dumps({"config": str(started.config), "operator": operator, "agent": agent}))
+        more = {"packs": named} if named else {}
+        print(json.dumps({"config": str(started.config), "operator": operator, "agent": agent, **more}))
         return
     if not sys.stdout.isatty():
         file = directory / starting.CREDENTIALS
@@ -49,8 +66,19 @@ def init(
     print(as_called(f"  assent serve --config {quote(str(started.config))}"))
     print(f"  {quote(sys.executable)} {quote(str(directory / 'agent.py'))}")
     print(as_called("  assent approvals approve CODE --sha …   # both stand in `assent approvals list`"))
+    if named:
+        print()
+        packs.tell_what_to_edit(directory, named)
 
 
-def _say_unchanged(directory: Path, *, as_json: bool) -> None:
+def _say_what_changed(directory: Path, added: Sequence[str], *, asked: bool, as_json: bool) -> None:
+    from assent.cli import packs
+
     config = str(directory / DEFAULT_FILE)
-    print(json.dumps({"config": config, "unchanged": True}) if as_json else f"{config} is there: nothing was changed")
+    if as_json:
+        more = {"packs": added} if asked else {}
+        print(json.dumps({"config": config, "unchanged": not added, **more}))
+    elif added:
+        packs.tell_what_to_edit(directory, added)
+    else:
+        print(f"{config} is there: nothing was changed")

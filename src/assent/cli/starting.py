@@ -4,14 +4,15 @@
 """
 
 import asyncio
-import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
 from assent.cli.place import settings_of_a_clone
+from assent.cli.writing import write, write_below
 from assent.config import DEFAULT_FILE, Settings, load_settings
 from assent.core.credentials import Kind
 from assent.core.errors import ConfigInvalid
@@ -70,8 +71,8 @@ def is_complete(directory: Path) -> bool:
     return (directory / DEFAULT_FILE).is_file()
 
 
-def start_in(directory: Path) -> Started:
-    """Make everything that a broker needs in `directory`.
+def start_in(directory: Path, packs: Sequence[str] = ()) -> Started:
+    """Make everything that a broker needs in `directory`, with packs beside the starter policies.
 
     Raises:
         ConfigInvalid: something of ours is there already without its configuration.
@@ -80,12 +81,12 @@ def start_in(directory: Path) -> Started:
     _refuse_remains(directory, (CREDENTIALS, "keys", "policies", "ledger.db", "agent.py"))
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     ignore_in_git(directory)
-    for name, content in starter().items():
-        _write_below(directory / "policies", name, content)
+    for name, content in starter(packs).items():
+        write_below(directory / "policies", name, content)
     settings = load_settings(None, root=directory)
     operator_token, agent_key = first_credentials(settings)
-    _write(directory / "agent.py", AGENT_PROGRAM.encode(), 0o644)
-    _write(directory / DEFAULT_FILE, CONFIGURATION.encode(), 0o644)
+    write(directory / "agent.py", AGENT_PROGRAM.encode(), 0o644)
+    write(directory / DEFAULT_FILE, CONFIGURATION.encode(), 0o644)
     return Started(config=directory / DEFAULT_FILE, operator_token=operator_token, agent_key=agent_key)
 
 
@@ -129,13 +130,13 @@ def ignore_in_git(directory: Path) -> None:
     """Keep everything in `directory` out of git, because keys lie there; a file of the reader's own is left."""
     file = directory / IGNORE
     if not file.exists():
-        _write(file, b"*\n", 0o644)
+        write(file, b"*\n", 0o644)
 
 
 def keep_credentials(file: Path, *, operator_token: str, agent_key: str) -> Path:
     """Write both credentials to `file`, for its owner alone, in the form that a shell reads."""
     text = f"export ASSENT_OPERATOR_TOKEN={operator_token}\nexport ASSENT_AGENT_KEY={agent_key}\n"
-    _write(file, text.encode(), 0o600)
+    write(file, text.encode(), 0o600)
     return file
 
 
@@ -146,18 +147,3 @@ def _refuse_remains(directory: Path, names: tuple[str, ...]) -> None:
             f"`{directory}` holds `{remains[0]}` but no {DEFAULT_FILE}: nothing is overwritten",
             hint="choose another directory, or move away what an unfinished run left there",
         )
-
-
-def _write_below(root: Path, name: str, content: bytes) -> None:
-    # Whatever the caller's umask: the broker refuses policies that others may write.
-    for folder in (root, *reversed([root / inner for inner in PurePosixPath(name).parents[:-1]])):
-        folder.mkdir(exist_ok=True)
-        folder.chmod(0o755)
-    _write(root / name, content, 0o644)
-
-
-def _write(file: Path, content: bytes, mode: int) -> None:
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
-    with os.fdopen(descriptor, "wb") as opened:
-        os.fchmod(opened.fileno(), mode)
-        opened.write(content)

@@ -1,13 +1,51 @@
-"""The sets of policy files that ship with Assent, as bytes by their path; whoever copies them decides where to."""
+"""The sets of policy files that ship with Assent, as bytes by their path; whoever copies them decides where to.
 
-from collections.abc import Iterator
+The starter is a whole policy. A pack is tools, roles, cases and sample agents for one technology, written against the
+starter's people and environments; no two of them share a file, a tool, a role, a rule or an agent.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Final
+
+AGENTS: Final = "agents.yaml"
 
 
-def starter() -> dict[str, bytes]:
-    """Return the starter policy: a small file tool, one agent, two people, one route; `policies/` holds the same."""
-    return dict(_files(files(__name__) / "starter", ""))
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """What a pack is about, and what whoever takes it has to put in place of the names in it."""
+
+    about: str
+    edit: str
+
+
+PACKS: Final[dict[str, Pack]] = {
+    "kubernetes": Pack(
+        "workloads, rollouts, nodes; no secrets, no shells in production",
+        "your kubeconfig's contexts for `prod` and `staging` under `match`, your registry for `registry.example`",
+    ),
+}
+
+
+def starter(packs: Iterable[str] = ()) -> dict[str, bytes]:
+    """Return the starter policy with packs beside it; alone it is what `policies/` of the repository holds."""
+    found = dict(_files(files(__name__) / "starter", ""))
+    for name in packs:
+        more = pack(name)
+        found |= more | {AGENTS: joined(found[AGENTS], more[AGENTS])}
+    return found
+
+
+def pack(name: str) -> dict[str, bytes]:
+    """Return the files of one pack; its `agents.yaml` is to be joined to the one that is there."""
+    return dict(_files(files(__name__) / name, ""))
+
+
+def joined(agents: bytes, more: bytes) -> bytes:
+    """Return one file of agents with another behind it."""
+    return agents.rstrip(b"\n") + b"\n\n" + more
 
 
 def _files(folder: Traversable, inside: str) -> Iterator[tuple[str, bytes]]:
