@@ -79,6 +79,9 @@ class Town:
     async def post(self, token: str | None, target: str, body: Any, *extra: tuple[bytes, bytes]) -> Heard:
         return await self.post_raw(token, target, json.dumps(body).encode(), *extra)
 
+    async def delete(self, token: str | None, target: str) -> Heard:
+        return await call(self.app, "DELETE", target, headers=_credential(token))
+
     async def post_raw(self, token: str | None, target: str, body: bytes, *extra: tuple[bytes, bytes]) -> Heard:
         headers = [JSON_TYPE, *_credential(token), *extra]
         return await call(self.app, "POST", target, headers=headers, chunks=[body])

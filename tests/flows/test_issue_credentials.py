@@ -116,6 +116,12 @@ class TestServiceKeys:
             await issue_service_key(world.broker, await world.operator("sam"), "db", tools=tools)
 
 
+    @pytest.mark.parametrize("name", ["", "-", "a b", "a/b", "x" * 101])
+    async def test_a_service_has_a_name_that_everybody_can_type(self, world: World, name: str) -> None:
+        with pytest.raises(BadRequest, match="no name of a service"):
+            await issue_service_key(world.broker, await world.operator("sam"), name, tools=("db.*",))
+
+
 class TestOperatorTokens:
     async def test_a_second_person_gets_a_token_that_ends_after_ninety_days(self, world: World) -> None:
         made = await issue_operator_token(world.broker, await world.operator("admin"), "eve")

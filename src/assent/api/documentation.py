@@ -4,7 +4,7 @@ Bodies and credentials are read by our own dependencies, which the framework can
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from assent.core.operators import Permission
-from assent.wire import agents, operators
+from assent.wire import agents, operators, principals
 from assent.wire.problems import Problem
 from assent.wire.shapes import Body
 
@@ -38,14 +38,20 @@ BODIES: Final[tuple[type[Body], ...]] = (
     operators.RevokeBody,
     operators.TripBody,
     operators.ResetBody,
+    principals.IssueKeyBody,
+    principals.IssueServiceKeyBody,
+    principals.IssueTokenBody,
+    principals.SuspendBody,
 )
+# What stands in the place of a permission where every operator may call.
+EVERYBODY: Final = "none"
 
 
 def described(
     *security: str,
     takes: type[Body] | None = None,
     headers: Mapping[str, str] | None = None,
-    permission: Permission | None = None,
+    permission: Permission | Literal["none"] | None = None,
 ) -> dict[str, Any]:
     """Return the extra OpenAPI members of a route; `headers` maps a request header to what it is for."""
     extra: dict[str, Any] = {"security": [{name: []} for name in security]}
@@ -58,7 +64,7 @@ def described(
             for name, text in headers.items()
         ]
     if permission is not None:
-        extra["x-assent-permission"] = permission.value
+        extra["x-assent-permission"] = str(permission)
     return extra
 
 

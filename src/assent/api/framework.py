@@ -13,7 +13,20 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from assent.api import agents, approvals, breakers, documentation, grants, health, log, metrics, problems, records
+from assent.api import (
+    agents,
+    approvals,
+    breakers,
+    documentation,
+    grants,
+    health,
+    log,
+    manage_agents,
+    manage_operators,
+    metrics,
+    problems,
+    records,
+)
 from assent.api.failures import reply_to
 from assent.api.given import Api
 from assent.api.long_poll import Waits
@@ -27,6 +40,8 @@ _ROUTERS = (
     grants.router,
     approvals.router,
     breakers.router,
+    manage_agents.router,
+    manage_operators.router,
     records.router,
     log.router,
     health.router,

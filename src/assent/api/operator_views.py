@@ -36,13 +36,13 @@ def masked_approval_view(seen: Seen) -> bytes:
     action, shown = seen.action, canonical(_masked(frozen_arguments(seen.action)))
     view = replace(
         _approval(seen, shown),
-        resource=action.resource if action.resource_is_public else _masked_text(action.resource),
+        resource=action.resource if action.resource_is_public else masked_text(action.resource),
         agent_says=wire.AgentSays(
-            reason=_masked_text(action.reason),
+            reason=masked_text(action.reason),
             context=_stand_in("masked", load(action.context)) if action.context else None,
-            on_behalf_of=tuple(map(_masked_text, action.on_behalf_of)),
+            on_behalf_of=tuple(map(masked_text, action.on_behalf_of)),
         ),
-        comment=_masked_text(seen.approval.comment) or None,
+        comment=masked_text(seen.approval.comment) or None,
         masked=True,
     )
     return with_raw(encoded(view), {"arguments": shown})
@@ -79,17 +79,28 @@ def resolved_answer(resolved: Resolved) -> bytes:
     return encoded(view)
 
 
-def breakers_page(found: Sequence[Breaker]) -> bytes:
-    """Return the JSON of all breakers."""
-    return page([encoded(_breaker(breaker)) for breaker in found], None)
+def breakers_page(found: Sequence[Breaker], reader: Operator) -> bytes:
+    """Return the JSON of all breakers; why somebody tripped one is for who trips them or may read payloads."""
+    whole = any(map(reader.may, (Permission.BREAKERS_TRIP, Permission.AUDIT_PAYLOADS)))
+    shown = found if whole else [_without_words(breaker) for breaker in found]
+    return page([encoded(_breaker(breaker)) for breaker in shown], None)
+
+
+def _without_words(breaker: Breaker) -> Breaker:
+    asked = breaker.reset_asked
+    return replace(
+        breaker,
+        reason=masked_text(breaker.reason),
+        reset_asked=None if asked is None else replace(asked, reason=masked_text(asked.reason)),
+    )
 
 
 def tripped_answer(tripped: Tripped) -> bytes:
     """Return the JSON of a trip that is durable."""
     view = wire.TrippedAnswer(
         breaker=_breaker(tripped.breaker),
-        cut_off=tuple(_affected(action) for action in tripped.cut_off),
-        running=tuple(_affected(action) for action in tripped.running),
+        cut_off=tuple(affected_action(action) for action in tripped.cut_off),
+        running=tuple(affected_action(action) for action in tripped.running),
         cut_off_elsewhere=tripped.cut_off_elsewhere or None,
     )
     return encoded(view)
@@ -182,7 +193,8 @@ def _masked(arguments: Json) -> Json:
     return {name: _stand_in("masked", value) for name, value in arguments.items()}
 
 
-def _masked_text(text: str) -> str:
+def masked_text(text: str) -> str:
+    """Return what stands in the place of a text that the reader may not see."""
     return f"(masked: {len(text)} characters)" if text else ""
 
 
@@ -252,7 +264,8 @@ def _breaker(breaker: Breaker) -> wire.BreakerView:
     )
 
 
-def _affected(action: Action) -> wire.AffectedAction:
+def affected_action(action: Action) -> wire.AffectedAction:
+    """Return an action that was cut off, or that runs still, without payload."""
     return wire.AffectedAction(
         action_id=action.id,
         agent=action.agent,

@@ -4,6 +4,7 @@ A token is `prefix + key id + "_" + secret`. The prefix names the kind, the key 
 random bits. A revoked or expired credential is no credential from the next transaction on.
 """
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,6 +15,8 @@ CredentialId = NewType("CredentialId", str)
 OPERATOR_TOKEN_MAX_AGE = timedelta(days=90)
 # From here on whoever uses an operator's token is told to get a new one.
 OPERATOR_TOKEN_RENEW_BEFORE = timedelta(days=14)
+# A service is declared nowhere, so its name is bounded here; agents and operators have the names of the policy files.
+SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 # So many live ones of a principal leave room to rotate each of them; more is a leak or a loop.
 MAX_LIVE_PER_PRINCIPAL = 20
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from assent.core.agents import AgentProfile
-from assent.core.credentials import CredentialId, Kind
+from assent.core.credentials import SERVICE_NAME, CredentialId, Kind
 from assent.core.errors import BadRequest, Forbidden, NotFound
 from assent.core.operators import Operator, Permission, beyond
 from assent.core.patterns import TOOL_SEPARATOR, fault
@@ -64,11 +64,13 @@ async def issue_service_key(
 
     Raises:
         Forbidden: the caller does not manage agents.
-        BadRequest: no pattern, or one that is none.
+        BadRequest: no name, no pattern, or a pattern that is none.
         IllegalMove: it has as many live keys as a service may have.
 
     """
     require(caller, Permission.AGENTS_MANAGE)
+    if not SERVICE_NAME.fullmatch(service):
+        raise BadRequest(f"`{service}` is no name of a service", hint="use letters, digits, `_`, `.` and `-`")
     if not tools:
         raise BadRequest("a service's key needs the tools that it may redeem", hint="name them, or a pattern: `db.*`")
     for pattern in tools:
