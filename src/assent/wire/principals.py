@@ -47,7 +47,6 @@ class PrincipalsQuery(Query):
     limit: PageLimit = 50
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialView:
     """One key or token, never its secret. `state` is `live`, `expired` or `revoked`.
