@@ -17,6 +17,7 @@ from assent.core.breakers import Breaker, Scope
 from assent.core.canonical import Json
 from assent.core.credentials import Credential, Kind
 from assent.core.decisions import Load, Verdict
+from assent.core.denials import Denial
 from assent.core.grants import Grant
 from assent.core.operators import Operator
 from assent.core.reasons import Reason
@@ -24,8 +25,8 @@ from assent.core.records import Entry, Record, RecordId
 
 T = TypeVar("T")
 
-Row = Action | Approval | Grant | Breaker | AgentStatus | Credential
-R = TypeVar("R", Action, Approval, Grant, Breaker, AgentStatus, Credential)
+Row = Action | Approval | Denial | Grant | Breaker | AgentStatus | Credential
+R = TypeVar("R", Action, Approval, Denial, Grant, Breaker, AgentStatus, Credential)
 
 Clock = Callable[[], datetime]
 NewId = Callable[[str], str]
@@ -148,6 +149,13 @@ class View(Protocol):
 
     async def open_approvals(self) -> OpenApprovals:
         """Return how many approvals are open; no MAC is looked at, so this is for showing and decides nothing."""
+        ...
+
+    async def denials(self, agent: AgentId, tool: str) -> Sequence[Denial]:
+        """Return what still keeps people from being asked for `tool` by `agent`, longest first, at most 1,000.
+
+        One whose MAC does not hold is left out: then somebody is asked.
+        """
         ...
 
     async def load(self, agent: AgentId, run_id: str | None, routes: Sequence[str]) -> Load:

@@ -63,6 +63,7 @@ BODIES = {
     "/v1/approvals/apr_1/approve": "operator",
     "/v1/approvals/apr_1/deny": "operator",
     "/v1/approvals/apr_1/revoke": "operator",
+    "/v1/approvals/apr_1/let-again": "operator",
     "/v1/breakers/trip": "operator",
     "/v1/breakers/brk_1/reset": "operator",
 }

@@ -143,7 +143,6 @@ class Square(Town):
 Trigger = Callable[[Square], Awaitable[Heard]]
 TRIGGERS: Final[dict[str, Trigger]] = {}
 NOT_YET: Final = {
-    "cooling_off": "asks that repeat what a person denied a short while ago are not held back yet",
     "held_not_durable": "a trip on a ledger that takes no writes is answered `broker_unavailable` and held nowhere yet",
 }
 
@@ -258,6 +257,12 @@ async def approval_denied(square: Square) -> Heard:
 
 
 @trigger
+async def cooling_off(square: Square) -> Heard:
+    await square.denies(await square.asks())
+    return await square.asks()
+
+
+@trigger
 async def approval_expired(square: Square) -> Heard:
     asked = await square.asks()
     await square.later(minutes=16)
@@ -366,6 +371,16 @@ async def already_decided(square: Square) -> Heard:
     asked = await square.asks()
     await square.denies(asked)
     return await square.approves(asked, "sam")
+
+
+@trigger
+async def not_approved(square: Square) -> Heard:
+    return await square.answers(await square.asks(), "revoke", {"reason": "too early"})
+
+
+@trigger
+async def not_denied(square: Square) -> Heard:
+    return await square.answers(await square.asks(), "let-again", {})
 
 
 @trigger

@@ -34,6 +34,8 @@ def _nothing_stays_open(broker: BrokerProcess) -> Any:
     for approval in broker.as_operator("GET", "/v1/approvals")["items"]:
         no = {"category": "other", "reason": "the test is over"}
         broker.as_operator("POST", f"/v1/approvals/{approval['id']}/deny", no)
+    for approval in broker.as_operator("GET", "/v1/approvals?state=denied")["items"]:
+        broker.as_operator("POST", f"/v1/approvals/{approval['id']}/let-again", {})
 
 
 def test_the_list_names_what_waits_and_what_it_needs(broker: BrokerProcess, operator: Shell) -> None:

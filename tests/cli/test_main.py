@@ -97,6 +97,8 @@ CONTRACT: dict[str, int] = {
     "not_eligible": 3,
     "forbidden": 3,
     "unauthenticated": 3,
+    "not_approved": 3,
+    "not_denied": 3,
     "already_decided": 4,
     "approval_expired": 5,
     "digest_changed": 6,

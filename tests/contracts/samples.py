@@ -12,6 +12,7 @@ from assent.core.agents import AgentId, AgentState, AgentStatus
 from assent.core.approvals import Approval, ApprovalId, ApprovalState, DenialCategory, Need, Route, Vote
 from assent.core.breakers import Breaker, BreakerId, BreakerState, ResetAsk, Scope
 from assent.core.credentials import Credential, CredentialId, Kind
+from assent.core.denials import Denial
 from assent.core.grants import Grant, GrantId, GrantState
 from assent.core.operators import Assurance, OperatorId
 from assent.core.reasons import Reason
@@ -142,6 +143,7 @@ FULL_APPROVAL = approval(
             assurance=Assurance.CONSOLE,
             expires_after=timedelta(minutes=7, microseconds=3),
             pick_up_within=timedelta(minutes=9),
+            cool_off=timedelta(hours=3, microseconds=1),
         ),
         Route(name="default", needs=()),
     ),
@@ -226,8 +228,45 @@ FULL_CREDENTIAL = credential(
     "k2", kind=Kind.SERVICE, expires_at=LATER, revoked_at=LATER, revoked_by="erin", tools=("k8s.*", "db.read")
 )
 
-PLAIN_ROWS: tuple[Row, ...] = (action(), approval(), grant(), breaker(), status(), credential())
-FULL_ROWS: tuple[Row, ...] = (FULL_ACTION, FULL_APPROVAL, FULL_GRANT, FULL_BREAKER, status("other"), FULL_CREDENTIAL)
+
+def denial(identifier: str = "apr_1", **changes: object) -> Denial:
+    values: dict[str, object] = {
+        "id": ApprovalId(identifier),
+        "code": "K7Q-4MX",
+        "agent": AGENT,
+        "tool": "k8s.scale",
+        "rules": (),
+        "content": b"c" * 32,
+        "denied_at": T0,
+        "cools_until": None,
+        "counts_until": None,
+        **changes,
+    }
+    return Denial(**values)  # type: ignore[arg-type]  # a test names the fields it cares for
+
+
+FULL_DENIAL = denial(
+    "apr_full", rules=("prod.yaml:3", "base.yaml:1"), cools_until=LATER, counts_until=LATER + timedelta(hours=1)
+)
+
+PLAIN_ROWS: tuple[Row, ...] = (
+    action(),
+    approval(),
+    denial(),
+    grant(),
+    breaker(),
+    status(),
+    credential(),
+)
+FULL_ROWS: tuple[Row, ...] = (
+    FULL_ACTION,
+    FULL_APPROVAL,
+    FULL_DENIAL,
+    FULL_GRANT,
+    FULL_BREAKER,
+    status("other"),
+    FULL_CREDENTIAL,
+)
 ALL_ROWS = (*PLAIN_ROWS, *FULL_ROWS)
 
 

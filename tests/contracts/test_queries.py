@@ -321,3 +321,24 @@ async def test_nothing_is_due_in_an_empty_ledger(ledger: Ledger) -> None:
         return await view.due(10), await view.next_due()
 
     assert await ledger.read(work) == (Due((), ()), None)
+
+
+async def test_denials_still_in_force_are_listed_for_their_agent_and_tool(ledger: Ledger, clock: Clock) -> None:
+    await put(
+        ledger,
+        samples.denial("cools", cools_until=T0 + MINUTE),
+        samples.denial("counts", counts_until=T0 + 2 * MINUTE, cools_until=T0),
+        samples.denial("over", cools_until=T0, counts_until=T0 - MINUTE),
+        samples.denial("lifted"),
+        samples.denial("theirs", agent="other", cools_until=T0 + MINUTE),
+        samples.denial("another tool", tool="k8s.scale2", cools_until=T0 + MINUTE),
+    )
+
+    async def work(view: View) -> list[str]:
+        return ids(await view.denials(AGENT, "k8s.scale"))
+
+    assert await ledger.read(work) == await ledger.transact(work) == ["counts", "cools"]
+    clock.step(seconds=60)
+    assert await ledger.read(work) == ["counts"]
+    clock.step(seconds=60)
+    assert await ledger.read(work) == []

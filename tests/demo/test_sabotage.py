@@ -64,6 +64,7 @@ class Stage:
             open_ones = call(scene.url, scene.noor.token, "GET", "/v1/approvals").body["items"]
             for one in open_ones:
                 scene.noor.deny(one)
+                scene.noor.let_again(one["code"])
             for one in call(scene.url, scene.noor.token, "GET", "/v1/breakers").body["items"]:
                 scene.noor.reset(one["id"])
                 scene.mara.reset(one["id"])

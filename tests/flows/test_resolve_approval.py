@@ -10,6 +10,7 @@ from assent.core.approvals import ApprovalState, DenialCategory, Need, Route
 from assent.core.canonical import load
 from assent.core.errors import Forbidden, NotFound, Unauthenticated
 from assent.core.operators import Assurance
+from assent.core.reasons import Reason
 from assent.flows import manage_principals
 from assent.flows.authenticate import AgentCaller, OperatorCaller
 from assent.flows.resolve_approval import (
@@ -202,7 +203,7 @@ async def test_revoking_what_runs_already_says_that_it_is_too_late(world: World)
     bot, action, code = await asked(world)
     eve = await world.operator("eve")
     pending = await revoke_approval(world.broker, eve, code, reason="")
-    assert pending.refused is not None
+    assert pending.refused == Reason.of("not_approved")
     await yes(world, eve, code, action)
     grant = (await watch_action(world.broker, bot, action.id)).grant
     assert grant is not None

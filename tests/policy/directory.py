@@ -25,7 +25,7 @@ fay: {groups: [oncall, security], may: [approver, operator]}
 """,
     "routes.yaml": """\
 default: {needs: [{any: 1, of: oncall}]}
-oncall: {needs: [{any: 2, of: oncall}], assurance: console, expires_after: 10m, pick_up_within: 1h}
+oncall: {needs: [{any: 2, of: oncall}], assurance: console, expires_after: 10m, pick_up_within: 1h, cool_off: 2h}
 """,
     "tools/kubernetes.yaml": """\
 k8s.get:

@@ -199,6 +199,7 @@ def test_routes_carry_what_they_declare(policy: LoadedPolicy) -> None:
     assert route is not None
     assert (route.needs[0].count, route.needs[0].of) == (2, "oncall")
     assert (route.assurance.name, route.expires_after.seconds, route.pick_up_within.seconds) == ("CONSOLE", 600, 3600)
+    assert route.cool_off.seconds == 7_200
     default = policy.route("default")
     assert default is not None
     assert default.assurance.name == "SLACK"

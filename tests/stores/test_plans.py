@@ -44,7 +44,7 @@ def plan_of(statement: str) -> list[str]:
 def test_statements_are_found_at_all() -> None:
     names = {name for name, _ in statements()}
 
-    assert {"_DUE_ACTIONS", "_NEXT_DUE", "_READY_OF_AGENT", "_LIKE", "_BY_ID", "update Action"} <= names
+    assert {"_DUE_ACTIONS", "_NEXT_DUE", "_READY_OF_AGENT", "_LIKE", "_DENIALS", "_BY_ID", "update Action"} <= names
     assert names >= MAY_SCAN, "an exception that stands for nothing"
 
 

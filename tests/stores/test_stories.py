@@ -18,6 +18,7 @@ from assent.core.records import Entry, RecordId, RecordKind, record
 from assent.ports import Row, Tx
 from assent.stores.keys import Keys
 from assent.stores.sqlite import SqliteLedger
+from assent.stores.sqlite.migrations import shipped
 from assent.stores.sqlite.view import TABLES
 from assent.stores.verify import Verified, verify_file, verify_log
 from tests.contracts import samples
@@ -33,6 +34,7 @@ DECIDED = Entry(kind=RecordKind.ACTION_DECIDED, action="a", detail={"state": "pe
 STARTED = replace(DECIDED, detail={"state": "executing"})
 APPROVED = Entry(kind=RecordKind.APPROVAL_MOVED, action="a", approval="p", detail={"state": "approved"})
 DENIED = replace(APPROVED, detail={"state": "denied"})
+COOLING = replace(DENIED, action=None, detail={"state": "denied", "cools_until": "2026-03-01T12:30:00.000000Z"})
 MOVED = Entry(kind=RecordKind.ACTION_MOVED, action="a", detail={"state": "cancelled"})
 REDEEMED = Entry(kind=RecordKind.GRANT_REDEEMED, action="a", grant="g")
 KILLED = Entry(kind=RecordKind.GRANT_KILLED, action="a", grant="g")
@@ -203,3 +205,28 @@ async def test_with_the_keys_a_row_without_its_mac_is_named(tmp_path: Path, tabl
             database.execute(f"UPDATE {table} SET mac = zeroblob(32)")
     with pytest.raises(VerificationFailed, match=f"{table} `"):
         verify_file(path, key=KEY, keys=samples.KEYS)
+
+
+async def test_a_denial_that_was_taken_away_contradicts_the_log(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+
+    async def work(tx: Tx) -> None:
+        await tx.add(samples.approval("p", state=ApprovalState.DENIED))
+        await tx.add(samples.denial("p"))
+        await tx.append(COOLING)
+
+    async with opened(path) as ledger:
+        await ledger.transact(work)
+        assert verify_file(path, key=KEY, keys=samples.KEYS).records == 1
+    for harm in ("DELETE FROM denial", "DROP TABLE denial"):
+        with outside(path) as database:
+            database.execute(harm)
+        with pytest.raises(VerificationFailed, match="denial `p` is gone"):
+            verify_file(path, key=KEY, keys=samples.KEYS)
+
+
+async def test_a_ledger_from_before_denials_were_remembered_verifies(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    async with opened(path, scripts=shipped()[:1]) as ledger:
+        await ledger.transact(lambda tx: tx.append(replace(DENIED, action=None, approval=None)))
+    assert verify_file(path, key=KEY, keys=samples.KEYS).macs_checked

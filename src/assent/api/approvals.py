@@ -1,4 +1,4 @@
-"""What operators call about approvals: list, show, approve, deny, revoke. A refused act is recorded too."""
+"""What operators call about approvals: list, show, approve, deny, revoke, let again. A refused act is recorded too."""
 
 from typing import Annotated
 
@@ -18,6 +18,7 @@ from assent.flows.resolve_approval import (
     Resolved,
     approve_action,
     deny_action,
+    let_ask_again,
     list_approvals,
     revoke_approval,
     show_approval,
@@ -28,6 +29,7 @@ from assent.wire.operators import (
     ApprovalView,
     ApproveBody,
     DenyBody,
+    LetAgainBody,
     ResolvedAnswer,
     RevokeBody,
 )
@@ -120,6 +122,23 @@ async def revoke(
 ) -> Response:
     """Revoke; the agent's owner and security admins may do so too. Once it runs, 409 says that it is too late."""
     return _answer(await revoke_approval(api.broker, caller, approval, reason=body.reason))
+
+
+@router.post(
+    "/v1/approvals/{approval}/let-again",
+    operation_id="letAgain",
+    summary="Let what was denied be asked again",
+    responses=answers(ResolvedAnswer, 401, 403, 404, 409, 413, 415),
+    openapi_extra=described(OPERATOR, takes=LetAgainBody, permission=Permission.APPROVALS_DECIDE),
+)
+async def let_again(
+    api: ApiOf,
+    caller: OperatorOf,
+    approval: ApprovalKeyOf,
+    body: Annotated[LetAgainBody, Depends(body_of(LetAgainBody))],
+) -> Response:
+    """Lift what a denial left behind, for whoever denied it and those who could approve it. It approves nothing."""
+    return _answer(await let_ask_again(api.broker, caller, approval, reason=body.reason or ""))
 
 
 def _answer(resolved: Resolved) -> Response:

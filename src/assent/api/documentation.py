@@ -36,6 +36,7 @@ BODIES: Final[tuple[type[Body], ...]] = (
     operators.ApproveBody,
     operators.DenyBody,
     operators.RevokeBody,
+    operators.LetAgainBody,
     operators.TripBody,
     operators.ResetBody,
     principals.IssueKeyBody,

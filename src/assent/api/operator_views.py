@@ -5,6 +5,7 @@ Who neither decides nor may read payloads is shown no value at all.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from assent.api.agent_views import needs_of, outcome_view
@@ -73,8 +74,10 @@ def resolved_answer(resolved: Resolved) -> bytes:
         votes=_votes(approval),
         who=resolved.who,
         self_approved=is_self_approved(approval),
-        decided_at=None if approval.decided_at is None else rfc3339(approval.decided_at),
+        decided_at=_time(approval.decided_at),
         decided_by=approval.decided_by,
+        same_again_at=_time(resolved.again.same_at),
+        alike_again_at=_time(resolved.again.alike_at),
     )
     return encoded(view)
 
@@ -155,12 +158,18 @@ def _approval(seen: Seen, shown: bytes) -> wire.ApprovalView:
         why_not_me=None
         if seen.why_not_me is None
         else ReasonView(code=seen.why_not_me.code, message=seen.why_not_me.message),
-        decided_at=None if approval.decided_at is None else rfc3339(approval.decided_at),
+        decided_at=_time(approval.decided_at),
         decided_by=approval.decided_by,
         category=None if approval.category is None else approval.category.value,
         comment=approval.comment or None,
         outcome=None if action.outcome is None else outcome_view(action.outcome),
+        same_again_at=_time(seen.again.same_at),
+        alike_again_at=_time(seen.again.alike_at),
     )
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)
 
 
 def _votes(approval: Approval) -> tuple[wire.VoteView, ...]:
@@ -252,7 +261,7 @@ def _breaker(breaker: Breaker) -> wire.BreakerView:
         changed_at=rfc3339(breaker.changed_at),
         revision=breaker.revision,
         reason=breaker.reason,
-        ask_again_at=None if breaker.ask_again_at is None else rfc3339(breaker.ask_again_at),
+        ask_again_at=_time(breaker.ask_again_at),
         reset_asked=None
         if asked is None
         else wire.ResetAskedView(
@@ -274,5 +283,5 @@ def affected_action(action: Action) -> wire.AffectedAction:
         state=action.state.value,
         run_id=action.run_id,
         resource=action.resource if action.resource_is_public else None,
-        lease_expires_at=None if action.lease_expires_at is None else rfc3339(action.lease_expires_at),
+        lease_expires_at=_time(action.lease_expires_at),
     )

@@ -22,6 +22,8 @@ class Exit(IntEnum):
 BY_CODE: Final[dict[str, Exit]] = {
     # denied or not eligible
     "forbidden": Exit.REFUSED,
+    "not_approved": Exit.REFUSED,
+    "not_denied": Exit.REFUSED,
     "not_eligible": Exit.REFUSED,
     "unauthenticated": Exit.REFUSED,
     # somebody was first

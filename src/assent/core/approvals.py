@@ -21,6 +21,7 @@ ApprovalId = NewType("ApprovalId", str)
 
 MIN_DIGEST_PREFIX = 8
 NEW_TOKEN_FROM_OWNER_WAITS = timedelta(hours=24)
+DEFAULT_COOL_OFF = timedelta(minutes=30)
 
 
 class ApprovalState(StrEnum):
@@ -79,13 +80,17 @@ class Need:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Who must answer, with what assurance and until when; copied into the approval when it is asked."""
+    """Who must answer, with what assurance and until when; copied into the approval when it is asked.
+
+    What was denied is not asked again for `cool_off`.
+    """
 
     name: str
     needs: tuple[Need, ...]
     assurance: Assurance = Assurance.SLACK
     expires_after: timedelta = timedelta(minutes=15)
     pick_up_within: timedelta = timedelta(minutes=30)
+    cool_off: timedelta = DEFAULT_COOL_OFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,6 +361,20 @@ def why_not_stop(approval: Approval, voter: Voter, now: datetime) -> Reason | No
         return None
     reason = why_not_vote(approval, voter, now)
     return None if reason is None or reason.code == "step_up_required" else reason
+
+
+def why_not_let_again(approval: Approval, voter: Voter, now: datetime) -> Reason | None:
+    """Return why `voter` may not let a denied question be asked again, or None.
+
+    Who denied it may take that back; anybody else needs what a yes needs, because it leads to one.
+    """
+    if approval.state is not ApprovalState.DENIED:
+        return Reason.of("not_denied", f"it is `{approval.state}`")
+    if voter.operator.id == approval.decided_by:
+        return None
+    if (reason := why_barred(approval, voter.operator, now)) is not None:
+        return reason
+    return None if voter.operator.security_admin else why_not_vote(approval, voter, now)
 
 
 def expire(approval: Approval, *, now: datetime) -> Approval:

@@ -86,7 +86,7 @@ class Facts:
     """Everything a decision depends on, gathered inside one transaction.
 
     `proposal` is a Reason when the catalogue refused the request. `someone_can_approve` tells whether the routes can
-    be satisfied by eligible people at all.
+    be satisfied by eligible people at all, `cooling` why nobody is asked this at the moment.
     """
 
     profile: AgentProfile | None
@@ -96,6 +96,7 @@ class Facts:
     breakers: tuple[Breaker, ...]
     load: Load
     someone_can_approve: bool
+    cooling: Reason | None = None
 
 
 def decide(facts: Facts, limits: Limits, now: datetime) -> Decision:
@@ -114,11 +115,18 @@ def decide(facts: Facts, limits: Limits, now: datetime) -> Decision:
     # (4) what policy says; the floor is checked here again, so that no judge can lift it by mistake
     if facts.verdict.effect is Effect.DENY:
         return Decision(answer=Answer.DENY, reasons=_named(facts.verdict), rules=facts.verdict.rules)
-    if facts.verdict.effect is Effect.REQUIRE_APPROVAL or is_under_the_floor(proposal, facts.verdict):
+    if asks_a_human(proposal, facts.verdict):
         return _ask(facts, limits)
     if facts.load.ready_for_agent >= limits.ready_per_agent:
         return _deny(Reason.of("too_many_pending", "too many grants of this agent are not picked up"), facts.verdict)
     return Decision(answer=Answer.ALLOW, reasons=facts.verdict.reasons, rules=facts.verdict.rules)
+
+
+def asks_a_human(proposal: Proposal, verdict: Verdict) -> bool:
+    """Whether this is for a human to decide: a rule says so, or the production floor does."""
+    if verdict.effect is Effect.ALLOW:
+        return is_under_the_floor(proposal, verdict)
+    return verdict.effect is Effect.REQUIRE_APPROVAL
 
 
 def is_under_the_floor(proposal: Proposal, verdict: Verdict) -> bool:
@@ -130,6 +138,8 @@ def _ask(facts: Facts, limits: Limits) -> Decision:
     verdict = facts.verdict
     if not verdict.routes or not facts.someone_can_approve:
         return _deny(Reason.of("no_eligible_approver"), verdict)
+    if facts.cooling is not None:
+        return _deny(facts.cooling, verdict)
     if (crowded := _too_much(facts.load, limits)) is not None:
         return _deny(Reason.of("too_many_pending", crowded), verdict)
     return Decision(answer=Answer.PENDING, reasons=verdict.reasons, rules=verdict.rules, routes=verdict.routes)

@@ -88,7 +88,7 @@ REFUSALS: dict[str, Refusal] = dict(
             "wait until one is decided",
             retry=True,
         ),
-        _row("cooling_off", Seen.AGENT, "a human denied the same action a short while ago", "do something else"),
+        _row("cooling_off", Seen.AGENT, "a human denied this a short while ago", "do something else"),
         _row("approval_denied", Seen.BOTH, "a human denied this action", "do something else; do not retry"),
         _row(
             "approval_expired",
@@ -138,6 +138,8 @@ REFUSALS: dict[str, Refusal] = dict(
             "decide on the next surface up",
         ),
         _row("already_decided", Seen.OPERATOR, "this approval was decided already", "see who decided it and when"),
+        _row("not_approved", Seen.OPERATOR, "nobody has approved this yet", "deny it instead"),
+        _row("not_denied", Seen.OPERATOR, "this approval was not denied", "nothing keeps it from being asked again"),
         _row("digest_changed", Seen.OPERATOR, "what you saw is not what would run", "show the approval again"),
         _row("already_closed", Seen.OPERATOR, "this breaker is closed already", "list the breakers"),
     ]

@@ -30,6 +30,10 @@ class Person:
         body = {"category": "other", "reason": "the reader of the demo said no"}
         return self._call("POST", f"/v1/approvals/{approval['code']}/deny", body)
 
+    def let_again(self, code: str) -> Reply:
+        """Let what was denied be asked again, which approves nothing."""
+        return self._call("POST", f"/v1/approvals/{code}/let-again", {"reason": "the demo goes on"})
+
     def trip(self, environment: str) -> Reply:
         """Stop everything in an environment."""
         body = {"scope": {"environment": environment}, "reason": "the demo shows what a stop does"}

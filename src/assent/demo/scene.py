@@ -11,6 +11,7 @@ from assent.demo.answers import Answers
 from assent.demo.narrator import Narrator
 from assent.demo.people import SHOWN_DIGITS, Person
 from assent.demo.setting import OWNER, SECOND, Setting
+from assent.demo.telephone import Reply
 from assent.demo.town import Town
 from assent.demo.wrong import must
 
@@ -74,7 +75,16 @@ class Scene:
         reply = self.noor.approve(approval) if agreed else self.noor.deny(approval)
         expected = "approved" if agreed else "denied"
         must(reply.body.get("state") == expected, f"noor's answer makes the approval {expected}", reply)
+        if not agreed:
+            self._let_again(approval["code"], reply)
         return agreed
+
+    def _let_again(self, code: str, denied: Reply) -> None:
+        """Lift what the denial left behind: the next chapter asks a like question."""
+        must("same_again_at" in denied.body, "the same would not be asked again for a while", denied)
+        reply = self.noor.let_again(code)
+        must(reply.status == OK and "same_again_at" not in reply.body, "noor lets it be asked again", reply)
+        self.narrator.say("nobody would be asked this again for half an hour; noor lifts that, and the story goes on")
 
 
 def _card(approval: dict[str, Any]) -> list[tuple[str, str]]:

@@ -25,12 +25,21 @@ class Ended:
 
 
 async def end_without_running(
-    tx: Tx, action: Action, event: ActionEvent, reason: Reason, *, by: str | None = None
+    tx: Tx,
+    action: Action,
+    event: ActionEvent,
+    reason: Reason,
+    *,
+    by: str | None = None,
+    act: entries.Act | None = None,
 ) -> Ended:
-    """Store `action` ended by `event`, its open approval cancelled and its unredeemed grant dead, all recorded."""
+    """Store `action` ended by `event`, its open approval cancelled and its unredeemed grant dead, all recorded.
+
+    The record names `by`, or the whole `act` of somebody on the action's approval.
+    """
     ended = end(action, event, reason, now=tx.now)
     await tx.replace(action, ended)
-    await tx.append(entries.action_moved(ended, by=by))
+    await tx.append(entries.action_moved(ended, by=by) if act is None else entries.action_revoked(ended, act))
     approval = await _cancel_approval(tx, ended) if action.state is ActionState.PENDING else None
     if action.state is ActionState.READY:
         await _kill_grant(tx, ended)

@@ -1,7 +1,7 @@
 """Entries: what each flow writes into the log; public facts by name, payload only as commitments."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from assent.core.actions import Action
@@ -11,9 +11,19 @@ from assent.core.breakers import Breaker, Scope
 from assent.core.canonical import Json, canonical
 from assent.core.credentials import Credential, CredentialId, Kind
 from assent.core.decisions import Decision
+from assent.core.denials import Denial
 from assent.core.grants import Grant
 from assent.core.reasons import Reason
 from assent.core.records import Entry, RecordId, RecordKind, rfc3339
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What somebody did about an approval, with their own words on it, which are payload."""
+
+    by: Voter
+    approval: Approval
+    said: str = ""
 
 
 def _about(action: Action) -> dict[str, Any]:
@@ -88,6 +98,27 @@ def action_moved(action: Action, *, by: str | None = None) -> Entry:
     )
 
 
+def action_revoked(action: Action, act: Act) -> Entry:
+    """Return the record of a yes that was taken back before anything ran: by whom, how sure, on which surface."""
+    return Entry(
+        kind=RecordKind.ACTION_MOVED,
+        operator=act.by.operator.id,
+        approval=act.approval.id,
+        reasons=_codes(action.reasons[-1:]),
+        detail={"state": action.state.value, **_how(act.by)},
+        payload=_words("reason", act.said),
+        **_about(action),
+    )
+
+
+def _how(voter: Voter) -> dict[str, Json]:
+    return {"assurance": voter.assurance.name.lower(), "surface": voter.surface}
+
+
+def _words(name: str, said: str) -> dict[str, bytes]:
+    return {name: canonical(said)} if said else {}
+
+
 def action_outcome(action: Action) -> Entry:
     """Return the record of an outcome, or of a lease that ran out unheard; the outcome is the agent's own word."""
     outcome = action.outcome
@@ -116,8 +147,7 @@ def approval_asked(action: Action, approval: Approval) -> Entry:
 def approval_voted(action: Action, approval: Approval, voter: Voter, comment: str = "") -> Entry:
     """Return the record of one yes: who, how sure, on which surface, and what it led to."""
     detail: dict[str, Json] = {
-        "assurance": voter.assurance.name.lower(),
-        "surface": voter.surface,
+        **_how(voter),
         "state": approval.state.value,
         "self_approved": is_self_approved(approval),
     }
@@ -126,7 +156,7 @@ def approval_voted(action: Action, approval: Approval, voter: Voter, comment: st
         operator=voter.operator.id,
         approval=approval.id,
         detail=detail,
-        payload={"comment": canonical(comment)} if comment else {},
+        payload=_words("comment", comment),
         **_about(action),
     )
 
@@ -138,24 +168,48 @@ def vote_refused(action: Action, approval: Approval, voter: Voter, act: str, rea
         operator=voter.operator.id,
         approval=approval.id,
         reasons=(reason.code,),
-        detail={"act": act, "assurance": voter.assurance.name.lower(), "surface": voter.surface},
+        detail={"act": act, **_how(voter)},
         **_about(action),
     )
 
 
 def approval_moved(action: Action, approval: Approval) -> Entry:
-    """Return the record of an approval that ended: approved, denied, expired or cancelled."""
-    detail: dict[str, Json] = {"state": approval.state.value}
+    """Return the record of an approval that ended: approved, expired or cancelled."""
+    return _moved(action, approval, {})
+
+
+def approval_denied(action: Action, approval: Approval, voter: Voter, denial: Denial) -> Entry:
+    """Return the record of a no: who, how sure, on which surface, and until when the same is not asked again."""
+    detail = _how(voter)
     if approval.category is not None:
         detail["category"] = approval.category.value
-    payload = {"comment": canonical(approval.comment)} if approval.comment else {}
+    if denial.cools_until is not None:
+        detail["cools_until"] = rfc3339(denial.cools_until)
+    return _moved(action, approval, detail)
+
+
+def _moved(action: Action, approval: Approval, detail: Mapping[str, Json]) -> Entry:
     return Entry(
         kind=RecordKind.APPROVAL_MOVED,
         operator=approval.decided_by,
         approval=approval.id,
         reasons=_codes(action.reasons[-1:]),
-        detail=detail,
-        payload=payload,
+        detail={"state": approval.state.value, **detail},
+        payload=_words("comment", approval.comment),
+        **_about(action),
+    )
+
+
+def approval_let_again(
+    action: Action, approval: Approval, voter: Voter, lifted: Sequence[str], reason: str = ""
+) -> Entry:
+    """Return the record of leave to ask a denied question again; `lifted` names every denial that it changed."""
+    return Entry(
+        kind=RecordKind.APPROVAL_LET_AGAIN,
+        operator=voter.operator.id,
+        approval=approval.id,
+        detail={**_how(voter), "lifted": list(lifted)},
+        payload=_words("reason", reason),
         **_about(action),
     )
 
@@ -200,7 +254,7 @@ def breaker_tripped(
         operator=breaker.changed_by,
         breaker=breaker.id,
         detail=detail,
-        payload={"reason": canonical(breaker.reason)} if breaker.reason else {},
+        payload=_words("reason", breaker.reason),
         **_over(breaker.scope),
     )
 
@@ -212,7 +266,7 @@ def breaker_reset(breaker: Breaker, *, by: str, closed: bool, reason: str) -> En
         operator=by,
         breaker=breaker.id,
         detail={"state": breaker.state.value},
-        payload={"reason": canonical(reason)} if reason else {},
+        payload=_words("reason", reason),
         **_over(breaker.scope),
     )
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from assent.core import approvals, decisions, grants
+from assent.core import approvals, decisions, denials, grants
 from assent.core.actions import (
     Action,
     ActionId,
@@ -182,6 +182,7 @@ async def _decide(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Ju
         load=await _load(tx, agent, ask, judged),
         someone_can_approve=question is not None
         and approvals.can_be_satisfied(question, judged.policy.operators(), tx.now),
+        cooling=await _why_not_ask(tx, agent, ask, judged),
     )
     decision = decisions.decide(facts, broker.limits, tx.now)
     if decision.answer is Answer.PENDING and question is not None:
@@ -192,6 +193,14 @@ async def _decide(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Ju
         return await _store_allowed(broker, tx, _action(tx, key, ask, judged, fate), decision)
     denied = _action(tx, key, ask, judged, _Fate(decision=decision, state=ActionState.DENIED, decided_at=tx.now))
     return await _store(tx, denied, decision)
+
+
+async def _why_not_ask(tx: Tx, agent: AgentId, ask: Ask, judged: _Judged) -> Reason | None:
+    if judged.refused is not None or not decisions.asks_a_human(judged.facts, judged.verdict):
+        return None
+    content = denials.cooled_content(agent=agent, tool=ask.tool, arguments=judged.arguments)
+    held = await tx.denials(agent, ask.tool)
+    return denials.why_not_ask(held, content=content, rules=judged.verdict.rules, now=tx.now)
 
 
 async def _load(tx: Tx, agent: AgentId, ask: Ask, judged: _Judged) -> Load:

@@ -1,4 +1,4 @@
-"""A human answers: a yes, a no or a revocation, counted by one function whatever the surface.
+"""A human answers: a yes, a no, a revocation or leave to ask again, counted by one function whatever the surface.
 
 Every act is recorded, also the one that did not count, with the exact reason. The answer leaves after the commit.
 """
@@ -6,9 +6,10 @@ Every act is recorded, also the one that did not count, with the exact reason. T
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from assent.core import approvals, grants
+from assent.core import approvals, denials, grants
 from assent.core.actions import Action, ActionEvent, ActionState, approve, end
 from assent.core.approvals import Approval, ApprovalId, ApprovalState, DenialCategory, Moved, Voter
+from assent.core.denials import Again, Denial
 from assent.core.errors import Forged, NotFound
 from assent.core.grants import Grant, GrantId
 from assent.core.operators import Assurance, Permission
@@ -25,25 +26,35 @@ from assent.flows.one_hand import ONE_HAND, is_one_hand
 from assent.flows.watch_actions import tell
 from assent.ports import Tx, View
 
+NOW = Again()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One approval as an operator sees it: the whole action, who could still vote, and why the caller cannot."""
+    """One approval as an operator sees it: the whole action, who could still vote, and why the caller cannot.
+
+    `again` says from when on a denied one may be asked again.
+    """
 
     approval: Approval
     action: Action
     who: tuple[str, ...]
     why_not_me: Reason | None
+    again: Again = NOW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """What became of an act on an approval: `refused` says why it did not count, else the values are the new ones."""
+    """What became of an act on an approval: `refused` says why it did not count, else the values are the new ones.
+
+    `again` says from when on a denied one may be asked again.
+    """
 
     approval: Approval
     action: Action
     refused: Reason | None = None
     who: tuple[str, ...] = ()
+    again: Again = NOW
 
 
 async def show_approval(broker: Broker, caller: OperatorCaller, key: str) -> Seen:
@@ -114,7 +125,16 @@ async def _seen(broker: Broker, view: View, caller: OperatorCaller, approval: Ap
         action=action,
         who=who_can_decide(approval, broker.policy(), view.now),
         why_not_me=why_not,
+        again=await _again(view, approval, action),
     )
+
+
+async def _again(view: View, approval: Approval, action: Action) -> Again:
+    if approval.state is not ApprovalState.DENIED:
+        return NOW
+    content = denials.cooled_content(agent=action.agent, tool=action.tool, arguments=action.arguments)
+    held = await view.denials(action.agent, action.tool)
+    return denials.when_again(held, content=content, rules=action.rules, now=view.now)
 
 
 async def _find(view: View, key: str) -> Approval:
@@ -226,19 +246,21 @@ async def deny_action(
         if isinstance(denied, Reason):
             return await _refused(broker, tx, action, approval, voter=caller.voter(), act="deny", reason=denied)
         if denied.moved:
-            action = await _store_denied(tx, action, approval, denied)
-        return Resolved(approval=denied.approval, action=action)
+            action = await _store_denied(tx, action, approval, denied, caller.voter())
+        return Resolved(approval=denied.approval, action=action, again=await _again(tx, denied.approval, action))
 
     return await _transact_and_tell(broker, work)
 
 
-async def _store_denied(tx: Tx, action: Action, approval: Approval, denied: Moved) -> Action:
+async def _store_denied(tx: Tx, action: Action, approval: Approval, denied: Moved, voter: Voter) -> Action:
     category = denied.approval.category
     why = Reason.of("approval_denied", "" if category is None else category.value)
     ended = end(action, ActionEvent.DENY, why, now=tx.now)
+    remembered = denials.remember(denied.approval, action, tx.now)
     await tx.replace(approval, denied.approval)
     await tx.replace(action, ended)
-    await tx.append(entries.approval_moved(ended, denied.approval))
+    await tx.add(remembered)
+    await tx.append(entries.approval_denied(ended, denied.approval, voter, remembered))
     return ended
 
 
@@ -260,16 +282,53 @@ async def revoke_approval(broker: Broker, caller: OperatorCaller, key: str, *, r
             return await _refused(broker, tx, action, approval, voter=caller.voter(), act="revoke", reason=refused)
         if action.state is ActionState.READY:
             why = Reason.of("approval_revoked", reason)
-            by = caller.operator.id
-            action = (await end_without_running(tx, action, ActionEvent.REVOKE, why, by=by)).action
+            act = entries.Act(by=caller.voter(), approval=approval, said=reason)
+            action = (await end_without_running(tx, action, ActionEvent.REVOKE, why, act=act)).action
         return Resolved(approval=approval, action=action)
 
     return await _transact_and_tell(broker, work)
 
 
+async def let_ask_again(broker: Broker, caller: OperatorCaller, key: str, *, reason: str = "") -> Resolved:
+    """Return the denied approval, whose question people may be asked again from now on; nothing is approved by that.
+
+    `reason` is payload of the record.
+
+    Raises:
+        NotFound: no such approval.
+        Unauthenticated: the caller's token was revoked since.
+
+    """
+
+    async def work(tx: Tx) -> Resolved:
+        await confirm(tx, caller.token.id)
+        approval = await _find(tx, key)
+        action = await _action_of(tx, approval)
+        refused = approvals.why_not_let_again(approval, caller.voter(), tx.now)
+        if refused is not None:
+            return await _refused(broker, tx, action, approval, voter=caller.voter(), act="let_again", reason=refused)
+        await _lift(tx, action, approval, caller.voter(), reason)
+        return Resolved(approval=approval, action=action, again=await _again(tx, approval, action))
+
+    return await _transact_and_tell(broker, work)
+
+
+async def _lift(tx: Tx, action: Action, approval: Approval, voter: Voter, reason: str) -> None:
+    about = await tx.get(Denial, approval.id)
+    if about is None:
+        return
+    lifted = denials.let_again(await tx.denials(action.agent, action.tool), about)
+    for old, new in lifted:
+        await tx.replace(old, new)
+    if lifted:
+        await tx.append(entries.approval_let_again(action, approval, voter, [old.id for old, _ in lifted], reason))
+
+
 def _why_not_revocable(action: Action) -> Reason | None:
     if action.state in {ActionState.READY, ActionState.REVOKED}:
         return None
+    if action.state is ActionState.PENDING:
+        return Reason.of("not_approved")
     running = "it is running: this is only a request to stop" if action.state is ActionState.EXECUTING else ""
     return Reason.of("already_decided", running or f"the action is `{action.state}`")
 

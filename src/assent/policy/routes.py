@@ -1,4 +1,4 @@
-"""Routes: who must answer, how many of them, how sure we must be who they are, and by when.
+"""Routes: who must answer, how many of them, how sure we must be who they are, by when, and how long a no holds.
 
 A route that the declared people could never fill is refused at load; whether they can fill it for one action, with its
 owner and driver barred, is decided when it is asked.
@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 
-from assent.core.approvals import Need, Route
+from assent.core.approvals import DEFAULT_COOL_OFF, Need, Route
 from assent.core.operators import Assurance, Operator, Permission
 from assent.policy.documents import Node, Scalar, Sequence
 from assent.policy.fields import Fields, duration, entries, integer, listed, name
@@ -36,6 +36,7 @@ def _route(key: str, node: Node, findings: Findings, operators: Collection[Opera
         assurance=fields.take("assurance", _assurance, Assurance.SLACK),
         expires_after=fields.take("expires_after", duration, timedelta(minutes=15)),
         pick_up_within=fields.take("pick_up_within", duration, timedelta(minutes=30)),
+        cool_off=fields.take("cool_off", duration, DEFAULT_COOL_OFF),
     )
     fields.close()
     for need in route.needs:

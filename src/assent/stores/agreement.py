@@ -15,12 +15,13 @@ from assent.stores.packing import from_json
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import latches
 from assent.stores.sqlite.actions import ACTIONS, GRANTS
-from assent.stores.sqlite.approvals import APPROVALS
+from assent.stores.sqlite.approvals import APPROVALS, DENIALS
 from assent.stores.sqlite.principals import BREAKERS, CREDENTIALS
 from assent.stores.sqlite.rows import Table
 from assent.stores.stories import Stories, Word, age
 
 _NOT_OVER: Final = frozenset({GrantState.ISSUED, *OPEN})
+_TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 _HINT: Final = "somebody changed the database: keep this copy, restore a backup, and look at what happened since"
 
 
@@ -42,7 +43,15 @@ def check_rows(database: sqlite3.Connection, keys: LedgerKeys, log: Stories) -> 
         name, states = ("approval", asked) if word.said.startswith("approval.") else ("grant", grants)
         if _there(name, key, word, states) and states[key] in _NOT_OVER:
             raise _behind(name, key, states[key], word)
+    remembered = {row["id"]: row for row in _denials(database, keys)}
+    for key, word in log.denied.items():
+        _there("denial", key, word, remembered)
     _check_credentials(database, keys, log)
+
+
+def _denials(database: sqlite3.Connection, keys: LedgerKeys) -> Iterator[dict[str, Any]]:
+    # A copy from before there were any has no such table, and its log tells of none.
+    return _rows(database, DENIALS, keys) if database.execute(_TABLE, (DENIALS.name,)).fetchone() else iter(())
 
 
 def _check_breakers(database: sqlite3.Connection, keys: LedgerKeys, log: Stories) -> None:

@@ -39,7 +39,8 @@ class Stories:
     """What was read of a log so far; `contradiction` is the first record that cannot be true beside an earlier one.
 
     Each mapping goes from an id to the log's word: `actions` to the state that is furthest in an action's life, `over`
-    to what ended a grant or an approval, `breakers` to the last state, `revoked` to the record that revoked.
+    to what ended a grant or an approval, `breakers` to the last state, `revoked` to the record that revoked, `denied`
+    to the record of a denial that is remembered.
     """
 
     contradiction: VerificationFailed | None = None
@@ -47,6 +48,7 @@ class Stories:
     over: dict[str, Word] = field(default_factory=dict)
     breakers: dict[str, Word] = field(default_factory=dict)
     revoked: dict[str, Word] = field(default_factory=dict)
+    denied: dict[str, Word] = field(default_factory=dict)
     _closed: dict[str, Word] = field(default_factory=dict)
 
     def take(self, leaf: Mapping[str, Any], index: int) -> None:
@@ -64,6 +66,8 @@ class Stories:
             self.revoked.setdefault(credential, word)
         elif kind == RecordKind.APPROVAL_MOVED and (approval := _name(leaf, "approval")):
             self.over.setdefault(approval, word)
+            if _name(detail, "cools_until"):
+                self.denied.setdefault(approval, word)
         self._age(_name(leaf, "action"), _state_after(kind, state), index)
 
     def _refuse_closed(self, leaf: Mapping[str, Any], index: int) -> None:

@@ -36,6 +36,12 @@ class RevokeBody(Body):
     reason: Reason
 
 
+class LetAgainBody(Body):
+    """Why something that was denied may be asked again."""
+
+    reason: Text | None = None
+
+
 class ScopeBody(Body):
     """What a breaker covers: an agent, a tool (pattern), an environment, or any combination."""
 
@@ -135,7 +141,8 @@ class ApprovalView:
     `arguments_text` is the canonical text of `arguments`, what will run; sensitive values are replaced in both and
     listed in `sensitive`. `who` could still vote, `why_not_me` says why the caller cannot. `self_approved` is true when
     somebody involved voted under `single_person`. `masked` says that the caller may not see payloads: arguments, the
-    agent's words, comment and a resource that is not public stand there by kind and length only.
+    agent's words, comment and a resource that is not public stand there by kind and length only. While a denial keeps
+    people from being asked, `same_again_at` and `alike_again_at` say until when: the same, and under the same rules.
     """
 
     id: str
@@ -175,6 +182,8 @@ class ApprovalView:
     category: str | None = None
     comment: str | None = None
     outcome: OutcomeView | None = None
+    same_again_at: str | None = None
+    alike_again_at: str | None = None
     masked: bool = False
     arguments: dict[str, Any] | None = None
 
@@ -189,7 +198,11 @@ class ApprovalPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedAnswer:
-    """What became of an act on an approval: the new states, and who could still vote."""
+    """What became of an act on an approval: the new states, and who could still vote.
+
+    While a denial keeps people from being asked, `same_again_at` and `alike_again_at` say until when: for the same, and
+    under the same rules.
+    """
 
     id: str
     code: str
@@ -202,6 +215,8 @@ class ResolvedAnswer:
     self_approved: bool
     decided_at: str | None = None
     decided_by: str | None = None
+    same_again_at: str | None = None
+    alike_again_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

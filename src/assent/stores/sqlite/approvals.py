@@ -1,4 +1,4 @@
-"""How approvals are stored: who was asked and who voted are facts, the comment is payload.
+"""How approvals are stored: who was asked and who voted are facts, the comment is payload; and what a denial leaves.
 
 Votes live inside the approval's row, under its MAC: an inserted or removed vote is a changed row.
 """
@@ -7,7 +7,8 @@ import json
 from datetime import timedelta
 
 from assent.core.actions import Impact
-from assent.core.approvals import Approval, ApprovalState, DenialCategory, Need, Route, Vote
+from assent.core.approvals import DEFAULT_COOL_OFF, Approval, ApprovalState, DenialCategory, Need, Route, Vote
+from assent.core.denials import Denial, in_force_until
 from assent.core.operators import Assurance
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite.moments import moment, moment_or_none, stamp, stamp_or_none
@@ -54,6 +55,7 @@ def _route_facts(route: Route) -> dict[str, object]:
         "assurance": route.assurance.name,
         "expires_after": route.expires_after // timedelta(microseconds=1),
         "pick_up_within": route.pick_up_within // timedelta(microseconds=1),
+        "cool_off": route.cool_off // timedelta(microseconds=1),
     }
 
 
@@ -101,6 +103,7 @@ def _join_route(facts: Facts) -> Route:
         assurance=Assurance[facts["assurance"]],
         expires_after=timedelta(microseconds=facts["expires_after"]),
         pick_up_within=timedelta(microseconds=facts["pick_up_within"]),
+        cool_off=timedelta(microseconds=facts["cool_off"]) if "cool_off" in facts else DEFAULT_COOL_OFF,
     )
 
 
@@ -118,4 +121,40 @@ APPROVALS: Table[Approval] = Table(
     columns=("id", "revision", "action", "code", "agent", "run_id", "state", "asked_at", "expires_at", "routes"),
     split=_split,
     join=_join,
+)
+
+
+def _split_denial(denial: Denial, _keys: LedgerKeys) -> Split:
+    columns = (denial.id, denial.revision, denial.agent, denial.tool, stamp_or_none(in_force_until(denial)))
+    facts: dict[str, object] = {
+        "code": denial.code,
+        "rules": denial.rules,
+        "denied_at": stamp(denial.denied_at),
+        "cools_until": stamp_or_none(denial.cools_until),
+        "counts_until": stamp_or_none(denial.counts_until),
+    }
+    return columns, facts, (denial.content,)
+
+
+def _join_denial(stored: Stored) -> Denial:
+    columns, facts = stored.columns, stored.facts
+    return Denial(
+        id=columns["id"],
+        revision=columns["revision"],
+        agent=columns["agent"],
+        tool=columns["tool"],
+        code=facts["code"],
+        rules=tuple(facts.get("rules", ())),
+        content=stored.payload[0],
+        denied_at=moment(facts["denied_at"]),
+        cools_until=moment_or_none(facts.get("cools_until")),
+        counts_until=moment_or_none(facts.get("counts_until")),
+    )
+
+
+DENIALS: Table[Denial] = Table(
+    name="denial",
+    columns=("id", "revision", "agent", "tool", "in_force_until"),
+    split=_split_denial,
+    join=_join_denial,
 )

@@ -17,6 +17,7 @@ from assent.core.approvals import Approval, ApprovalId, ApprovalState
 from assent.core.breakers import Breaker, Scope, denies
 from assent.core.credentials import Credential, Kind
 from assent.core.decisions import Load
+from assent.core.denials import Denial
 from assent.core.errors import Forged, LedgerUnavailable, Stale
 from assent.core.grants import Grant
 from assent.core.records import Record, RecordId
@@ -24,7 +25,7 @@ from assent.ports import Due, OpenApprovals, R, RecordFilter
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, journal, latches, search
 from assent.stores.sqlite.actions import ACTIONS, CONTENT, GRANTS
-from assent.stores.sqlite.approvals import APPROVALS
+from assent.stores.sqlite.approvals import APPROVALS, DENIALS
 from assent.stores.sqlite.latches import Latches
 from assent.stores.sqlite.moments import moment, stamp
 from assent.stores.sqlite.principals import BREAKERS, CREDENTIALS, STATUSES
@@ -39,6 +40,7 @@ MAX_HOLDERS = 10_000
 TABLES: dict[type[Any], Table[Any]] = {
     Action: ACTIONS,
     Approval: APPROVALS,
+    Denial: DENIALS,
     Grant: GRANTS,
     Breaker: BREAKERS,
     AgentStatus: STATUSES,
@@ -68,6 +70,7 @@ _NEXT_DUE = (
     f" WHERE {_IS_OPEN} AND expires_at BETWEEN ?1 AND ?2)"
 )
 _FIRST, _LAST = 0, stamp(datetime.max.replace(tzinfo=UTC))
+_DENIALS = DENIALS.select("WHERE agent = ? AND tool = ? AND in_force_until > ? ORDER BY in_force_until DESC")
 _GRANT_OF = GRANTS.select("WHERE action = ?")
 _IN_USE = "json_extract(facts, '$.revoked_at') IS NULL AND ifnull(json_extract(facts, '$.expires_at') > ?, 1)"
 _CREDENTIALS = CREDENTIALS.select(f"WHERE principal = ? AND kind = ? ORDER BY {_IN_USE} DESC, issued_at DESC, id DESC")
@@ -203,6 +206,9 @@ class SqliteView:
     async def open_approvals(self) -> OpenApprovals:
         count, oldest = self.fetch_one(_OPEN_APPROVALS)
         return OpenApprovals(count, None if oldest is None else moment(oldest))
+
+    async def denials(self, agent: AgentId, tool: str) -> Sequence[Denial]:
+        return list(islice(self._sound(DENIALS, _DENIALS, agent, tool, stamp(self._now)), MAX_LISTED))
 
     async def load(self, agent: AgentId, run_id: str | None, routes: Sequence[str]) -> Load:
         by_run = dict(self.fetch(_OPEN_OF_AGENT, (agent,)))
