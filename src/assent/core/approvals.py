@@ -368,10 +368,15 @@ def why_not_let_again(approval: Approval, voter: Voter, now: datetime) -> Reason
 
     Who denied it may take that back; anybody else needs what a yes needs, because it leads to one.
     """
-    if approval.state is not ApprovalState.DENIED:
-        return Reason.of("not_denied", f"it is `{approval.state}`")
-    if voter.operator.id == approval.decided_by:
+    denied = approval.state is ApprovalState.DENIED
+    if denied and voter.operator.id == approval.decided_by:
         return None
+    if (reason := _why_not_lead_to_yes(approval, voter, now)) is not None:
+        return reason
+    return None if denied else Reason.of("not_denied", f"it is `{approval.state}`")
+
+
+def _why_not_lead_to_yes(approval: Approval, voter: Voter, now: datetime) -> Reason | None:
     if (reason := why_barred(approval, voter.operator, now)) is not None:
         return reason
     return None if voter.operator.security_admin else why_not_vote(approval, voter, now)
