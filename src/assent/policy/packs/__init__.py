@@ -26,6 +26,10 @@ PACKS: Final[dict[str, Pack]] = {
         "workloads, rollouts, nodes; no secrets, no shells in production",
         "your kubeconfig's contexts for `prod` and `staging` under `match`, your registry for `registry.example`",
     ),
+    "postgres": Pack(
+        "rows by their columns, statements with parameters, migrations; no grants, no change of every row",
+        "your connections for `prod` and `staging` under `match`, your columns and schemas in the rules",
+    ),
 }
 
 
