@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hammers import clock, crashes, double_spend, hostile, mutations, sinks, trips
+from tests.hammers import clock, crashes, double_spend, hostile, mutations, reloads, sinks, trips
 from tests.hammers.budget import short_budget
 
 # On a machine that is busy with other things everybody finishes, only later.
@@ -44,3 +44,8 @@ def test_when_the_ledger_fails_nothing_is_allowed_and_nothing_is_lost(tmp_path: 
 @pytest.mark.requirement("P4", "P7", "T15")
 def test_a_clock_that_is_set_ends_nothing_early_and_keeps_nothing_alive(tmp_path: Path) -> None:
     print(clock.run(tmp_path, short_budget()))
+
+
+@pytest.mark.requirement("P1", "T6")
+def test_every_decision_is_that_of_one_whole_version(tmp_path: Path) -> None:
+    print(reloads.run(tmp_path, short_budget()))

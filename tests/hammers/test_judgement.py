@@ -1,5 +1,6 @@
 """Hammers would notice: each checker is shown a world in which its promise does not hold, and says so."""
 
+import itertools
 import json
 import random
 import sqlite3
@@ -11,7 +12,10 @@ from typing import Any
 import pytest
 
 from assent.core.canonical import canonical
-from tests.hammers import crashes, double_spend, records, trips
+from assent.core.errors import PolicyInvalid
+from assent.policy import load
+from assent.wiring.assembly import now
+from tests.hammers import broker, crashes, double_spend, records, reloads, trips, versions
 from tests.hammers.budget import Budget, Disproved
 from tests.hammers.corruptions import corrupted
 from tests.hammers.grants import Granted
@@ -115,3 +119,38 @@ def test_a_gap_in_the_log_is_noticed(tmp_path: Path) -> None:
         database.commit()
     with pytest.raises(Disproved, match="gap"):
         records.read(tmp_path / "ledger.db")
+
+
+FOUND: dict[str, Any] = {"wrong": [], "reloads": 9, "versions": 4, "decisions": {"on the event loop": 5}}
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "noticed"),
+    [
+        ("wrong", ["a mixture"], "a mixture"),
+        ("reloads", 1, "only 1 reloads"),
+        ("versions", 1, "one version"),
+        ("decisions", {"on the event loop": 5, "as whole asks": 0}, "never made"),
+    ],
+)
+def test_a_mixture_of_versions_and_a_hammer_without_hits_are_noticed(fact: str, value: object, noticed: str) -> None:
+    reloads.check("Python", FOUND)
+    with pytest.raises(Disproved, match=noticed):
+        reloads.check("Python", {**FOUND, fact: value})
+
+
+def test_versions_of_the_policy_differ_in_everything_a_decision_looks_at(tmp_path: Path) -> None:
+    broker.install(tmp_path / "home")
+    directory = tmp_path / "home" / "policies"
+    seen = []
+    for number in range(versions.COUNT):
+        versions.write(directory, number)
+        seen.append(versions.decided(load(directory, now), *versions.QUESTIONS[2]))
+    for one, other in itertools.combinations(seen, 2):
+        assert one.version != other.version
+        assert one.definition != other.definition
+        assert (set(one.rules) & set(other.rules), set(one.routes) & set(other.routes)) == (set(), set())
+        assert one.people != other.people
+    versions.write_refused(directory, 1)
+    with pytest.raises(PolicyInvalid):
+        load(directory, now)

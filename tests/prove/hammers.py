@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.hammers import clock, crashes, double_spend, hostile, mutations, sinks, trips
+from tests.hammers import clock, crashes, double_spend, hostile, mutations, reloads, sinks, trips
 from tests.hammers.budget import Budget, Report
 
 
@@ -81,5 +81,12 @@ HAMMERS: Final = {
         requirements=("P7", "P4", "T15"),
         hits=clock.FULL_STEPS,
         of="steps",
+    ),
+    "reloads": Hammer(
+        run=reloads.run,
+        promise="every decision is that of one whole version of the policy, however often it is reloaded",
+        requirements=("P1", "T6"),
+        hits=reloads.FULL_DECISIONS,
+        of="decisions on each Python",
     ),
 }
