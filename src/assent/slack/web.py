@@ -146,7 +146,8 @@ class SlackWeb:
             raise fault_of(method, error) from error
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
             raise _unreached(method, error) from error
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError, AttributeError) as error:
+            # AttributeError is what the client makes of an answer that is not JSON.
             raise NobodyKnows(method, type(error).__name__) from error
         data: dict[str, Any] = answered.data if isinstance(answered.data, dict) else {}
         return data
