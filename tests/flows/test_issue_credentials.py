@@ -115,7 +115,6 @@ class TestServiceKeys:
         with pytest.raises(BadRequest):
             await issue_service_key(world.broker, await world.operator("sam"), "db", tools=tools)
 
-
     @pytest.mark.parametrize("name", ["", "-", "a b", "a/b", "x" * 101])
     async def test_a_service_has_a_name_that_everybody_can_type(self, world: World, name: str) -> None:
         with pytest.raises(BadRequest, match="no name of a service"):

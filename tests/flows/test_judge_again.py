@@ -142,6 +142,6 @@ async def test_a_damaged_action_leaves_the_other_questions_on_the_list(tmp_path:
     damaged, sound = await world.ask(bot), await world.ask(bot)
     with closing(sqlite3.connect(path, isolation_level=None)) as stranger:
         stranger.execute("UPDATE action SET mac = x'00' WHERE id = ?", (damaged.action.id,))
-    listed = await list_approvals(world.broker, eve, (ApprovalState.PENDING,))
+    listed = (await list_approvals(world.broker, eve, (ApprovalState.PENDING,))).items
     assert [seen.action.id for seen in listed] == [sound.action.id]
     await ledger.close()

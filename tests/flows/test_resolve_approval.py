@@ -17,7 +17,9 @@ from assent.flows.resolve_approval import (
     Resolved,
     approve_action,
     deny_action,
+    find_approval,
     list_approvals,
+    list_mine,
     revoke_approval,
     show_approval,
 )
@@ -216,11 +218,11 @@ async def test_revoking_what_runs_already_says_that_it_is_too_late(world: World)
 async def test_approvals_are_listed_shown_and_found_by_code(world: World) -> None:
     _, action, code = await asked(world)
     eve = await world.operator("eve")
-    (seen,) = await list_approvals(world.broker, eve, (ApprovalState.PENDING,))
+    (seen,) = (await list_approvals(world.broker, eve, (ApprovalState.PENDING,))).items
     assert (seen.approval.code, seen.action, seen.why_not_me) == (code, action, None)
-    (by_code,) = await list_approvals(world.broker, eve, (), code=code)
+    (by_code,) = (await find_approval(world.broker, eve, code)).items
     assert by_code.approval == seen.approval
-    assert await list_approvals(world.broker, eve, (), code="ZZZ-0000") == []
+    assert (await find_approval(world.broker, eve, "ZZZ-0000")).items == ()
     owner = await show_approval(world.broker, await world.operator("owner"), code.lower())
     assert owner.why_not_me is not None
     with pytest.raises(NotFound):
@@ -242,3 +244,36 @@ async def test_a_revoked_token_votes_no_more(world: World) -> None:
     await manage_principals.revoke_credential(world.broker, eve.token.id, by="admin")
     with pytest.raises(Unauthenticated):
         await yes(world, eve, code, action)
+
+
+async def test_a_page_of_approvals_ends_where_the_next_begins(world: World) -> None:
+    codes = [(await asked(world))[2] for _ in range(5)]
+    eve, both = await world.operator("eve"), (ApprovalState.PENDING, ApprovalState.DENIED)
+    await deny_action(world.broker, eve, codes[1], category=DenialCategory.OTHER, comment="no")
+    pages, before = [], None
+    for _ in range(3):
+        page = await list_approvals(world.broker, eve, (*both, *both), limit=2, before=before)
+        pages.append([seen.approval.code for seen in page.items])
+        before = page.rest
+    assert (pages, before) == ([codes[:2:-1], codes[2:0:-1], codes[:1]], None)
+
+
+@pytest.mark.parametrize(("who", "mine"), [("eve", 3), ("sam", 3), ("owner", 0), ("admin", 0)])
+async def test_mine_are_those_that_i_could_decide_now(world: World, who: str, mine: int) -> None:
+    for _ in range(3):
+        await asked(world)
+    listed = await list_mine(world.broker, await world.operator(who), (ApprovalState.PENDING,))
+    assert (len(listed.items), listed.rest) == (mine, None)
+
+
+async def test_what_i_voted_on_and_what_is_over_is_not_mine_and_mine_is_paged_too(world: World) -> None:
+    needs(world, Need(count=2, of="oncall"))
+    eve, states = await world.operator("eve"), (ApprovalState.PENDING, ApprovalState.PARTIAL)
+    made = [await asked(world) for _ in range(4)]
+    await yes(world, eve, made[1][2], made[1][1])
+    first = await list_mine(world.broker, eve, states, limit=2)
+    rest = await list_mine(world.broker, eve, states, limit=2, before=first.rest)
+    codes = [seen.approval.code for page in (first, rest) for seen in page.items]
+    assert codes == [made[n][2] for n in (3, 2, 0)]
+    world.clock.forward(minutes=15)
+    assert (await list_mine(world.broker, eve, states)).items == ()

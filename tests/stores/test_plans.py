@@ -62,3 +62,12 @@ def test_what_is_live_is_not_searched_among_what_has_ended() -> None:
 
     assert "action_live" in found["_LIVE"]
     assert "action_ready" in found["_READY_OF_AGENT"]
+
+
+def test_lists_come_in_the_order_of_their_index() -> None:
+    # Where SQLite sorts, it first reads all that there ever was.
+    found = {name: plan_of(statement) for name, statement in statements()}
+
+    assert [
+        name for name in ("_IN_STATE", "_DENIALS", "_BY_CODE", "_ANSWERED") if "TEMP B-TREE" in str(found[name])
+    ] == []

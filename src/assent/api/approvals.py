@@ -18,8 +18,10 @@ from assent.flows.resolve_approval import (
     Resolved,
     approve_action,
     deny_action,
+    find_approval,
     let_ask_again,
     list_approvals,
+    list_mine,
     revoke_approval,
     show_approval,
 )
@@ -48,16 +50,22 @@ ApprovalKeyOf = Annotated[PlainId, Path(description="the id or the short code")]
     openapi_extra=described(OPERATOR, permission=Permission.APPROVALS_READ),
 )
 async def list_all(api: ApiOf, caller: OperatorOf, query: Annotated[ApprovalsQuery, Query()]) -> Response:
-    """List the open ones, or those in the states named (repeat `state`), or the newest with a `code`."""
-    found = await list_approvals(
+    """List the open ones, or those in the states named (repeat `state`), or the newest with a `code`.
+
+    With `mine` only those that wait for the caller's own vote; a page may then hold fewer than `limit`.
+    """
+    if query.code is not None:
+        found = await find_approval(api.broker, caller, query.code.upper())
+        return Replied(Reply(200, approvals_page(found, caller.operator)))
+    look = list_mine if query.mine else list_approvals
+    found = await look(
         api.broker,
         caller,
         tuple(ApprovalState(name) for name in query.state) or tuple(sorted(OPEN)),
-        code=None if query.code is None else query.code.upper(),
         limit=query.limit,
         before=None if query.cursor is None else ApprovalId(query.cursor),
     )
-    return Replied(Reply(200, approvals_page(found, caller.operator, limit=query.limit)))
+    return Replied(Reply(200, approvals_page(found, caller.operator)))
 
 
 @router.get(

@@ -18,7 +18,7 @@ from assent.core.canonical import Json, canonical, load
 from assent.core.characters import invisible_count
 from assent.core.operators import Operator, Permission
 from assent.core.records import Record, rfc3339
-from assent.flows.resolve_approval import Resolved, Seen
+from assent.flows.resolve_approval import Listed, Resolved, Seen
 from assent.flows.trip_breaker import ResetAnswer, Tripped
 from assent.wire import operators as wire
 from assent.wire.agents import ReasonView
@@ -55,10 +55,9 @@ def approval_view_for(operator: Operator) -> Callable[[Seen], bytes]:
     return approval_view if whole else masked_approval_view
 
 
-def approvals_page(found: Sequence[Seen], operator: Operator, *, limit: int) -> bytes:
+def approvals_page(found: Listed, operator: Operator) -> bytes:
     """Return the JSON of a page of approvals as `operator` may see them."""
-    cursor = found[-1].approval.id if len(found) >= limit else None
-    return page(list(map(approval_view_for(operator), found)), cursor)
+    return page(list(map(approval_view_for(operator), found.items)), found.rest)
 
 
 def resolved_answer(resolved: Resolved) -> bytes:

@@ -225,6 +225,11 @@ def who_can_vote(approval: Approval, operators: Iterable[Operator], now: datetim
     )
 
 
+def has_voted(approval: Approval, operator: OperatorId) -> bool:
+    """Whether this person has said yes already."""
+    return any(vote.operator == operator for vote in approval.votes)
+
+
 def why_not_vote(approval: Approval, voter: Voter, now: datetime) -> Reason | None:
     """Return why `voter` cannot fill a seat now, or None when they can."""
     operator = voter.operator
@@ -265,7 +270,7 @@ def vote(
     `operators` are those of the loaded policy: earlier votes of people who lost eligibility since fill no seat.
     """
     # (1) my own vote again changes nothing, whatever happened since
-    if any(v.operator == voter.operator.id for v in approval.votes):
+    if has_voted(approval, voter.operator.id):
         return Moved(approval, moved=False)
     # (2) open and not expired, at the ledger's time
     if (reason := why_closed(approval, now)) is not None:

@@ -3,8 +3,9 @@
 Every act is recorded, also the one that did not count, with the exact reason. The answer leaves after the commit.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from assent.core import approvals, denials, grants
 from assent.core.actions import Action, ActionEvent, ActionState, approve, end
@@ -26,6 +27,8 @@ from assent.flows.one_hand import ONE_HAND, is_one_hand
 from assent.flows.watch_actions import tell
 from assent.ports import Tx, View
 
+# So many open questions are looked at in one transaction to find those that one person could answer.
+LOOKED_AT_ONCE = 1_000
 NOW = Again()
 
 
@@ -74,16 +77,16 @@ async def show_approval(broker: Broker, caller: OperatorCaller, key: str) -> See
     return await broker.ledger.read(work)
 
 
-async def list_approvals(
-    broker: Broker,
-    caller: OperatorCaller,
-    states: tuple[ApprovalState, ...],
-    *,
-    code: str | None = None,
-    limit: int = 50,
-    before: ApprovalId | None = None,
-) -> list[Seen]:
-    """Return approvals in any of `states`, newest first, or the one with `code`.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Approvals, newest first; `rest` is where older ones begin, None when there are none."""
+
+    items: tuple[Seen, ...]
+    rest: ApprovalId | None = None
+
+
+async def find_approval(broker: Broker, caller: OperatorCaller, code: str) -> Listed:
+    """Return the newest approval with this code, or nothing.
 
     Raises:
         Forbidden: the caller may not read approvals.
@@ -91,17 +94,73 @@ async def list_approvals(
     """
     require(caller, Permission.APPROVALS_READ)
 
-    async def work(view: View) -> list[Seen]:
+    async def work(view: View) -> Listed:
         await confirm(view, caller.token.id)
-        if code is None:
-            found = list(await view.approvals(states, limit=limit, before=before))
-        else:
-            one = await view.approval_by_code(code)
-            found = [one] if one is not None else []
-        listed = [await _seen_or_damaged(broker, view, caller, approval) for approval in found]
-        return [seen for seen in listed if seen is not None]
+        one = await view.approval_by_code(code)
+        seen = None if one is None else await _seen_or_damaged(broker, view, caller, one)
+        return Listed(() if seen is None else (seen,))
 
     return await broker.ledger.read(work)
+
+
+async def list_approvals(
+    broker: Broker,
+    caller: OperatorCaller,
+    states: tuple[ApprovalState, ...],
+    *,
+    limit: int = 50,
+    before: ApprovalId | None = None,
+) -> Listed:
+    """Return approvals in any of `states`, newest first, at most `limit`.
+
+    Raises:
+        Forbidden: the caller may not read approvals.
+
+    """
+    require(caller, Permission.APPROVALS_READ)
+
+    async def work(view: View) -> Listed:
+        await confirm(view, caller.token.id)
+        found = await view.approvals(states, limit=limit, before=before)
+        listed = [await _seen_or_damaged(broker, view, caller, approval) for approval in found]
+        return Listed(tuple(seen for seen in listed if seen is not None), _rest(found, limit))
+
+    return await broker.ledger.read(work)
+
+
+async def list_mine(
+    broker: Broker,
+    caller: OperatorCaller,
+    states: tuple[ApprovalState, ...],
+    *,
+    limit: int = 50,
+    before: ApprovalId | None = None,
+) -> Listed:
+    """Return those approvals in any of `states` that wait for the caller's vote; a page may hold fewer than `limit`.
+
+    Raises:
+        Forbidden: the caller may not read approvals.
+
+    """
+    require(caller, Permission.APPROVALS_READ)
+
+    async def work(view: View) -> Listed:
+        await confirm(view, caller.token.id)
+        found = await view.approvals(states, limit=LOOKED_AT_ONCE, before=before)
+        mine: list[Seen] = []
+        for approval in found:
+            if not approvals.has_voted(approval, caller.operator.id) and not _why_not_now(approval, caller, view.now):
+                seen = await _seen_or_damaged(broker, view, caller, approval)
+                mine += [seen] if seen is not None and seen.why_not_me is None else []
+            if len(mine) >= limit:
+                return Listed(tuple(mine), approval.id)
+        return Listed(tuple(mine), _rest(found, LOOKED_AT_ONCE))
+
+    return await broker.ledger.read(work)
+
+
+def _rest(found: Sequence[Approval], limit: int) -> ApprovalId | None:
+    return found[-1].id if len(found) >= limit else None
 
 
 async def _seen_or_damaged(broker: Broker, view: View, caller: OperatorCaller, approval: Approval) -> Seen | None:
@@ -115,8 +174,7 @@ async def _seen_or_damaged(broker: Broker, view: View, caller: OperatorCaller, a
 async def _seen(broker: Broker, view: View, caller: OperatorCaller, approval: Approval) -> Seen:
     action = await _action_of(view, approval)
     why_not = (
-        approvals.why_closed(approval, view.now)
-        or approvals.why_not_vote(approval, caller.voter(), view.now)
+        _why_not_now(approval, caller, view.now)
         or await _why_one_hand(view, approval, caller)
         or _why_not_displayable(action)
     )
@@ -127,6 +185,10 @@ async def _seen(broker: Broker, view: View, caller: OperatorCaller, approval: Ap
         why_not_me=why_not,
         again=await _again(view, approval, action),
     )
+
+
+def _why_not_now(approval: Approval, caller: OperatorCaller, now: datetime) -> Reason | None:
+    return approvals.why_closed(approval, now) or approvals.why_not_vote(approval, caller.voter(), now)
 
 
 async def _again(view: View, approval: Approval, action: Action) -> Again:

@@ -73,8 +73,9 @@ class ResetBody(Body):
 
 
 class ApprovalsQuery(Query):
-    """Which approvals, newest first; without `state` the open ones."""
+    """Which approvals, newest first; without `state` the open ones; with `mine` those that wait for my vote."""
 
+    mine: bool = False
     state: list[ApprovalStateName] = Field(default_factory=list, max_length=6)
     code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,32}$")] | None = None
     cursor: PlainId | None = None

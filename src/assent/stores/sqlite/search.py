@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
-from assent.core.approvals import ApprovalId, ApprovalState
 from assent.ports import RecordFilter
 from assent.stores.sqlite.journal import COLUMNS, TABLE
 from assent.stores.sqlite.moments import stamp
@@ -12,14 +11,6 @@ from assent.stores.sqlite.moments import stamp
 RECORD_BY_ID: Final = f"SELECT {COLUMNS} FROM {TABLE} WHERE id = ?"  # noqa: S608  # no input in it
 One: TypeAlias = Callable[[str, Sequence[object]], Any]
 _NAMED: Final = ("agent", "operator", "tool", "kind", "decision", "action", "approval")
-
-
-def approvals(states: Sequence[ApprovalState], *, before: ApprovalId | None) -> tuple[str, tuple[object, ...]]:
-    """Return the end of a query for approvals in any of `states`, newest first, with its parameters."""
-    places = ", ".join("?" * len(states))
-    older = "" if before is None else " AND id < ?"
-    last: tuple[object, ...] = () if before is None else (before,)
-    return f"WHERE state IN ({places}){older} ORDER BY id DESC", (*(s.value for s in states), *last)
 
 
 def fullest(routes: Sequence[str], open_by_routes: Sequence[tuple[str, int]]) -> int:

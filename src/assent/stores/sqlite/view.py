@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
+from heapq import merge
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -61,6 +62,8 @@ _LIVE = ACTIONS.select(
 )
 _DUE_ACTIONS = ACTIONS.select("WHERE due_at <= ? AND state IN ('ready', 'executing') ORDER BY due_at")
 _OF_ACTION = APPROVALS.select("WHERE action = ?")
+_IN_STATE = APPROVALS.select("WHERE state = ? AND id < ? ORDER BY id DESC")
+_AFTER_ALL_IDS = "~"
 _BY_CODE = APPROVALS.select("WHERE code = ? ORDER BY id DESC LIMIT 1")
 _IS_OPEN = "state IN ('pending', 'partial')"
 _DUE_APPROVALS = APPROVALS.select(f"INDEXED BY approval_due WHERE {_IS_OPEN} AND expires_at <= ? ORDER BY expires_at")
@@ -200,8 +203,10 @@ class SqliteView:
     async def approvals(
         self, states: Sequence[ApprovalState], *, limit: int, before: ApprovalId | None = None
     ) -> Sequence[Approval]:
-        query, parameters = search.approvals(states, before=before)
-        return list(islice(self._sound(APPROVALS, APPROVALS.select(query), *parameters), limit))
+        # One query for each state: of several at once SQLite would sort all that there ever were.
+        older_than = _AFTER_ALL_IDS if before is None else before
+        each = [self._sound(APPROVALS, _IN_STATE, state.value, older_than) for state in dict.fromkeys(states)]
+        return list(islice(merge(*each, key=lambda approval: approval.id, reverse=True), limit))
 
     async def open_approvals(self) -> OpenApprovals:
         count, oldest = self.fetch_one(_OPEN_APPROVALS)
