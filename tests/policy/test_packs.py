@@ -4,6 +4,7 @@ import re
 import subprocess
 from importlib.resources import files
 from pathlib import Path
+from textwrap import dedent, indent
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.policy.test_cases import check
 PAGES = Path(__file__).parents[2] / "docs" / "packs"
 TOGETHER = tuple(PACKS)
 SHELL = re.compile(r"^ *```sh\n(?P<script>.*?)^ *```", re.DOTALL | re.MULTILINE)
+RULES = re.compile(r"^ *```yaml\n(?P<rules> *- .*?)^ *```", re.DOTALL | re.MULTILINE)
 TOOL = re.compile(r"`([a-z0-9]+\.[a-z0-9_.]+)`")
 
 
@@ -108,3 +110,11 @@ def test_what_the_page_says_to_type_makes_a_pack_that_still_decides_its_cases(na
     policy = load_files(policies, after)
     for case in policy.cases:
         check(policy, case)
+
+
+@pytest.mark.parametrize("name", PACKS)
+def test_the_rules_that_a_page_shows_load_beside_the_pack(name: str, tmp_path: Path) -> None:
+    shown = [dedent(found["rules"]) for found in RULES.finditer((PAGES / f"{name}.md").read_text())]
+    role = "shown:\n  description: from the page\n  owner: demo-owner\n  rules:\n"
+    rules = {"roles/shown.yaml": role + indent("".join(shown), "    ")} if shown else {}
+    assert load_files(tmp_path / "p", as_text((name,)) | rules).version

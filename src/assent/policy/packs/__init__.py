@@ -30,6 +30,10 @@ PACKS: Final[dict[str, Pack]] = {
         "rows by their columns, statements with parameters, migrations; no grants, no change of every row",
         "your connections for `prod` and `staging` under `match`, your columns and schemas in the rules",
     ),
+    "github": Pack(
+        "issues, branches of its own, pull requests, merges; no approving, no secrets, no rewritten history",
+        "your organisations for `acme` and `acme-sandbox` under `match`, your workflows in the rules",
+    ),
 }
 
 
