@@ -31,6 +31,15 @@ class More(StrEnum):
     WHY_NOT_ME = "why"
 
 
+class Form(StrEnum):
+    """Which dialog was filled in."""
+
+    DENY = "assent.deny"
+    REVOKE = "assent.revoke"
+    COMMENT = "assent.comment"
+    TRIP = "assent.trip"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """What this agent did with this tool in the last 30 days, counted by the broker."""

@@ -51,7 +51,7 @@ def _message(slack: Workspace, message: Message, me: str) -> str:
     channel = slack.channels[message.channel]
     where = f"direct message to {channel.name}" if channel.is_direct else f"#{channel.name}"
     only = "only you see this · " if message.only_for else ""
-    body = "".join(_block(block, message, me) for block in message.now.get("blocks") or ())
+    body = _with_names(slack, "".join(_block(block, message, me) for block in message.now.get("blocks") or ()))
     text = f"<p>{escape(str(message.now.get('text', '')))}</p>" if not body else ""
     files = "".join(
         f"<p>file: {escape(str(file['name']))}, {file['length']} bytes</p>"
@@ -60,6 +60,12 @@ def _message(slack: Workspace, message: Message, me: str) -> str:
     )
     kind = ' class="only"' if message.only_for else ""
     return f"<article{kind} id=m{escape(message.ts)}><small>{only}{escape(where)}</small>{text}{body}{files}</article>"
+
+
+def _with_names(slack: Workspace, shown: str) -> str:
+    for person in slack.people.values():
+        shown = shown.replace(f"@{person.id}<", f"@{escape(person.name)}<")
+    return shown
 
 
 def _block(block: dict[str, Any], message: Message, me: str) -> str:
