@@ -34,6 +34,10 @@ PACKS: Final[dict[str, Pack]] = {
         "issues, branches of its own, pull requests, merges; no approving, no secrets, no rewritten history",
         "your organisations for `acme` and `acme-sandbox` under `match`, your workflows in the rules",
     ),
+    "shell": Pack(
+        "programs on hosts as argument vectors: logs, services, files, packages; no shells, no interpreters",
+        "your hosts for `prod-1` and `staging-1` under `match`, the programs that you let run in the rules",
+    ),
 }
 
 
