@@ -2,12 +2,17 @@
 
 import os
 import pty
+import select
+import signal
 import subprocess
 import termios
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.serving.broker_process import PROGRAM, clean_environment
+
+READ_SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,50 @@ def on_a_terminal(*arguments: str, typed: str = "", env: Mapping[str, str] | Non
         code = process.wait(timeout=60)
     os.close(ours)
     return Shown(code, shown.decode().replace("\r\n", "\n"))
+
+
+@dataclass(slots=True)
+class Screen:
+    """A terminal at which a command runs until somebody interrupts it."""
+
+    file: int
+    process: "subprocess.Popen[bytes]"
+    shown: str = ""
+
+    def until(self, text: str) -> str:
+        """Return everything shown so far, once it holds `text`."""
+        while text not in self.shown:
+            ready, _, _ = select.select([self.file], [], [], READ_SECONDS)
+            more = _read(self.file) if ready else b""
+            assert more, f"`{text}` was not shown: {self.shown}"
+            self.shown += more.decode().replace("\r\n", "\n")
+        return self.shown
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C; return what the command ended with."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=READ_SECONDS)
+
+
+@contextmanager
+def at_a_terminal(*arguments: str, env: Mapping[str, str]) -> Iterator[Screen]:
+    """Run a command at a terminal for as long as the context lasts."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*PROGRAM, *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=clean_environment({"TERM": "xterm", **env}),
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        yield Screen(ours, process)
+    finally:
+        process.kill()
+        process.wait(timeout=READ_SECONDS)
+        os.close(ours)
 
 
 def _do_not_echo(terminal: int) -> None:

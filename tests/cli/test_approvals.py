@@ -1,6 +1,9 @@
 """`assent approvals`: everything that will run is shown, nothing is approved unseen, and every no has its exit code."""
 
 import json
+import re
+import signal
+import subprocess
 from itertools import count
 from typing import Any
 
@@ -9,8 +12,8 @@ import pytest
 from assent.cli.exits import Exit
 from assent.cli.margin import MARGIN
 from tests.cli.conftest import Shell
-from tests.cli.terminal import on_a_terminal
-from tests.serving.broker_process import BrokerProcess
+from tests.cli.terminal import at_a_terminal, on_a_terminal
+from tests.serving.broker_process import PROGRAM, BrokerProcess, clean_environment
 
 RUNS = count()
 
@@ -177,7 +180,7 @@ def test_a_no_needs_its_kind_and_reason(broker: BrokerProcess, operator: Shell) 
     assert operator("approvals", "deny", code, "--category", "other").code == Exit.USAGE
     assert operator("approvals", "deny", code, "--category", "whim", "--reason", "x").code == Exit.USAGE
     said = operator("approvals", "deny", code, "--category", "wrong_time", "--reason", "not on a friday")
-    assert (said.code, said.out) == (0, f"{code} denied: nothing was run\n")
+    assert (said.code, said.out.splitlines()[0]) == (0, f"{code} denied: nothing was run")
     assert "decided by   you wrong_time" in operator("approvals", "show", code).out
 
 
@@ -228,3 +231,92 @@ def test_an_agents_key_decides_nothing(broker: BrokerProcess, operator: Shell) -
     arguments = ("approvals", "approve", code_of(action), "--sha", action["digest"][:12])
     assert operator(*arguments, ASSENT_OPERATOR_TOKEN=broker.home.agent_key).code != 0
     assert broker.as_agent("GET", f"/v1/actions/{action['action_id']}")["decision"] == "pending"
+
+
+def test_a_yes_is_taken_back_before_anything_ran(broker: BrokerProcess, operator: Shell) -> None:
+    action = asked(broker)
+    code = code_of(action)
+    early = operator("approvals", "revoke", code, "--reason", "too early")
+    assert (early.code, "nobody has approved this yet" in early.err, "deny it" in early.err) == (3, True, True)
+    operator("approvals", "approve", code, "--sha", action["digest"][:12])
+    assert operator("approvals", "revoke", code).code == Exit.USAGE
+    assert operator("approvals", "revoke", code, "--reason", " ").code == Exit.USAGE
+    said = operator("approvals", "revoke", code, "--reason", "the freeze began")
+    assert (said.code, "revoked: nothing was run" in said.out) == (0, True)
+    told = broker.as_agent("GET", f"/v1/actions/{action['action_id']}")
+    assert (told["decision"], told["reasons"][0]["code"]) == ("deny", "approval_revoked")
+
+
+def test_a_yes_that_runs_already_is_told_to_be_too_late_to_take_back(broker: BrokerProcess, operator: Shell) -> None:
+    action = asked(broker)
+    operator("approvals", "approve", code_of(action), "--sha", action["digest"][:12])
+    grant = broker.as_agent("GET", f"/v1/actions/{action['action_id']}")["grant"]["id"]
+    claim = {"attempt": "a" * 22, "digest": action["digest"]}
+    broker.as_agent("POST", f"/v1/grants/{grant}/redeem", claim)
+    said = operator("approvals", "revoke", code_of(action), "--reason", "stop")
+    assert (said.code, "only a request to stop" in said.err) == (Exit.ALREADY_DECIDED, True)
+
+
+def test_who_denies_hears_for_how_long_and_letting_again_ends_it(broker: BrokerProcess, operator: Shell) -> None:
+    no = ("--category", "wrong_time", "--reason", "not on a friday")
+    code = code_of(asked(broker, path="prod/again"))
+    said = operator("approvals", "deny", code, *no)
+    assert ("not asked again: the same for 29 min" in said.out, f"let-again {code}" in said.out) == (True, True)
+    assert "not asked    the same for 29 min" in operator("approvals", "show", code).out
+    second = operator("approvals", "deny", code_of(asked(broker, path="prod/other")), *no)
+    assert "anything under the same rules for 23 h, two denials stopped it" in second.out
+    ask = {"tool": "files.write", "arguments": {"path": "prod/again", "content": "hello"}}
+    assert broker.as_agent("POST", "/v1/actions", ask)["reasons"][0]["code"] == "cooling_off"
+    let = operator("approvals", "let-again", code, "--reason", "the freeze is over")
+    assert (let.code, let.out) == (0, f"{code} may be asked again: nothing is approved by that\n")
+    assert broker.as_agent("POST", "/v1/actions", ask)["decision"] == "pending"
+
+
+def test_what_was_not_denied_cannot_be_let_again(broker: BrokerProcess, operator: Shell) -> None:
+    said = operator("approvals", "let-again", code_of(asked(broker)))
+    assert (said.code, "it is `pending`" in said.err) == (Exit.REFUSED, True)
+
+
+def test_mine_are_those_that_wait_for_my_vote(broker: BrokerProcess, operator: Shell) -> None:
+    code = code_of(asked(broker))
+    assert operator("approvals", "list", "--mine").out.startswith(f"{code}\t")
+    broker.as_operator("POST", f"/v1/approvals/{code}/deny", {"category": "other", "reason": "x"})
+    assert operator("approvals", "list", "--mine").out == ""
+    shown = on_a_terminal("approvals", "list", "--mine", env=broker.operator).text
+    assert shown == "nothing waits for your vote\n"
+
+
+def test_watching_into_a_pipe_is_one_line_of_json_for_each_change(broker: BrokerProcess) -> None:
+    first = asked(broker)
+    watch = [*PROGRAM, "approvals", "watch", "--json"]
+    with subprocess.Popen(watch, env=clean_environment(broker.operator), stdout=subprocess.PIPE) as watching:
+        assert watching.stdout is not None
+        seen = [json.loads(watching.stdout.readline())]
+        second = asked(broker)
+        seen.append(json.loads(watching.stdout.readline()))
+        no = {"category": "other", "reason": "x"}
+        broker.as_operator("POST", f"/v1/approvals/{code_of(first)}/deny", no)
+        seen.append(json.loads(watching.stdout.readline()))
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(timeout=20) == 130
+    told = [(line["change"], line["approval"]["code"]) for line in seen]
+    assert told == [("open", code_of(first)), ("asked", code_of(second)), ("denied", code_of(first))]
+    assert seen[2]["approval"]["decided_by"] == "you"
+
+
+@pytest.mark.requirement("T3")
+def test_watching_at_a_terminal_draws_what_waits_with_the_time_left_and_no_line_wraps(broker: BrokerProcess) -> None:
+    long = asked(broker, path=f"prod/{'@' * 200}")
+    env = {**broker.operator, "COLUMNS": "70"}
+    with at_a_terminal("approvals", "watch", env=env) as screen:
+        screen.until("1 waiting (Ctrl-C ends this)")
+        second = asked(broker, path="prod/b")
+        shown = screen.until("2 waiting (Ctrl-C ends this)")
+        no = {"category": "other", "reason": "x"}
+        broker.as_operator("POST", f"/v1/approvals/{code_of(second)}/deny", no)
+        shown = screen.until("denied by you")
+        assert screen.interrupt() == 130
+    assert ("14 min left" in shown, code_of(long) in shown) == (True, True)
+    lines = re.sub(r"\x1b\[\d*[AJ]", "", shown).split("\n")
+    assert [line for line in lines if len(line) >= 70] == []
+    assert [line for line in lines if line.startswith("@")] == []

@@ -1,4 +1,4 @@
-"""`assent approvals`: what waits for a human, shown whole; approved by the digest that was seen, or denied.
+"""`assent approvals`: what waits for a human, shown whole; approved by the digest that was seen, denied, taken back.
 
 Nothing is approved that was not fetched and shown: without a terminal the digest of what was seen must be given.
 """
@@ -20,27 +20,31 @@ from assent.core.characters import visible
 SHA_CHARACTERS: Final = 12
 DIGEST_PREFIX: Final = re.compile(rf"[0-9a-fA-F]{{{MIN_DIGEST_PREFIX},64}}")
 LONG_CHARACTERS: Final = 200
-app = output.group("See what waits for a human, approve or deny it.")
+app = output.group("See what waits for a human, approve or deny it, take a yes or a no back.")
 
 Code = Annotated[str, typer.Argument(help="The short code of the approval, or its id.")]
+Mine = Annotated[bool, typer.Option("--mine", help="Only those that wait for your own vote.")]
 
 
 @app.command("list")
 def list_(
     *,
     state: Annotated[list[ApprovalState] | None, typer.Option(help="Only these; without it the open ones.")] = None,
+    mine: Mine = False,
     limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Go on where the last list ended.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List approvals, newest first."""
     states = [str(one) for one in state] if state else None
-    heard = connect().get("v1", "approvals", state=states, limit=limit, cursor=cursor)
+    whose = "true" if mine else None
+    heard = connect().get("v1", "approvals", state=states, mine=whose, limit=limit, cursor=cursor)
     if as_json:
         output.print_json(heard)
         return
     headings = ("code", "sha", "state", "asked", "time", "agent", "tool", "environment", "resource", "needs")
-    output.print_table(headings, map(_row, heard.body["items"]), empty="nothing waits for a human")
+    nothing = "nothing waits for your vote" if mine else "nothing waits for a human"
+    output.print_table(headings, map(_row, heard.body["items"]), empty=nothing)
     if heard.body.get("next_cursor"):
         typer.echo(f"older ones: --cursor {visible(heard.body['next_cursor'])}", err=True)
 
@@ -50,7 +54,7 @@ def _row(approval: dict[str, Any]) -> tuple[str, ...]:
     left = output.time_left(approval["expires_at"]) if approval["state"] in OPEN else "-"
     what = (approval[name] for name in ("agent", "tool", "environment", "resource"))
     sha = approval["digest"][:SHA_CHARACTERS]
-    return (approval["code"], sha, approval["state"], asked, left, *what, _needs(approval))
+    return (approval["code"], sha, approval["state"], asked, left, *what, output.needs(approval))
 
 
 @app.command()
@@ -109,7 +113,7 @@ def deny(
 ) -> None:
     """Say no: nothing will be run."""
     kind = category or _category_at_the_terminal()
-    why = (reason if reason is not None else _reason_at_the_terminal()).strip()
+    why = (reason if reason is not None else _reason_at_the_terminal("a denial")).strip()
     if not why:
         raise Usage("a denial needs a reason, nothing was decided", hint="say in a few words why")
     client = connect()
@@ -119,6 +123,22 @@ def deny(
         return
     _print_resolved(heard.body)
     _print_first_reason(client, code, kind, why)
+    _print_again(heard.body)
+
+
+def _print_again(resolved: dict[str, Any]) -> None:
+    """Say what the denial keeps from being asked, and how to lift that."""
+    if not (facts := _again(resolved)):
+        return
+    typer.echo(f"not asked again: {visible(facts)}")
+    typer.echo(as_called(f"  sooner with: assent approvals let-again {visible(resolved['code'])}"))
+
+
+def _again(approval: dict[str, Any]) -> str:
+    same, alike = approval.get("same_again_at"), approval.get("alike_again_at")
+    told = [f"the same for {output.span_until(same)}"] if same else []
+    told += [f"anything under the same rules for {output.span_until(alike)}, two denials stopped it"] if alike else []
+    return output.words(told, "; ")
 
 
 def _print_first_reason(client: Client, code: str, kind: DenialCategory, why: str) -> None:
@@ -128,6 +148,47 @@ def _print_first_reason(client: Client, code: str, kind: DenialCategory, why: st
         margin.show(
             "it was denied already, and the first denial stays: ", shown(f"{kept['category']}, {kept['comment']}")
         )
+
+
+@app.command()
+def revoke(
+    code: Code,
+    *,
+    reason: Annotated[str | None, typer.Option(help="Why, for the record and for the agent.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a yes back before its action runs; once it runs, this says that it is too late."""
+    why = (reason if reason is not None else _reason_at_the_terminal("a revocation")).strip()
+    if not why:
+        raise Usage("a revocation needs a reason, nothing was revoked", hint="say in a few words why")
+    heard = connect().post("v1", "approvals", code, "revoke", body={"reason": why})
+    if as_json:
+        output.print_json(heard)
+        return
+    typer.echo(f"{visible(heard.body['code'])} revoked: nothing was run, and its grant is worth nothing any more")
+
+
+@app.command("let-again")
+def let_again(
+    code: Code,
+    *,
+    reason: Annotated[str | None, typer.Option(help="Why, for the record.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let what was denied be asked again before it has cooled off; it approves nothing."""
+    heard = connect().post("v1", "approvals", code, "let-again", body={"reason": reason})
+    if as_json:
+        output.print_json(heard)
+        return
+    typer.echo(f"{visible(heard.body['code'])} may be asked again: nothing is approved by that")
+
+
+@app.command()
+def watch(*, mine: Mine = False, as_json: AsJson = False) -> None:
+    """Follow what waits, with the time left, until Ctrl-C; with --json one line for each change."""
+    from assent.cli import watching
+
+    watching.watch(connect(), mine=mine, as_json=as_json)
 
 
 def _category_at_the_terminal() -> DenialCategory:
@@ -140,16 +201,10 @@ def _category_at_the_terminal() -> DenialCategory:
     return DenialCategory(answer)
 
 
-def _reason_at_the_terminal() -> str:
+def _reason_at_the_terminal(what: str) -> str:
     if not output.is_attended():
-        raise Usage("a denial needs --reason", hint="say in a few words why")
+        raise Usage(f"{what} needs --reason", hint="say in a few words why")
     return output.ask("why?")
-
-
-def _needs(approval: dict[str, Any]) -> str:
-    return output.words(
-        f"{need['count']} of {need['of']} ({need['assurance']} or better)" for need in approval["needs"]
-    )
 
 
 def _print_whole(approval: dict[str, Any]) -> None:
@@ -179,13 +234,14 @@ def _facts(approval: dict[str, Any]) -> list[tuple[str, str]]:
         ("how bad", approval["how_bad"]),
         ("undo", approval["undo"]),
         ("agent says", f"{says['reason']} (its own word, not verified)" if says["reason"] else ""),
-        ("needs", _needs(approval)),
+        ("needs", output.needs(approval)),
         ("yes from", output.words(votes)),
         ("self-approved", "yes: somebody involved voted under `single_person`" if approval["self_approved"] else ""),
         ("can decide", output.words(approval["who"]) or ("nobody" if approval["state"] in OPEN else "")),
         ("you cannot", why_not["message"] if why_not else ""),
         ("decided by", f"{decided} {approval.get('category') or ''}".strip()),
         ("comment", approval.get("comment") or ""),
+        ("not asked", _again(approval)),
         ("action", f"{approval['action_state']}{_ended(outcome)}"),
         ("rules", output.words(approval["rules"])),
         ("digest", approval["digest"]),

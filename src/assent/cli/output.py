@@ -49,7 +49,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty
     if not shown:
         print(empty)
         return
-    lines = _in_columns([list(headings), *shown])
+    lines = in_columns([list(headings), *shown])
     if all(margin.cells(line) < margin.terminal_columns() for line in lines):
         print("\n".join(lines))
         return
@@ -58,7 +58,8 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty
         print_facts(zip(headings[1:], others, strict=True))
 
 
-def _in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines in which each column is as wide as its widest cell; the cells are shown already."""
     widths = [max(map(margin.cells, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(map(_padded, row, widths)).rstrip() for row in rows]
 
@@ -92,6 +93,11 @@ def time_left(until: str, now: datetime | None = None) -> str:
     return f"{_span(seconds)} left" if seconds > 0 else "over"
 
 
+def span_until(until: str, now: datetime | None = None) -> str:
+    """Return how long it is until an RFC 3339 moment, as a span alone."""
+    return _span(max(0, int((_moment(until) - (now or datetime.now(UTC))).total_seconds())))
+
+
 def time_since(moment: str, now: datetime | None = None) -> str:
     """Return how long an RFC 3339 moment is ago, in words."""
     return _span(max(0, int(((now or datetime.now(UTC)) - _moment(moment)).total_seconds())))
@@ -100,6 +106,11 @@ def time_since(moment: str, now: datetime | None = None) -> str:
 def ago(**span: float) -> str:
     """Return the RFC 3339 moment that lies `span` (as for timedelta) before now."""
     return (datetime.now(UTC) - timedelta(**span)).isoformat(timespec="seconds")
+
+
+def needs(approval: dict[str, Any]) -> str:
+    """Return whose answers an approval needs, in words."""
+    return words(f"{need['count']} of {need['of']} ({need['assurance']} or better)" for need in approval["needs"])
 
 
 def words(values: Iterable[Any], separator: str = ", ") -> str:
