@@ -204,6 +204,17 @@ EDITS = {
     "cut": ("DELETE FROM record WHERE idx >= 290", 290),
     "emptied": ("DELETE FROM record", 0),
     "made bytes": ("UPDATE record SET leaf = CAST(leaf AS BLOB) WHERE idx = 12", 12),
+    "made no text": ("UPDATE record SET leaf = replace(leaf, 'deployer', CAST(x'ff' AS TEXT)) WHERE idx = 12", 12),
+    "moved on in time": (
+        'UPDATE record SET leaf = replace(leaf, \'"time":"2026\', \'"time":"2027\') WHERE idx = 77',
+        77,
+    ),
+    "moved on in time at the edge": (
+        'UPDATE record SET leaf = replace(leaf, \'"time":"2026\', \'"time":"2027\') WHERE idx = 255',
+        255,
+    ),
+    "signed by nobody": ("UPDATE checkpoint SET note = replace(note, '—', '-') WHERE size = 255", 40),
+    "signed by bytes": ("UPDATE checkpoint SET note = CAST(x'ff' AS TEXT) WHERE size = 40", 3),
     "a gap closed": ("DELETE FROM record WHERE idx = 77; UPDATE record SET idx = idx - 1 WHERE idx > 77", 77),
 }
 
@@ -212,6 +223,35 @@ EDITS = {
 def test_the_first_record_that_was_tampered_with_in_a_file_is_named(copy: Path, statements: str, index: int) -> None:
     tampered(copy, *statements.split("; "))
     with pytest.raises(VerificationFailed) as failed:
+        verify_file(copy, key=KEY)
+    assert failed.value.index == index
+
+
+TILES: dict[str, tuple[int, int, Callable[[bytes], bytes | None], int]] = {
+    "a hash changed": (0, 1, lambda hashes: b"0" * 32 + hashes[32:], 256),
+    "a bit changed": (0, 0, lambda hashes: hashes[:351] + bytes([hashes[351] ^ 1]) + hashes[352:], 10),
+    "a tile cut": (0, 0, lambda hashes: hashes[:320], 10),
+    "a tile cut within a hash": (0, 0, lambda hashes: hashes[:330], 10),
+    "a tile lengthened": (0, 1, lambda hashes: hashes + b"0" * 32, 300),
+    "a tile gone": (0, 0, lambda _: None, 0),
+    "a tile too many": (0, 2, lambda _: b"0" * 32, 512),
+    "a level too many": (2, 0, lambda _: b"0" * 32, 0),
+    "an upper tile changed": (1, 0, lambda _: b"0" * 32, 0),
+    "an upper tile gone": (1, 0, lambda _: None, 0),
+}
+
+
+@pytest.mark.parametrize(("level", "place", "change", "index"), TILES.values(), ids=TILES.keys())
+def test_a_stored_tree_that_is_not_that_of_the_records_is_found(
+    copy: Path, level: int, place: int, change: Callable[[bytes], bytes | None], index: int
+) -> None:
+    with outside(copy) as database:
+        row = database.execute("SELECT hashes FROM tile WHERE level = ? AND idx = ?", (level, place)).fetchone()
+        changed = change(b"" if row is None else row[0])
+        database.execute("DELETE FROM tile WHERE level = ? AND idx = ?", (level, place))
+        if changed is not None:
+            database.execute("INSERT INTO tile VALUES (?, ?, ?)", (level, place, changed))
+    with pytest.raises(VerificationFailed, match="stored tree") as failed:
         verify_file(copy, key=KEY)
     assert failed.value.index == index
 

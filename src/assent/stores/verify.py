@@ -13,10 +13,10 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from assent.core.canonical import canonical, commitment_of
 from assent.core.checkpoints import Checkpoint, open_checkpoint
 from assent.core.errors import AssentError, Forged, LedgerUnavailable, VerificationFailed
 from assent.core.merkle import HASH_BYTES, Frontier, leaf_hash
-from assent.core.notes import VerifierKey
+from assent.core.notes import NoteInvalid, VerifierKey
 from assent.core.records import MAX_LEAF_BYTES, VERSION
 from assent.core.tiles import TILE_WIDTH
 from assent.stores.agreement import check_rows
@@ -32,12 +32,13 @@ from assent.stores.keys import verifier
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import journal
 from assent.stores.sqlite.moments import moment
+from assent.stores.stored_tree import check_tiles
 from assent.stores.stories import Stories
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _LEAVES: Final = "SELECT idx, leaf FROM record ORDER BY idx"
 _ROWS: Final = f"SELECT {journal.COLUMNS} FROM {journal.TABLE} ORDER BY idx"  # noqa: S608  # no input in it
-_NOTES: Final = "SELECT note FROM checkpoint ORDER BY size"
+_NOTES: Final = "SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY size"
 _NEWEST: Final = "SELECT note, time FROM checkpoint ORDER BY size DESC LIMIT 1"
 _TILES: Final = "SELECT hashes FROM tile WHERE level = 0 AND idx BETWEEN ? AND ? ORDER BY idx"
 _CHUNK: Final = 4_096
@@ -45,6 +46,10 @@ _CHUNK: Final = 4_096
 
 class _RootDiffers(VerificationFailed):
     """The records below a checkpoint are others than those that were signed; which one is not known yet."""
+
+
+class _TimeRunsBack(VerificationFailed):
+    """A record is older than the one before it, and one of the two may have been changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +130,13 @@ def _verify_database(
 ) -> Verified:
     database.execute("BEGIN")  # one moment for all of it: rows and records of a ledger at work agree at each commit
     stories = Stories()
-    notes = [str(note).encode() for (note,) in database.execute(_NOTES)]
+    notes = [bytes(note) for (note,) in database.execute(_NOTES)]
     try:
         found = _verify(_leaves(database, keys), notes, key, kept, stories)
-    except _RootDiffers as failed:
+    except (_RootDiffers, _TimeRunsBack) as failed:
         raise _located(database, failed) from failed
+    if found.signed:
+        check_tiles(database, found.signed)
     if keys is not None:
         check_rows(database, keys, stories)
     return replace(found, macs_checked=keys is not None)
@@ -143,15 +150,25 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 def _signed(key: VerifierKey, notes: Iterable[bytes], kept: Iterable[bytes]) -> dict[int, Checkpoint]:
     verifiers, signed = (verifier(key),), dict[int, Checkpoint]()
-    for note in (*notes, *kept):
-        checkpoint = open_checkpoint(note, origin=key.name, verifiers=verifiers)
-        known = signed.setdefault(checkpoint.size, checkpoint)
-        if known.root != checkpoint.root:
-            raise VerificationFailed(
-                f"two different logs of {checkpoint.size} records were signed: the log was forked",
-                hint="keep both checkpoints: together they prove it",
-            )
+    for note in notes:
+        try:
+            _take(signed, open_checkpoint(note, origin=key.name, verifiers=verifiers))
+        except NoteInvalid as error:
+            good = max(signed, default=0)
+            message = f"the checkpoint that follows on record {good} is none: {error.message}"
+            raise VerificationFailed(message, index=good, hint=error.hint) from error
+    for note in kept:
+        _take(signed, open_checkpoint(note, origin=key.name, verifiers=verifiers))
     return signed
+
+
+def _take(signed: dict[int, Checkpoint], checkpoint: Checkpoint) -> None:
+    known = signed.setdefault(checkpoint.size, checkpoint)
+    if known.root != checkpoint.root:
+        raise VerificationFailed(
+            f"two different logs of {checkpoint.size} records were signed: the log was forked",
+            hint="keep both checkpoints: together they prove it",
+        )
 
 
 def _checked(leaves: Iterable[bytes], stories: Stories) -> Iterator[bytes]:
@@ -171,8 +188,10 @@ def _formed(leaf: bytes, index: int, last: str) -> dict[str, Any]:
     time = value.get("time")
     if value.get("v") != VERSION or not isinstance(value.get("id"), str) or not isinstance(value.get("kind"), str):
         raise VerificationFailed(f"record {index} is of no version that is known here", index=index)
-    if not isinstance(time, str) or _TIME.fullmatch(time) is None or time < last:
-        raise VerificationFailed(f"record {index} is older than the one before it, or has no time", index=index)
+    if not isinstance(time, str) or _TIME.fullmatch(time) is None:
+        raise VerificationFailed(f"record {index} has no time", index=index)
+    if time < last:
+        raise _TimeRunsBack(f"record {index} is older than the one before it", index=index)
     return value
 
 
@@ -187,16 +206,28 @@ def _parsed(leaf: bytes) -> dict[str, Any] | None:
 
 def _leaves(database: sqlite3.Connection, keys: LedgerKeys | None) -> Iterator[bytes]:
     if keys is None:
-        return (_text(leaf, index) for index, leaf in _gapless(database.execute(_LEAVES)))
-    rows = _gapless((row[0], row) for row in database.execute(_ROWS))
-    return (_believed(row, keys, index) for index, row in rows)
+        return (_text(leaf, index) for index, (_, leaf) in _gapless(database.execute(_LEAVES)))
+    return (_believed(row, keys, index) for index, row in _gapless(database.execute(_ROWS)))
 
 
-def _gapless(rows: Iterable[tuple[Any, Any]]) -> Iterator[tuple[int, Any]]:
-    for index, (found, rest) in enumerate(rows):
-        if found != index:
+def _gapless(rows: Iterator[Any]) -> Iterator[tuple[int, Any]]:
+    for index in count():
+        row = _next(rows, index)
+        if row is None:
+            return
+        if row[0] != index:
             raise VerificationFailed(f"record {index} is missing", index=index)
-        yield index, rest
+        yield index, row
+
+
+def _next(rows: Iterator[Any], index: int) -> Any:  # noqa: ANN401  # a row of SQLite, or None after the last
+    try:
+        return next(rows, None)
+    except sqlite3.OperationalError as error:
+        if hasattr(error, "sqlite_errorcode"):
+            raise
+        # SQLite had nothing against it: Python could not make text of the bytes that stand there.
+        raise VerificationFailed(f"record {index} is not text", index=index) from None
 
 
 def _text(leaf: object, index: int) -> bytes:
@@ -223,17 +254,18 @@ def _check_sealed(row: Any, keys: LedgerKeys, index: int) -> None:  # noqa: ANN4
             raise VerificationFailed(f"record {index} does not commit to its `{name}`", index=index)
 
 
-def _located(database: sqlite3.Connection, failed: _RootDiffers) -> VerificationFailed:
+def _located(database: sqlite3.Connection, failed: VerificationFailed) -> VerificationFailed:
     """Return the failure with the first record that differs from the tile it was hashed into, where one does."""
-    good = failed.index or 0
+    good = max((failed.index or 0) - 1, 0)
     first = good - good % TILE_WIDTH
     stored = (bytes(row[0]) for row in database.execute(_TILES, (first // TILE_WIDTH, 2**62)))
     hashes = (tile[at : at + HASH_BYTES] for tile in stored for at in range(0, len(tile), HASH_BYTES))
     leaves = database.execute("SELECT idx, leaf FROM record WHERE idx >= ? ORDER BY idx", (first,))
-    for (index, leaf), expected in zip(leaves, hashes, strict=False):
-        if _hash_of(leaf) != expected:
-            message = f"{failed.message}; record {index} is the first that differs"
-            return VerificationFailed(message, index=index, hint=failed.hint)
+    with suppress(sqlite3.OperationalError):  # a record that is no text, behind the one that is looked for
+        for (index, leaf), expected in zip(leaves, hashes, strict=False):
+            if _hash_of(leaf) != expected:
+                message = f"{failed.message}; record {index} is the first that differs"
+                return VerificationFailed(message, index=index, hint=failed.hint)
     return failed
 
 
