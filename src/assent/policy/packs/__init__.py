@@ -38,6 +38,10 @@ PACKS: Final[dict[str, Pack]] = {
         "programs on hosts as argument vectors: logs, services, files, packages; no shells, no interpreters",
         "your hosts for `prod-1` and `staging-1` under `match`, the programs that you let run in the rules",
     ),
+    "http": Pack(
+        "requests by method, host and path; only hosts that are named, no redirects, no administration",
+        "your hosts for `api.example` and `api.staging.example` under `match`, your paths in the rules",
+    ),
 }
 
 
