@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assent.core.patterns import RESOURCE_SEPARATOR, TOOL_SEPARATOR, fault, matches
+from assent.core.patterns import RESOURCE_SEPARATOR, TOOL_SEPARATOR, fault, matcher, matches
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,12 @@ def test_it_agrees_with_plain_recursion(pattern: list[str], value: list[str]) ->
 @pytest.mark.requirement("T14")
 def test_a_pattern_made_to_hang_does_not() -> None:
     assert not matches("/".join(["**", "a*a*a*a*b"] * 40), "/".join(["a" * 60] * 200), "/")
+
+
+@given(
+    pattern=st.lists(segment | st.just("**"), min_size=1, max_size=5),
+    value=st.lists(st.text("ab", max_size=4), min_size=1, max_size=6),
+)
+def test_a_prepared_pattern_matches_the_same(pattern: list[str], value: list[str]) -> None:
+    written, asked = "/".join(pattern), "/".join(value)
+    assert matcher(written, "/")(asked) is matches(written, asked, "/")

@@ -20,7 +20,7 @@ from assent.core.reasons import Reason
 from assent.policy.catalogue import Tool
 from assent.policy.conditions import Condition, FieldCondition, Predicate
 from assent.policy.documents import read_document
-from assent.policy.environments import Constant
+from assent.policy.environments import Constant, Derivation, Lookup
 from assent.policy.findings import Findings
 from assent.policy.index import RuleIndex
 from assent.policy.judge import Facts, Judge, JudgeFailed, Question, functions
@@ -79,11 +79,15 @@ def rules(draw: st.DrawFn) -> dict[str, Rule]:
     return {name: rule(name) for name in (f"rule{n}" for n in range(draw(st.integers(1, 12))))}
 
 
-def policy_of(found: dict[str, Rule], roles: Iterable[str]) -> LoadedPolicy:
+def policy_of(
+    found: dict[str, Rule],
+    roles: Iterable[str],
+    environment: Derivation = Constant("staging"),  # noqa: B008  # it is frozen
+) -> LoadedPolicy:
     def tool(name: str) -> Tool:
         return Tool(
-            name=name, definition="d", description="", impact=Impact.WRITE, resource=Template(("",)),
-            environment=Constant("staging"), arguments={}, schema={},
+            name=name, definition="d", description="", impact=Impact.WRITE, resource=Template(("x",)),
+            environment=environment, arguments={}, schema={},
         )  # fmt: skip
 
     agent = AgentProfile(
@@ -107,7 +111,6 @@ def stock(found: dict[str, Rule], asked: reference.Asked, arguments: bytes) -> t
     """Returns what an unchanged enforcer says over every rule, and, asked of one rule at a time, which apply."""
     hits: list[str] = []
     question = Question(
-        agent="bot",
         tool=asked.tool,
         environment=asked.environment,
         resource=asked.resource,
@@ -177,7 +180,7 @@ def test_a_rule_over_very_many_tools_is_still_found() -> None:
 
 
 def question(resource: str = "p/x") -> Question:
-    return Question(agent="bot", tool="a.b", environment="staging", resource=resource, arguments=b"{}", now=NOW)
+    return Question(tool="a.b", environment="staging", resource=resource, arguments=b"{}", now=NOW)
 
 
 def allow(name: str = "one") -> Rule:
@@ -185,7 +188,7 @@ def allow(name: str = "one") -> Rule:
 
 
 def test_without_candidates_nothing_applies() -> None:
-    assert Judge(MODEL, Facts({"bot": frozenset({"r1"})}, {})).applying(question(), []) == ()
+    assert Judge(MODEL, Facts({"bot": frozenset({"r1"})}, {})).applying(question(), "bot", []) == ()
 
 
 @pytest.mark.requirement("T6")
@@ -193,7 +196,7 @@ def test_a_row_whose_effect_disagrees_with_its_rule_fails_instead_of_allowing() 
     rule = allow()
     judge = Judge(MODEL, Facts({"bot": frozenset({"r1"})}, {"one": rule}))
     with pytest.raises(JudgeFailed):
-        judge.applying(question(), [(*rule.row[:-1], "Deny")])
+        judge.applying(question(), "bot", [(*rule.row[:-1], "Deny")])
 
 
 def breaks(_: object) -> bool:
@@ -220,7 +223,8 @@ def test_an_error_inside_the_judge_is_a_deny_that_names_it(fault: str) -> None:
 
 @pytest.mark.requirement("P1")
 def test_an_error_while_proposing_is_a_refusal_that_names_it() -> None:
-    answer = policy_of({"one": allow()}, ["r1"]).propose("a", {})
+    lost = Lookup(argument="lost", segment=-1, names={}, patterns=())
+    answer = policy_of({"one": allow()}, ["r1"], lost).propose("a", {})
     assert isinstance(answer, Reason)
     assert answer.code == "policy_error"
 
@@ -229,7 +233,7 @@ def test_casbin_logs_no_request(caplog: pytest.LogCaptureFixture) -> None:
     judge = Judge(MODEL, Facts({"bot": frozenset({"r1"})}, {"one": allow()}))
     logging.getLogger("casbin.enforcer").disabled = False
     with caplog.at_level(logging.DEBUG):
-        judge.applying(question("secret/x"), [])
+        judge.applying(question("secret/x"), "bot", [])
     assert "secret" not in caplog.text
 
 
@@ -241,7 +245,7 @@ def test_two_threads_at_once_each_get_their_own_answer() -> None:
 
     def ask(name: str) -> None:
         for _ in range(300):
-            found = judge.applying(question(), [facts.rules[name].row])
+            found = judge.applying(question(), "bot", [facts.rules[name].row])
             if [rule.id for rule in found] != [name]:
                 wrong.append(found)
 

@@ -190,7 +190,7 @@ EDITS: list[tuple[str, str, str, str, str]] = [
     (ROLE, "{max: 20}", "{equals: [5]}", "this must be a text, a number, true or false", ""),
     (ROLE, "{max: 20}", "{equals: five}", "does not apply to the type `integer`", ""),
     (ROLE, "replicas: {max: 20}", "note: {each: {equals: a}}", "does not apply to the type `string`", ""),
-    (ROLE, "replicas: {max: 20}", "note: {each: {each: {equals: a}}}", "takes one predicate over the items", ""),
+    (ROLE, "replicas: {max: 20}", "note: {each: {each: {equals: a}}}", "takes predicates over the items", ""),
     (ROLE, "replicas: {max: 20}", "note: {length: {max: many}}", "this must be an integer", ""),
     (AGENTS, "bot: {owner: dana,", "bot: {owner: 5,", "this must be a text, quote it", ""),
     (

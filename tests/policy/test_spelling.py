@@ -10,7 +10,7 @@ from assent.core.decisions import Effect
 from assent.core.patterns import matches
 from assent.core.reasons import Reason
 from assent.policy import LoadedPolicy
-from assent.policy.spelling import PATTERN, Spelling, advice, fault, form_to_use
+from assent.policy.spelling import PATTERN, Spelling, advice, checker, fault, form_to_use
 from tests.policy.directory import SAMPLE, ask, load_files
 
 TOOL = """\
@@ -159,3 +159,14 @@ PIECES = st.lists(
 def test_what_is_taken_reads_the_same_to_a_lenient_system(text: str) -> None:
     if fault(text, PATTERN) is None:
         assert matches("*/billing/**", text, "/") == matches("*/billing/**", decoded(text), "/")
+
+
+SPELLED = st.builds(
+    Spelling, is_path=st.booleans(), is_segment=st.booleans(), is_unicode=st.booleans(), is_lower=st.booleans()
+)
+
+
+@pytest.mark.requirement("T7")
+@given(st.text(max_size=12) | st.text("ab/.\\% A-", max_size=12) | PIECES, SPELLED)
+def test_the_quick_check_says_what_the_full_one_says(text: str, how: Spelling) -> None:
+    assert checker(how)(text) == fault(text, how)

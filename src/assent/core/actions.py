@@ -92,7 +92,9 @@ class Proposal:
     """What the catalogue made of one request: validated arguments and the facts derived from them.
 
     `arguments` are canonical bytes; `definition` is the hex digest of the tool's catalogue entry; `how_bad` and
-    `undo` are the rendered templates; `sensitive` names arguments that never leave the payload store.
+    `undo` are the rendered templates; `sensitive` names arguments that never leave the payload store, `opaque` those
+    of them that cannot change what happens. `command` is the argument vector to execute, where the catalogue has one:
+    it follows from definition and arguments, so that a digest binds it too.
     """
 
     tool: str
@@ -107,6 +109,8 @@ class Proposal:
     sensitive: tuple[str, ...] = ()
     how_bad: str = ""
     undo: str = ""
+    opaque: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@
 special, so that a pattern reads as what it matches.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 TOOL_SEPARATOR = "."
@@ -23,6 +24,23 @@ def fault(pattern: str, separator: str) -> str | None:
 def matches(pattern: str, value: str, separator: str) -> bool:
     """Whether `pattern` matches all of `value`, segment by segment."""
     return _segments_match(_split(pattern, separator), tuple(value.split(separator)))
+
+
+def matcher(pattern: str, separator: str) -> Callable[[str], bool]:
+    """Return what `matches` does for one pattern, prepared for many values."""
+    if pattern == "**":
+        return lambda _: True
+    if "*" not in pattern:
+        return pattern.__eq__
+    head = pattern.removesuffix("**")
+    if head != pattern and "*" not in head:
+        return lambda value: value.startswith(head)
+    head = pattern.removesuffix("*")
+    if head != pattern and "*" not in head:
+        length = len(head)
+        return lambda value: value.startswith(head) and separator not in value[length:]
+    segments = _split(pattern, separator)
+    return lambda value: _segments_match(segments, tuple(value.split(separator)))
 
 
 @lru_cache(maxsize=4096)

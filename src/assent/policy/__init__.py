@@ -3,6 +3,9 @@
 `load` builds a version, off the event loop and without touching anything global; `PolicyHolder` swaps versions.
 """
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -25,13 +28,26 @@ def load(directory: Path, clock: Clock) -> LoadedPolicy:
         PolicyInvalid: the directory was refused; `findings` name every place.
 
     """
-    policy = LoadedPolicy(read_declared(directory), clock)
+    with _uncollected():
+        policy = LoadedPolicy(read_declared(directory), clock)
     findings = Findings()
     for case in policy.cases:
         if (wrong := widened(case, _effect(policy, case, case.now or clock()))) is not None:
             findings.add(case.place, wrong)
     findings.raise_if_any(str(directory))
     return policy
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from going through a growing policy again and again: nothing of it is garbage yet."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _effect(policy: LoadedPolicy, case: Case, now: datetime) -> Effect:

@@ -1,29 +1,31 @@
-"""The catalogue: what each tool is, and what one request comes to: validated arguments and the facts derived from them.
+"""The catalogue: what each tool is, and which spelling its own templates demand of arguments.
 
 Resource and environment come from the arguments alone, never from the agent's word. A tool that is not here does not
 exist; an argument that is not declared is refused.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from assent.core.actions import Impact, Proposal, RedeemedBy
-from assent.core.canonical import BadJson, Json, canonical
-from assent.core.reasons import Reason
+from assent.core.actions import Impact, RedeemedBy
+from assent.core.canonical import Json
 from assent.policy import spelling
 from assent.policy.environments import Derivation, Lookup
-from assent.policy.schema import Argument, Kind, misfit
+from assent.policy.findings import NOWHERE, Place
+from assent.policy.schema import Argument, Kind
 from assent.policy.spelling import Spelling
 from assent.policy.templates import Template
 
-_MAX_RESOURCE: Final = 4_096
 NO_WORDS: Final = Template(("",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """One catalogued tool; `definition` is the hex digest over its entry as written."""
+    """One catalogued tool; `definition` is the hex digest over its entry as written.
+
+    `command` is the argument vector that `assent action run` executes, one template for each element.
+    """
 
     name: str
     definition: str
@@ -38,67 +40,14 @@ class Tool:
     undo: Template = NO_WORDS
     redeemed_by: RedeemedBy = RedeemedBy.AGENT
     resource_is_public: bool = False
+    command: tuple[Template, ...] = ()
+    read_because: str = ""
+    place: Place = NOWHERE
 
-
-def propose(
-    tool: Tool, arguments: Json, *, demanded: Mapping[str, Spelling], nonproduction: Collection[str]
-) -> Proposal | Reason:
-    """Return what `tool` makes of `arguments`, or why it makes nothing of them.
-
-    `demanded` names the arguments that rules look at with the spelling each must have, beyond those that the tool
-    itself places into its resource or environment.
-    """
-    # (1) the arguments fit the schema exactly
-    if not isinstance(arguments, dict):
-        return Reason.of("bad_arguments", "arguments are an object of names and values")
-    if (wrong := misfit(arguments, tool.arguments)) is not None:
-        return Reason.of("bad_arguments", wrong)
-    try:
-        stored = canonical(arguments)
-    except BadJson as fault:
-        return Reason.of("bad_arguments", fault.message)
-    # (2) every value that decides is spelled in its one way
-    for key, how in demanded.items():
-        if (wrong := _misspelled(arguments.get(key), how)) is not None:
-            return Reason.of("not_canonical", f"`{key}`: {_advice(tool, key, arguments[key], how)}")
-    # (3) what it acts on
-    resource = tool.resource.fill(arguments)
-    if (wrong := spelling.fault(resource, spelling.PATTERN)) is not None or len(resource) > _MAX_RESOURCE:
-        return Reason.of("not_canonical", f"the resource: {wrong or 'it is too long'}")
-    # (4) where
-    environment = tool.environment.derive(arguments)
-    if environment is None:
-        return Reason.of("environment_unknown")
-    return Proposal(
-        tool=tool.name,
-        definition=tool.definition,
-        impact=tool.impact,
-        arguments=stored,
-        resource=resource,
-        environment=environment,
-        nonproduction=environment in nonproduction,
-        redeemed_by=tool.redeemed_by,
-        resource_is_public=tool.resource_is_public,
-        sensitive=tool.sensitive,
-        how_bad=tool.how_bad.show(arguments),
-        undo=tool.undo.show(arguments),
-    )
-
-
-def _misspelled(value: Json, how: Spelling) -> str | None:
-    """Return what is not canonical about a text, or about the first such text in a list."""
-    if isinstance(value, str):
-        return spelling.fault(value, how)
-    if isinstance(value, list):
-        return next((wrong for item in value if (wrong := _misspelled(item, how)) is not None), None)
-    return None
-
-
-def _advice(tool: Tool, key: str, value: Json, how: Spelling) -> str:
-    # A sensitive value never stands in a message; of a list, nobody would know which item is meant.
-    if isinstance(value, str) and key not in tool.sensitive:
-        return spelling.advice(value, how)
-    return _misspelled(value, how) or "it is not canonical"
+    @property
+    def opaque(self) -> tuple[str, ...]:
+        """The sensitive arguments that cannot change what happens."""
+        return tuple(key for key in self.sensitive if self.arguments[key].opaque)
 
 
 def own_demands(tool: Tool) -> dict[str, Spelling]:

@@ -6,67 +6,95 @@ null counts as absent.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from assent.core.canonical import Json
 from assent.policy import spelling
+from assent.policy.bounds import Meter
 from assent.policy.schema import Argument, Kind
 from assent.policy.spelling import Spelling
 
 Test = Callable[[Json], bool | None]
 """Whether a value passes; None when the test cannot be applied to it."""
+_CHARACTERS_PER_STEP = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """One test with what it demands: the kinds it applies to and the spelling of the values it reads."""
+    """One test with what it demands: the kinds it applies to and the spelling of the values it reads.
+
+    `steps` are what applying it costs, `per_character` what each character of a text adds, in 64ths of a step.
+    `each` holds the predicates that are applied to the items of a list.
+    """
 
     test: Test
     kinds: frozenset[Kind]
     spelling: Spelling | None = None
-    of: "Predicate | None" = None
+    steps: int = 1
+    per_character: int = 0
+    each: tuple[tuple["Predicate", ...], ...] = ()
+
+    def cost(self, value: Json) -> int:
+        """Return the steps that the test takes for `value`, at most."""
+        if isinstance(value, str):
+            return self.steps + self.per_character * len(value) // _CHARACTERS_PER_STEP
+        if not self.each or not isinstance(value, list):
+            return self.steps
+        return self.steps + sum(inner.cost(item) for item in value for every in self.each for inner in every)
 
 
 @dataclass(frozen=True, slots=True)
 class FieldCondition:
-    """What one argument must be: any of these, each of which is all of its predicates."""
+    """What one argument must be: any of these, each of which is all of its predicates; `written` is how it was said."""
 
     argument: str
     any_of: tuple[tuple[Predicate, ...], ...]
+    written: Json = field(default=None, compare=False)
 
-    def holds(self, arguments: Mapping[str, Json], *, when_unknown: bool) -> bool:
-        """Whether the argument is so; `when_unknown` answers for every test that cannot be applied."""
+    def holds(self, arguments: Mapping[str, Json], meter: Meter, *, when_unknown: bool) -> bool:
+        """Whether the argument is so; `when_unknown` answers for every test that cannot be applied.
+
+        Raises:
+            TooCostly: the tests would take more steps than the decision has left.
+
+        """
         value = arguments.get(self.argument)
-        return any(
-            all(when_unknown if (passed := one.test(value)) is None else passed for one in every)
-            for every in self.any_of
-        )
+        meter.spend(sum(one.cost(value) for every in self.any_of for one in every))
+        return any_holds(self.any_of, value, when_unknown=when_unknown)
 
 
 Condition = tuple[FieldCondition, ...]
 
 
-def holds(condition: Condition, arguments: Mapping[str, Json], *, when_unknown: bool) -> bool:
+def any_holds(any_of: tuple[tuple[Predicate, ...], ...], value: Json, *, when_unknown: bool) -> bool:
+    """Whether all predicates of any of the groups hold for `value`."""
+    return any(
+        all(when_unknown if (passed := one.test(value)) is None else passed for one in every) for every in any_of
+    )
+
+
+def holds(condition: Condition, arguments: Mapping[str, Json], meter: Meter, *, when_unknown: bool) -> bool:
     """Whether all fields of a condition hold."""
-    return all(field.holds(arguments, when_unknown=when_unknown) for field in condition)
+    return all(one.holds(arguments, meter, when_unknown=when_unknown) for one in condition)
 
 
 def demands(condition: Condition) -> dict[str, Spelling]:
     """Return the spelling of every argument whose text a condition looks at."""
     found: dict[str, Spelling] = {}
-    for field in condition:
-        for predicate in (p for every in field.any_of for p in every):
-            looked = predicate.spelling or (predicate.of and predicate.of.spelling)
-            if looked:
-                found[field.argument] = spelling.stricter(found.get(field.argument, looked), looked)
+    for one in condition:
+        for predicate in (p for every in one.any_of for p in every):
+            for looked in (predicate.spelling, *(inner.spelling for every in predicate.each for inner in every)):
+                if looked:
+                    found[one.argument] = spelling.stricter(found.get(one.argument, looked), looked)
     return found
 
 
-def misuse(field: FieldCondition, argument: Argument) -> str | None:
+def misuse(one: FieldCondition, argument: Argument) -> str | None:
     """Return why a predicate can never apply to an argument of that type, or None."""
-    for predicate in (p for every in field.any_of for p in every):
+    for predicate in (p for every in one.any_of for p in every):
         if argument.kind not in predicate.kinds:
-            return f"a predicate on `{field.argument}` does not apply to the type `{argument.kind}`"
-        if predicate.of is not None and (argument.of is None or argument.of.kind not in predicate.of.kinds):
-            return f"a predicate within `each` does not apply to what `{field.argument}` holds"
+            return f"a predicate on `{one.argument}` does not apply to the type `{argument.kind}`"
+        for inner in (p for every in predicate.each for p in every):
+            if argument.of is None or argument.of.kind not in inner.kinds:
+                return f"a predicate within `each` does not apply to what `{one.argument}` holds"
     return None

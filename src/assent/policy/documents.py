@@ -6,8 +6,7 @@ expand, so a file costs no more than its size.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 import yaml
@@ -28,38 +27,79 @@ _AMBIGUOUS = re.compile(
     r"|[-+]?(0[0-9xXoObB_][0-9a-fA-F_]*|[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?|\.[0-9_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)"
 )
 # The C parser of libyaml reads some forty times faster; where a platform has none, the same events come from Python.
-_LOADER: Final = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_LOADER: Final[type[yaml.BaseLoader]] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_LONGEST_WORD: Final = len("false")
+_PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class _Written:
+    """Something that stands in a file; where it stands is worked out when somebody asks, which is when it is wrong."""
+
+    __slots__ = ("_file", "_mark")
+
+    def __init__(self, file: str, mark: yaml.Mark | None) -> None:
+        self._file = file
+        self._mark = mark
+
+    @property
+    def at(self) -> tuple[str, int, int]:
+        """The file, line and column where it begins, counted from 1."""
+        mark = self._mark
+        return (self._file, 1, 1) if mark is None else (self._file, mark.line + 1, mark.column + 1)
+
+    @property
+    def place(self) -> Place:
+        """Where it begins."""
+        return Place(*self.at)
+
+    def empty(self) -> "Mapping":
+        """Return an empty mapping in the same place, for reading on after a finding."""
+        return Mapping(self._file, self._mark)
+
+
+class Scalar(_Written):
     """One value as written; `plain` means without quotes."""
 
-    place: Place
-    text: str
-    plain: bool
+    __slots__ = ("plain", "text")
+
+    def __init__(self, file: str, mark: yaml.Mark, text: str, plain: bool) -> None:  # noqa: FBT001  # one per word of every file
+        self._file = file
+        self._mark = mark
+        self.text = text
+        self.plain = plain
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(_Written):
     """A list of nodes."""
 
-    place: Place
-    items: list["Node"] = field(default_factory=list)
+    __slots__ = ("items",)
+
+    def __init__(self, file: str, mark: yaml.Mark | None = None) -> None:
+        super().__init__(file, mark)
+        self.items: list[Node] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """Nodes by key, in the order of the file, with the place of every key."""
+class Mapping(_Written):
+    """Nodes by key, in the order of the file, and where each key stands."""
 
-    place: Place
-    entries: dict[str, "Node"] = field(default_factory=dict)
-    keys: dict[str, Place] = field(default_factory=dict)
+    __slots__ = ("entries", "marks")
+
+    def __init__(self, file: str, mark: yaml.Mark | None = None) -> None:
+        super().__init__(file, mark)
+        self.entries: dict[str, Node] = {}
+        self.marks: dict[str, yaml.Mark] = {}
+
+    def key_place(self, key: str) -> Place:
+        """Where a key stands."""
+        return _Written(self._file, self.marks[key]).place
 
 
 Node = Scalar | Sequence | Mapping
 Consume = Callable[[tuple[str, ...], Node], bool]
-"""Takes the keys that lead to a list and one finished item of it; true means it was dealt with and need not be kept."""
+"""Takes the two keys that lead to a list and one finished item of it; true means that it need not be kept."""
+
+_LISTS_AT: Final = 2
+"""How many keys lead to a list whose items may be given away."""
 
 
 class _Stop(Exception):
@@ -103,6 +143,8 @@ def resolve(node: Scalar) -> bool | int | float | str | None:
         return text
     if text in _WORDS:
         return _WORDS[text]
+    if text[0].isalpha():
+        return text
     if _INTEGER.fullmatch(text):
         return int(text)
     if _NUMBER.fullmatch(text):
@@ -120,7 +162,8 @@ def _decoded(name: str, content: bytes, findings: Findings) -> str | None:
 
 
 def _is_visible(name: str, text: str, findings: Findings) -> bool:
-    if not hidden_characters(text.replace("\n", "")):
+    joined = text.replace("\n", "")
+    if (joined.isascii() and joined.isprintable()) or not hidden_characters(joined):
         return True
     for number, line in enumerate(text.split("\n"), start=1):
         column = next((at for at, character in enumerate(line, start=1) if hidden_characters(character)), None)
@@ -138,10 +181,12 @@ class _Reader:
         self._findings = findings
         self._consume = consume
         self._is_prose = is_prose
-        self._events: Iterator[yaml.Event] = iter(())
+        self._sound_keys: set[str] = set()
+        self._next: Callable[[], yaml.Event] = _no_event
 
     def read(self, text: str) -> Node | None:
-        self._events = yaml.parse(text, Loader=_LOADER)
+        loader = _LOADER(text)
+        self._next = loader.get_event
         try:
             return self._document()
         except _Stop:
@@ -149,9 +194,11 @@ class _Reader:
         except yaml.MarkedYAMLError as fault:
             problem = (fault.problem or "cannot be read").replace("\n", " ")
             mark = fault.problem_mark or fault.context_mark
-            self._findings.add(self._place(mark) if mark else Place(self._name), f"not YAML: {visible(problem)}")
+            self._findings.add(_Written(self._name, mark).place, f"not YAML: {visible(problem)}")
         except yaml.YAMLError:
             self._findings.add(Place(self._name), "not YAML: a character is not allowed")
+        finally:
+            loader.dispose()
         return None
 
     def _document(self) -> Node | None:
@@ -170,26 +217,31 @@ class _Reader:
         return node
 
     def _node(self, event: yaml.Event, keys: tuple[str, ...], depth: int) -> Node:
-        self._refuse_marked(event)
         if depth > MAX_DEPTH:
             self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
-        if isinstance(event, yaml.ScalarEvent):
+        if type(event) is yaml.ScalarEvent:
             return self._scalar(event)
-        if isinstance(event, yaml.SequenceStartEvent):
+        if type(event) is yaml.SequenceStartEvent:
             return self._sequence(event, keys, depth)
+        if type(event) is not yaml.MappingStartEvent:
+            self._stop(event, "anchors (`&`) and aliases (`*`) are not allowed, quote a text that begins so")
         return self._mapping(event, keys, depth)
 
-    def _refuse_marked(self, event: yaml.Event) -> None:
-        if isinstance(event, yaml.AliasEvent) or (isinstance(event, yaml.NodeEvent) and event.anchor is not None):
+    def _refuse_marked(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
+        if event.anchor is not None:
             self._stop(event, "anchors (`&`) and aliases (`*`) are not allowed, quote a text that begins so")
-        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
+        if event.tag is not None:
             self._stop(event, "tags (`!`) are not allowed, quote a text that begins so")
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
-        node = Scalar(self._place(event.start_mark), event.value, event.implicit[0])
-        if node.plain:
-            self._refuse_ambiguous(node)
-        elif not self._is_prose and hidden_characters(node.text):
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_marked(event)
+        text, plain = event.value, event.implicit[0]
+        node = Scalar(self._name, event.start_mark, text, plain)
+        if plain:
+            if len(text) <= _LONGEST_WORD or not text[0].isalpha():
+                self._refuse_ambiguous(node)
+        elif not (self._is_prose or (text.isascii() and text.isprintable())) and hidden_characters(text):
             self._findings.add(
                 node.place, "this text holds a character that a reader cannot see, or more than one line"
             )
@@ -197,7 +249,7 @@ class _Reader:
 
     def _refuse_ambiguous(self, node: Scalar) -> None:
         text = node.text
-        if text in _WORDS or (text[0].isalpha() and len(text) > len("false")):
+        if text in _WORDS:
             return
         if _AMBIGUOUS.fullmatch(text) and isinstance(value := resolve(node), str | int | float):
             if isinstance(value, str):
@@ -207,41 +259,55 @@ class _Reader:
             elif abs(value) > MAX_INTEGER:
                 self._findings.add(node.place, f"{quoted(text)} is beyond 2^53-1")
 
-    def _sequence(self, event: yaml.Event, keys: tuple[str, ...], depth: int) -> Sequence:
-        node = Sequence(self._place(event.start_mark))
-        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
-            item = self._node(event, (*keys, ITEM), depth + 1)
-            if not self._consume(keys, item):
+    def _sequence(self, event: yaml.SequenceStartEvent, keys: tuple[str, ...], depth: int) -> Sequence:
+        self._refuse_marked(event)
+        node = Sequence(self._name, event.start_mark)
+        may_give = len(keys) == _LISTS_AT
+        inside = (*keys, ITEM) if len(keys) <= _LISTS_AT else keys
+        following = self._next
+        while type(item_event := following()) is not yaml.SequenceEndEvent:
+            if type(item_event) is yaml.ScalarEvent:
+                item: Node = self._scalar(item_event)
+            else:
+                item = self._node(item_event, inside, depth + 1)
+            if not (may_give and self._consume(keys, item)):
                 node.items.append(item)
         return node
 
-    def _mapping(self, event: yaml.Event, keys: tuple[str, ...], depth: int) -> Mapping:
-        node = Mapping(self._place(event.start_mark))
-        while not isinstance(event := self._next(), yaml.MappingEndEvent):
-            key = self._key(event)
-            if key.text in node.entries:
-                self._findings.add(key.place, f"{quoted(key.text)} stands twice here")
-            node.keys[key.text] = key.place
-            node.entries[key.text] = self._node(self._next(), (*keys, key.text), depth + 1)
+    def _mapping(self, started: yaml.MappingStartEvent, keys: tuple[str, ...], depth: int) -> Mapping:
+        self._refuse_marked(started)
+        node = Mapping(self._name, started.start_mark)
+        following, entries, marks, sound = self._next, node.entries, node.marks, self._sound_keys
+        while type(key_event := following()) is not yaml.MappingEndEvent:
+            if type(key_event) is not yaml.ScalarEvent:
+                self._stop(key_event, "a key must be a text")
+            key = key_event.value
+            if key not in sound or key_event.anchor is not None or key_event.tag is not None:
+                self._check_key(key_event)
+            if key in entries:
+                self._findings.add(_Written(self._name, key_event.start_mark).place, f"{quoted(key)} stands twice here")
+            marks[key] = key_event.start_mark
+            event = following()
+            if type(event) is yaml.ScalarEvent:
+                entries[key] = self._scalar(event)
+            else:
+                entries[key] = self._node(event, (*keys, key) if len(keys) < _LISTS_AT else keys, depth + 1)
         return node
 
-    def _key(self, event: yaml.Event) -> Scalar:
-        if not isinstance(event, yaml.ScalarEvent):
-            self._stop(event, "a key must be a text")
-        self._refuse_marked(event)
+    def _check_key(self, event: yaml.ScalarEvent) -> None:
         key = self._scalar(event)
         if key.plain and not isinstance(resolve(key), str):
             self._findings.add(key.place, f"{quoted(key.text)} is not a text, quote it")
-        if key.plain and key.text == "<<":
+        elif key.plain and key.text == "<<":
             self._findings.add(key.place, "merge keys (`<<`) are not allowed")
-        return key
-
-    def _next(self) -> yaml.Event:
-        return next(self._events)
-
-    def _place(self, mark: yaml.Mark) -> Place:
-        return Place(self._name, mark.line + 1, mark.column + 1)
+        elif _PLAIN_KEY.fullmatch(key.text) and not _AMBIGUOUS.fullmatch(key.text):
+            # Only one that is sound with quotes and without: the same key is not looked at again.
+            self._sound_keys.add(key.text)
 
     def _stop(self, event: yaml.Event, message: str) -> NoReturn:
-        self._findings.add(self._place(event.start_mark), message)
+        self._findings.add(_Written(self._name, event.start_mark).place, message)
         raise _Stop
+
+
+def _no_event() -> NoReturn:
+    raise _Stop

@@ -35,13 +35,15 @@ class Constant:
 class Lookup:
     """The environment is looked up by an argument's value, or by one segment of it.
 
-    `names` maps exact values; `patterns` are tried when no name fits, and must agree with each other.
+    `names` maps exact values; `patterns` are tried when no name fits, and must agree with each other. `unsafe_pattern`
+    is the reason why a tool that changes something has patterns at all.
     """
 
     argument: str
     segment: int
     names: Mapping[str, str]
     patterns: tuple[tuple[str, str], ...]
+    unsafe_pattern: str = ""
 
     def derive(self, arguments: Mapping[str, Json]) -> str | None:
         value = arguments[self.argument]
@@ -101,7 +103,9 @@ def derivation(
             "match", "a pattern may send a target to the wrong environment: name them, or give unsafe_pattern"
         )
     exact = {value: environment for value, environment in table.items() if "*" not in value}
-    return Lookup(argument=source, segment=segment, names=exact, patterns=tuple(patterns.items()))
+    return Lookup(
+        argument=source, segment=segment, names=exact, patterns=tuple(patterns.items()), unsafe_pattern=reason
+    )
 
 
 def _check_source(source: str, fields: Fields, arguments: Mapping[str, Argument]) -> None:
@@ -123,7 +127,7 @@ def _table(node: Node, findings: Findings, declared: Collection[str]) -> dict[st
     for key, value in node.entries.items():
         if isinstance(value, Sequence):
             if key not in declared:
-                findings.add(node.keys[key], f"there is no environment {quoted(key)}")
+                findings.add(node.key_place(key), f"there is no environment {quoted(key)}")
             for item in texts(value, findings):
                 _enter(table, item, key, value, findings)
         else:

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final, TypeVar
 
 from assent.policy.documents import Mapping, Node, Scalar, Sequence, resolve
-from assent.policy.findings import Findings, did_you_mean, quoted
+from assent.policy.findings import Findings, Place, did_you_mean, quoted
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
@@ -35,17 +35,23 @@ class Fields:
         self._findings = findings
         self._what = what
         self._asked: set[str] = set()
-        self.place = node.place
-        self._node = node if isinstance(node, Mapping) else Mapping(node.place)
         self._is_mapping = isinstance(node, Mapping)
+        self._node = node if isinstance(node, Mapping) else node.empty()
+        self._entries = self._node.entries
         if not self._is_mapping:
             findings.add(node.place, f"{what} must be a mapping of fields")
 
+    @property
+    def place(self) -> Place:
+        """Where the mapping begins."""
+        return self._node.place
+
     def need(self, key: str, read: Read[T], stand_in: T) -> T:
         """Return a required field."""
-        if key in self._node.entries:
-            return self.take(key, read, stand_in)
         self._asked.add(key)
+        node = self._entries.get(key)
+        if node is not None:
+            return read(node, self._findings)
         if self._is_mapping:
             self._findings.add(self.place, f"{self._what} lacks `{key}`")
         return stand_in
@@ -53,16 +59,16 @@ class Fields:
     def take(self, key: str, read: Read[T], default: T) -> T:
         """Return an optional field, or `default`."""
         self._asked.add(key)
-        node = self._node.entries.get(key)
+        node = self._entries.get(key)
         return default if node is None else read(node, self._findings)
 
     def has(self, key: str) -> bool:
         """Whether the field is written."""
-        return key in self._node.entries
+        return key in self._entries
 
     def at(self, key: str) -> Node:
         """Return the node of a field for the place of a finding; the whole mapping when it is not written."""
-        return self._node.entries.get(key, self._node)
+        return self._entries.get(key, self._node)
 
     def refuse(self, key: str, message: str) -> None:
         """Note a finding at a field."""
@@ -70,10 +76,12 @@ class Fields:
 
     def close(self) -> None:
         """Report every field that nobody asked for."""
-        for key, place in self._node.keys.items():
+        if self._entries.keys() <= self._asked:
+            return
+        for key in self._entries:
             if key not in self._asked:
                 message = f"{self._what} has no field {quoted(key)}{did_you_mean(key, self._asked)}"
-                self._findings.add(place, message)
+                self._findings.add(self._node.key_place(key), message)
 
 
 def entries(node: Node, findings: Findings, what: str) -> Iterator[tuple[str, Node]]:
@@ -85,7 +93,7 @@ def entries(node: Node, findings: Findings, what: str) -> Iterator[tuple[str, No
         if NAME.fullmatch(key):
             yield key, value
         else:
-            findings.add(node.keys[key], f"{quoted(key)} is no name: use letters, digits, `_`, `.` and `-`")
+            findings.add(node.key_place(key), f"{quoted(key)} is no name: use letters, digits, `_`, `.` and `-`")
 
 
 def text(node: Node, findings: Findings) -> str:
@@ -180,10 +188,10 @@ def duration(node: Node, findings: Findings) -> timedelta:
 
 def choice(kind: type[E], stand_in: E) -> Read[E]:
     """Return a reader of one member of an enum with text values, case-sensitive."""
+    known = {str(member.value): member for member in kind}
 
     def read(node: Node, findings: Findings) -> E:
         value = node.text if isinstance(node, Scalar) else ""
-        known = {str(member.value): member for member in kind}
         if value in known:
             return known[value]
         findings.add(node.place, f"{quoted(value)} is not one of {listed(known)}{did_you_mean(value, known)}")

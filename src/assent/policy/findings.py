@@ -27,6 +27,10 @@ class Place:
         return f"{self.file}:{self.line}:{self.column}"
 
 
+NOWHERE: Final = Place("")
+"""Where something stands that no file declares."""
+
+
 class Findings:
     """Collects what is wrong; keeps the first 200 and counts the rest."""
 
@@ -43,6 +47,9 @@ class Findings:
 
     def __bool__(self) -> bool:
         return bool(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found) + self._more
 
     def lines(self) -> tuple[str, ...]:
         """Return `file:line:column: message`, in the order of the files."""

@@ -42,16 +42,21 @@ class RuleIndex:
 
     def candidates(self, roles: Iterable[str], tool: str, resource: str) -> list[Row]:
         """Return the row of every rule of `roles` that could match this tool and resource, each once."""
-        beginnings = tuple(_beginnings(resource))
+        beginnings = _beginnings(resource)
         found: dict[str, Row] = {}
         for role in roles:
-            for key in (tool, _EVERY_TOOL):
-                filed = self._filed.get((role, key))
+            for key in ((role, tool), (role, _EVERY_TOOL)):
+                filed = self._filed.get(key)
                 if filed is None:
                     continue
                 for beginning in beginnings:
-                    for row in _rows(filed.get(beginning)):
-                        found[row[0]] = row
+                    there = filed.get(beginning)
+                    if there is None:
+                        continue
+                    if isinstance(there, list):
+                        found.update([(row[0], row) for row in there])
+                    else:
+                        found[there[0]] = there
         return list(found.values())
 
     def about(self, roles: Iterable[str], tool: str) -> Iterator[Row]:
@@ -81,21 +86,20 @@ def _rows(there: Row | list[Row] | None) -> Iterable[Row]:
 
 def _literal_beginning(pattern: str) -> str:
     """Return the segments before the first one that holds a wildcard, at most eight."""
-    literal = []
-    for segment in pattern.split(RESOURCE_SEPARATOR)[:_DEEPEST]:
-        if "*" in segment:
-            break
-        literal.append(segment)
-    return RESOURCE_SEPARATOR.join(literal)
+    star = pattern.find("*")
+    literal = pattern if star < 0 else pattern[:star].rpartition(RESOURCE_SEPARATOR)[0]
+    if literal.count(RESOURCE_SEPARATOR) < _DEEPEST:
+        return literal
+    return RESOURCE_SEPARATOR.join(literal.split(RESOURCE_SEPARATOR)[:_DEEPEST])
 
 
-def _beginnings(resource: str) -> Iterator[str]:
-    """Yield every beginning under which a pattern that matches `resource` may be filed."""
-    yield ""
-    end = -1
-    for _ in range(_DEEPEST):
+def _beginnings(resource: str) -> list[str]:
+    """Return every beginning under which a pattern that matches `resource` may be filed."""
+    found = [""]
+    end = resource.find(RESOURCE_SEPARATOR)
+    while end >= 0 and len(found) <= _DEEPEST:
+        found.append(resource[:end])
         end = resource.find(RESOURCE_SEPARATOR, end + 1)
-        if end < 0:
-            yield resource
-            return
-        yield resource[:end]
+    if end < 0:
+        found.append(resource)
+    return found

@@ -21,7 +21,8 @@ from casbin.util import SimpleEval
 from assent.core.canonical import Json, load
 from assent.core.decisions import Effect
 from assent.core.errors import AssentError
-from assent.core.patterns import RESOURCE_SEPARATOR, TOOL_SEPARATOR, matches
+from assent.core.patterns import RESOURCE_SEPARATOR, TOOL_SEPARATOR, matcher
+from assent.policy.bounds import FEW, RULE_STEPS, Meter
 from assent.policy.conditions import holds
 from assent.policy.rules import ANY, SEPARATOR, Rule
 
@@ -39,18 +40,23 @@ class JudgeFailed(AssentError):
 
 
 class Question:
-    """What is asked, as the matcher's functions see it; arguments are parsed when a condition first looks at them."""
+    """What is asked, as the matcher's functions see it; arguments are parsed when a condition first looks at them.
 
-    __slots__ = ("_arguments", "_bytes", "agent", "environment", "now", "resource", "tool")
+    One question is put for each principal in turn, and all of them draw on one meter. With `counts` every candidate
+    is counted; without, only when they are many.
+    """
+
+    __slots__ = ("_arguments", "_bytes", "counts", "environment", "meter", "now", "resource", "tool")
 
     def __init__(
-        self, *, agent: str, tool: str, environment: str, resource: str, arguments: bytes, now: datetime
+        self, *, tool: str, environment: str, resource: str, arguments: bytes, now: datetime, counts: bool = False
     ) -> None:
-        self.agent = agent
         self.tool = tool
         self.environment = environment
         self.resource = resource
         self.now = now
+        self.counts = counts
+        self.meter = Meter()
         self._bytes = arguments
         self._arguments: dict[str, Json] | None = None
 
@@ -72,35 +78,26 @@ class Facts:
     rules: Mapping[str, Rule]
 
 
-def functions(facts: Facts, hits: list[str]) -> dict[str, Match]:  # noqa: C901 # one small closure for each name
+def functions(facts: Facts, hits: list[str]) -> dict[str, Match]:
     """Return everything a matcher may call; `hit` appends to `hits`."""
-    alternatives: dict[str, Row] = {}
-
-    def split(field: str) -> Row:
-        if (found := alternatives.get(field)) is None:
-            found = tuple(field.split(SEPARATOR))
-            if len(alternatives) < _REMEMBERED:
-                alternatives[field] = found
-        return found
+    covers_tool, covers_resource = _covers(TOOL_SEPARATOR), _covers(RESOURCE_SEPARATOR)
+    roles_of, rules = facts.roles_of, facts.rules
 
     def has_role(agent: str, role: str) -> bool:
-        return role in facts.roles_of.get(agent, ())
-
-    def covers_tool(patterns: str, tool: str) -> bool:
-        return any(matches(pattern, tool, TOOL_SEPARATOR) for pattern in split(patterns))
+        return role in roles_of.get(agent, ())
 
     def covers_environment(environments: str, environment: str) -> bool:
-        return environments == ANY or environment in split(environments)
-
-    def covers_resource(patterns: str, resource: str) -> bool:
-        return any(matches(pattern, resource, RESOURCE_SEPARATOR) for pattern in split(patterns))
+        if environments in (ANY, environment):
+            return True
+        return SEPARATOR in environments and environment in environments.split(SEPARATOR)
 
     def rule_holds(rule_id: str, question: Question) -> bool:
-        rule = facts.rules[rule_id]
-        if not rule.in_force(question.now):
+        rule = rules[rule_id]
+        if rule.until is not None and not rule.in_force(question.now):
             return False
-        when_unknown = rule.effect is Effect.DENY
-        return not rule.condition or holds(rule.condition, question.arguments, when_unknown=when_unknown)
+        if not rule.condition:
+            return True
+        return holds(rule.condition, question.arguments, question.meter, when_unknown=rule.effect is Effect.DENY)
 
     def hit(rule_id: str) -> bool:
         hits.append(rule_id)
@@ -116,8 +113,27 @@ def functions(facts: Facts, hits: list[str]) -> dict[str, Match]:  # noqa: C901 
     }
 
 
+def _covers(separator: str) -> Callable[[str, str], bool]:
+    """Return the function that tells whether any pattern of a field matches a value; fields seen are prepared once."""
+    prepared: dict[str, Callable[[str], bool]] = {}
+
+    def prepare(field: str) -> Callable[[str], bool]:
+        patterns = [matcher(pattern, separator) for pattern in field.split(SEPARATOR)]
+        found = patterns[0] if len(patterns) == 1 else lambda value: any(matches(value) for matches in patterns)
+        if len(prepared) < _REMEMBERED:
+            prepared[field] = found
+        return found
+
+    def covers(field: str, value: str) -> bool:
+        matches = prepared.get(field)
+        return (prepare(field) if matches is None else matches)(value)
+
+    return covers
+
+
 FUNCTIONS: Final = frozenset(functions(Facts({}, {}), []))
 _REMEMBERED: Final = 4_096
+_COMPILED: Final = "compiled"
 
 
 class CollectingEffector(Effector):
@@ -152,18 +168,25 @@ class _Matcher:
 class _Enforcer(casbin.Enforcer):
     """Casbin's enforcer, keeping the compiled matcher: stock Casbin parses the same text again on every call."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, functions: Mapping[str, Match]) -> None:
         super().__init__(model)
         self.set_effector(CollectingEffector())
         # A logger of our own that nobody configures: Casbin's would write every denied request, arguments and all.
         self.logger = logging.Logger("assent.policy.casbin")  # noqa: LOG001 # outside the tree of loggers: no configuration reaches it
         self.logger.disabled = True
-        self._compiled: tuple[str, _Matcher] | None = None
+        known = FunctionMap()
+        for name, function in functions.items():
+            known.add_function(name, function)
+        self.fm = known
+        # Compiled once from the loaded text. Casbin scans that text on every call, so a short name stands in its place.
+        loaded = self.model["m"]["m"]
+        self._matcher = _Matcher(loaded.value.replace("&&", " and "), functions)
+        loaded.value = _COMPILED
 
-    def _get_expression(self, expr: str, functions: Mapping[str, Match] | None = None) -> _Matcher:
-        if self._compiled is None or self._compiled[0] != expr:
-            self._compiled = expr, _Matcher(expr.replace("&&", " and "), functions)
-        return self._compiled[1]
+    def _get_expression(self, expr: str, functions: Mapping[str, Match] | None = None) -> _Matcher:  # noqa: ARG002  # Casbin's hook
+        if expr != _COMPILED:
+            raise JudgeFailed("Casbin asks for another matcher than the loaded one")
+        return self._matcher
 
 
 class Judge:
@@ -176,24 +199,26 @@ class Judge:
         self._facts = facts
         self._hits: list[str] = []
         self._lock = Lock()
-        self._enforcer = _Enforcer(casbin.Enforcer.new_model(text=model_text))
-        known = FunctionMap()
-        for name, function in functions(facts, self._hits).items():
-            known.add_function(name, function)
-        self._enforcer.fm = known
+        self._enforcer = _Enforcer(casbin.Enforcer.new_model(text=model_text), functions(facts, self._hits))
         self._policy = self._enforcer.model["p"]["p"]
 
-    def applying(self, question: Question, candidates: Sequence[Row]) -> tuple[Rule, ...]:
-        """Return every rule among `candidates` that applies to `question`, in their order."""
+    def applying(self, question: Question, agent: str, candidates: Sequence[Row]) -> tuple[Rule, ...]:
+        """Return every rule among `candidates` that applies to `agent` and its question, in their order.
+
+        Raises:
+            TooCostly: they are more than one decision may look at.
+
+        """
+        rules = self._facts.rules
+        if question.counts or len(candidates) > FEW:
+            question.meter.spend(sum(RULE_STEPS + rules[row[0]].steps for row in candidates))
         with self._lock:
             self._hits.clear()
             self._policy.policy = candidates or [SENTINEL]
-            allowed = self._enforcer.enforce(
-                question.agent, question.tool, question.environment, question.resource, question
-            )
-            hits = tuple(self._hits)
-        rules = tuple(self._facts.rules[rule_id] for rule_id in dict.fromkeys(hits))
-        effects = {rule.effect for rule in rules}
+            allowed = self._enforcer.enforce(agent, question.tool, question.environment, question.resource, question)
+            hits = dict.fromkeys(self._hits)
+        found = tuple([rules[rule_id] for rule_id in hits])
+        effects = [rule.effect for rule in found]
         if allowed is not (Effect.ALLOW in effects and Effect.DENY not in effects):
             raise JudgeFailed("Casbin's answer does not follow from the rules that apply")
-        return rules
+        return found

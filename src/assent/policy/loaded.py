@@ -17,15 +17,17 @@ from assent.core.decisions import Effect, Verdict, strictest
 from assent.core.operators import Operator
 from assent.core.reasons import Reason
 from assent.policy.cases import Case
-from assent.policy.catalogue import Tool, propose
+from assent.policy.catalogue import Tool
 from assent.policy.index import RuleIndex
 from assent.policy.judge import Facts, Judge, Question
+from assent.policy.plan import Plan
 from assent.policy.routes import DEFAULT
 from assent.policy.rules import ANY, Rule
 from assent.policy.spelling import Spelling
 from assent.ports import Clock, ToolView
 
 MAX_PRINCIPALS: Final = 16
+_REMEMBERED: Final = 4_096
 _OPERATOR, _AGENT = "operator:", "agent:"
 
 
@@ -52,6 +54,11 @@ class LoadedPolicy:
         self._declared = declared
         self._clock = clock
         self._nonproduction = frozenset(name for name, marked in declared.environments.items() if marked)
+        self._plans = {
+            name: Plan(tool, declared.demanded.get(name, {}), self._nonproduction)
+            for name, tool in declared.tools.items()
+        }
+        self._combined = Combined()
         self._index = RuleIndex(declared.rules.values(), declared.tools)
         roles_of: dict[str, tuple[str, ...]] = {agent.id: agent.roles for agent in declared.agents.values()}
         self._judge = Judge(declared.model, Facts(roles_of, declared.rules))
@@ -66,12 +73,11 @@ class LoadedPolicy:
         return self._declared.cases
 
     def propose(self, tool: str, arguments: Json) -> Proposal | Reason:
-        catalogued = self._declared.tools.get(tool)
-        if catalogued is None:
-            return Reason.of("unknown_tool")
+        plan = self._plans.get(tool)
+        if plan is None:
+            return _UNKNOWN_TOOL
         try:
-            demanded = self._declared.demanded[tool]
-            return propose(catalogued, arguments, demanded=demanded, nonproduction=self._nonproduction)
+            return plan.propose(arguments)
         except Exception as fault:  # noqa: BLE001 # whatever it is, nothing was judged, and that denies
             return _failed(fault)
 
@@ -88,7 +94,19 @@ class LoadedPolicy:
                 return _denied(
                     Reason.of("definition_changed" if proposal.tool in self._declared.tools else "unknown_tool")
                 )
-            return strictest([self._verdict_for(profile, proposal, now) for profile in principals])
+            question = Question(
+                tool=proposal.tool,
+                environment=proposal.environment,
+                resource=proposal.resource,
+                arguments=proposal.arguments,
+                now=now,
+                counts=len(principals) > 1,
+            )
+            # Both the version that derived it and this one must call the environment nonproduction.
+            is_floored = proposal.impact is not Impact.READ and not (
+                proposal.nonproduction and proposal.environment in self._nonproduction
+            )
+            return strictest([self._verdict_for(profile, question, is_floored=is_floored) for profile in principals])
         except Exception as fault:  # noqa: BLE001 # SystemError of a concurrent parse included: any error denies
             return _denied(_failed(fault))
 
@@ -150,21 +168,10 @@ class LoadedPolicy:
             return Reason.of("driver_required")
         return list(principals.values())
 
-    def _verdict_for(self, profile: AgentProfile, proposal: Proposal, now: datetime) -> Verdict:
-        question = Question(
-            agent=profile.id,
-            tool=proposal.tool,
-            environment=proposal.environment,
-            resource=proposal.resource,
-            arguments=proposal.arguments,
-            now=now,
-        )
-        candidates = self._index.candidates(profile.roles, proposal.tool, proposal.resource)
-        # Both the version that derived it and this one must call the environment nonproduction.
-        is_floored = proposal.impact is not Impact.READ and not (
-            proposal.nonproduction and self.is_nonproduction(proposal.environment)
-        )
-        return combined(self._judge.applying(question, candidates), now, is_floored=is_floored)
+    def _verdict_for(self, profile: AgentProfile, question: Question, *, is_floored: bool) -> Verdict:
+        candidates = self._index.candidates(profile.roles, question.tool, question.resource)
+        applying = self._judge.applying(question, profile.id, candidates)
+        return self._combined.verdict(applying, question.now, is_floored=is_floored)
 
     def _view(self, profile: AgentProfile, tool: Tool) -> ToolView | None:
         now = self._clock()
@@ -188,19 +195,39 @@ class LoadedPolicy:
         return ANY in rule.environments or not self._nonproduction.isdisjoint(rule.environments)
 
 
+class Combined:
+    """What rules that apply say together, remembered where no date is in play: the same few combinations return."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bool, tuple[str, ...]], Verdict] = {}
+
+    def verdict(self, rules: Collection[Rule], now: datetime, *, is_floored: bool) -> Verdict:
+        """Return `combined`."""
+        key = is_floored, tuple([rule.row[0] for rule in rules])
+        found = self._known.get(key)
+        if found is None:
+            found = combined(rules, now, is_floored=is_floored)
+            if len(self._known) < _REMEMBERED and all(rule.standing is None for rule in rules):
+                self._known[key] = found
+        return found
+
+
 def combined(rules: Collection[Rule], now: datetime, *, is_floored: bool) -> Verdict:
     """Return what all rules that apply say together: deny > require_approval > allow > nothing, which denies.
 
     Below the production floor an allow becomes an ask on `default`, unless one of the allowing rules stands.
     """
     ids = tuple(sorted(rule.id for rule in rules))
-    if any(rule.effect is Effect.DENY for rule in rules):
-        return Verdict(effect=Effect.DENY, rules=ids, reasons=(Reason.of("rule_denied"),))
-    routes = tuple(sorted({rule.route for rule in rules if rule.effect is Effect.REQUIRE_APPROVAL}))
-    if routes:
+    effects = {rule.effect for rule in rules}
+    if Effect.DENY in effects:
+        return Verdict(effect=Effect.DENY, rules=ids, reasons=(_RULE_DENIED,))
+    if Effect.REQUIRE_APPROVAL in effects:
+        routes = tuple(sorted({rule.route for rule in rules if rule.effect is Effect.REQUIRE_APPROVAL}))
         return Verdict(effect=Effect.REQUIRE_APPROVAL, rules=ids, routes=routes)
     if not rules:
-        return _denied(Reason.of("no_rule"))
+        return _NO_RULE
     standing = tuple(sorted(rule.id for rule in rules if rule.stands(now)))
     if is_floored and not standing:
         return Verdict(effect=Effect.REQUIRE_APPROVAL, rules=ids, routes=(DEFAULT,), floored=True)
@@ -213,3 +240,8 @@ def _denied(reason: Reason) -> Verdict:
 
 def _failed(fault: Exception) -> Reason:
     return Reason.of("policy_error", f"judging stopped with `{type(fault).__name__}`")
+
+
+_UNKNOWN_TOOL: Final = Reason.of("unknown_tool")
+_RULE_DENIED: Final = Reason.of("rule_denied")
+_NO_RULE: Final = _denied(Reason.of("no_rule"))

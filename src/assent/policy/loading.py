@@ -24,7 +24,7 @@ from assent.policy.rules import Rule, covered
 from assent.policy.spelling import Spelling, stricter
 from assent.policy.tools import read_tools
 
-_NOTHING: Final = MappingNode(Place("."))
+_NOTHING: Final = MappingNode(".")
 
 
 def read_declared(directory: Path) -> Declared:

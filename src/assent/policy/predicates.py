@@ -8,21 +8,26 @@ import re2
 
 from assent.core.canonical import MAX_INTEGER, Json
 from assent.policy import spelling
+from assent.policy.bounds import MAX_ALTERNATIVES, MAX_OPERANDS, MAX_PROGRAM
 from assent.policy.conditions import Condition, FieldCondition, Predicate, Test
 from assent.policy.documents import Mapping as MappingNode
 from assent.policy.documents import Node, Scalar, Sequence, plain
 from assent.policy.fields import Fields, boolean, integer, listed, number, text
 from assent.policy.findings import Findings, did_you_mean, quoted
-from assent.policy.schema import NUMERIC, SCALARS, Kind, is_kind, same
+from assent.policy.schema import NUMERIC, SCALARS, Kind, is_kind
 from assent.policy.spelling import Spelling
 
 MAX_EXPRESSION: Final = 1_000
 MAX_EXPRESSION_BYTES: Final = 1 << 20
+MAX_HOST: Final = 253
+MAX_ADDRESS: Final = 64 + 1 + MAX_HOST
 
 _TEXT: Final = frozenset({Kind.STRING})
 _LIST: Final = frozenset({Kind.LIST})
 _ANY: Final = frozenset(Kind)
 _WORD: Final = Spelling(is_unicode=True)
+_HOST_STEPS: Final = 400
+_INSTRUCTION_64THS: Final = 16
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _ADDRESS = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@(?P<host>{_LABEL}(\.{_LABEL})*)")
@@ -33,13 +38,17 @@ def read_condition(node: Node, findings: Findings) -> Condition:
     if not isinstance(node, MappingNode) or not node.entries:
         findings.add(node.place, "`when` must map arguments to predicates")
         return ()
-    return tuple(FieldCondition(key, _any_of(value, findings)) for key, value in node.entries.items())
+    return tuple(
+        FieldCondition(key, _any_of(value, findings), written=plain(value)) for key, value in node.entries.items()
+    )
 
 
 def _any_of(node: Node, findings: Findings) -> tuple[tuple[Predicate, ...], ...]:
     if isinstance(node, Sequence):
         if not node.items:
             findings.add(node.place, "an empty list of predicates holds for nothing")
+        elif len(node.items) > MAX_ALTERNATIVES:
+            findings.add(node.place, f"more than {MAX_ALTERNATIVES} alternatives: name values with `in`")
         return tuple(_every(item, findings) for item in node.items)
     return (_every(node, findings),)
 
@@ -54,7 +63,7 @@ def _every(node: Node, findings: Findings) -> tuple[Predicate, ...]:
             found.append(_READERS[key](value, findings))
         else:
             message = f"there is no predicate {quoted(key)}{did_you_mean(key, _READERS)}: {listed(_READERS)}"
-            findings.add(node.keys[key], message)
+            findings.add(node.key_place(key), message)
     return tuple(found)
 
 
@@ -72,15 +81,17 @@ def _not_in(node: Node, findings: Findings) -> Predicate:
 
 def _among(operands: list[Json], *, wanted: bool) -> Predicate:
     kinds = frozenset(kind for kind in SCALARS if all(is_kind(operand, kind) for operand in operands))
+    # A boolean equals an integer for Python; told apart by type they are two.
+    among = frozenset((type(operand) is bool, operand) for operand in operands if not isinstance(operand, list | dict))
 
     def test(value: Json) -> bool | None:
         if value is None or isinstance(value, list | dict):
             return None
-        return any(same(value, operand) for operand in operands) is wanted
+        return ((type(value) is bool, value) in among) is wanted
 
     texts = [operand for operand in operands if isinstance(operand, str)]
     is_path = any("/" in operand for operand in texts)
-    return Predicate(test, kinds, Spelling(is_path=is_path, is_unicode=True) if texts else None)
+    return Predicate(test, kinds, Spelling(is_path=is_path, is_unicode=True) if texts else None, per_character=1)
 
 
 def _operand(node: Node, findings: Findings) -> Json:
@@ -96,6 +107,8 @@ def _operands(node: Node, findings: Findings) -> list[Json]:
     if not isinstance(node, Sequence) or not node.items:
         findings.add(node.place, "this must be a list of values")
         return []
+    if len(node.items) > MAX_OPERANDS:
+        findings.add(node.place, f"more than {MAX_OPERANDS} values")
     return [_operand(item, findings) for item in node.items]
 
 
@@ -120,14 +133,14 @@ def _prefix(node: Node, findings: Findings) -> Predicate:
     # The prefix of a path need not be one: `a/b/` and `a/b` are both good prefixes.
     _check_operand(start.removesuffix("/") or start, node, findings, is_path="/" in start)
     how = Spelling(is_path="/" in start, is_unicode=True)
-    return Predicate(_on_text(lambda value: value.startswith(start)), _TEXT, how)
+    return Predicate(_on_text(lambda value: value.startswith(start)), _TEXT, how, per_character=1)
 
 
 def _under(node: Node, findings: Findings) -> Predicate:
     base = text(node, findings)
     _check_operand(base, node, findings, is_path=True)
-    how = Spelling(is_path=True, is_unicode=True)
-    return Predicate(_on_text(lambda value: value == base or value.startswith(f"{base}/")), _TEXT, how)
+    how, below = Spelling(is_path=True, is_unicode=True), f"{base}/"
+    return Predicate(_on_text(lambda value: value == base or value.startswith(below)), _TEXT, how, per_character=1)
 
 
 def _domain(node: Node, findings: Findings) -> Predicate:
@@ -139,14 +152,16 @@ def _domain(node: Node, findings: Findings) -> Predicate:
         host = _host_of(value) if isinstance(value, str) else None
         return None if host is None else host == domain or host.endswith(f".{domain}")
 
-    return Predicate(test, _TEXT, _WORD)
+    return Predicate(test, _TEXT, _WORD, steps=_HOST_STEPS)
 
 
 def _host_of(value: str) -> str | None:
     """Return the host of a host name or e-mail address in lower case; any other form has none that is safe to judge."""
+    if len(value) > MAX_ADDRESS:
+        return None
     if (address := _ADDRESS.fullmatch(value)) is not None:
-        return address["host"]
-    return value if _HOST.fullmatch(value) else None
+        return address["host"] if len(address["host"]) <= MAX_HOST else None
+    return value if len(value) <= MAX_HOST and _HOST.fullmatch(value) else None
 
 
 def _length(node: Node, findings: Findings) -> Predicate:
@@ -169,33 +184,46 @@ def _matches(node: Node, findings: Findings) -> Predicate:
     options = re2.Options()
     options.log_errors = False
     options.max_mem = MAX_EXPRESSION_BYTES
+    options.never_capture = True
     try:
         if len(written) > MAX_EXPRESSION:
             raise re2.error(f"longer than {MAX_EXPRESSION} characters")
         expression = re2.compile(written, options)
+        if expression.programsize > MAX_PROGRAM:
+            raise re2.error(f"it needs {expression.programsize} instructions, more than {MAX_PROGRAM}")
     except re2.error as fault:
         why = fault.args[0] if fault.args else "unknown"
         findings.add(node.place, f"not an expression of RE2: {why.decode() if isinstance(why, bytes) else why}")
         expression = re2.compile("", options)
-    return Predicate(_on_text(lambda value: expression.fullmatch(value) is not None), _TEXT, _WORD)
+    # Where RE2 has to follow every branch at once, a character costs as much as the program is long.
+    costs = expression.programsize * _INSTRUCTION_64THS
+    return Predicate(_on_text(lambda value: expression.fullmatch(value) is not None), _TEXT, _WORD, per_character=costs)
 
 
 def _each(node: Node, findings: Findings) -> Predicate:
-    every = _every(node, findings)
-    if len(every) != 1 or every[0].of is not None or not every[0].kinds <= SCALARS:
-        findings.add(node.place, "`each` takes one predicate over the items of a list")
+    any_of = _any_of(node, findings)
+    inner = [one for every in any_of for one in every]
+    if any(one.each or one.kinds == _ANY or one.kinds.isdisjoint(SCALARS) for one in inner):
+        findings.add(
+            node.place, "`each` takes predicates over the items of a list, which are texts, numbers or booleans"
+        )
         return Predicate(lambda _: None, _LIST)
-    inner = every[0]
 
     def test(value: Json) -> bool | None:
-        if not isinstance(value, list):
-            return None
-        results = [inner.test(item) for item in value]
-        if False in results:
-            return False
-        return None if None in results else True
+        return every_known([any_known(any_of, item) for item in value]) if isinstance(value, list) else None
 
-    return Predicate(test, _LIST, of=inner)
+    return Predicate(test, _LIST, each=any_of)
+
+
+def any_known(any_of: tuple[tuple[Predicate, ...], ...], value: Json) -> bool | None:
+    """Whether any group holds for `value`; None when that hangs on a test that cannot be applied."""
+    results = [every_known([one.test(value) for one in every]) for every in any_of]
+    return True if True in results else None if None in results else False
+
+
+def every_known(results: list[bool | None]) -> bool | None:
+    """Whether all are true; None when that hangs on one that is not known."""
+    return False if False in results else None if None in results else True
 
 
 def _present(node: Node, findings: Findings) -> Predicate:

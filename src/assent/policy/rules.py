@@ -1,13 +1,14 @@
 """Rules: what one says, as a row that Casbin judges and a few exact words about what it grants."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from assent.core.decisions import Effect
 from assent.core.patterns import TOOL_SEPARATOR, matches
 from assent.policy.conditions import Condition
+from assent.policy.findings import Place
 
 ANY: Final = "*"
 SEPARATOR: Final = "|"
@@ -25,7 +26,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule; `row` is what Casbin judges: id, role, tools, environments, resources, effect."""
+    """One rule; `row` is what Casbin judges: id, role, tools, environments, resources, effect.
+
+    `steps` is what matching its patterns costs at most. `at` is where it stands: file, line and column.
+    """
 
     row: tuple[str, ...]
     effect: Effect
@@ -33,6 +37,15 @@ class Rule:
     condition: Condition = ()
     standing: Standing | None = None
     until: datetime | None = None
+    reason: str = ""
+    description: str = ""
+    steps: int = 0
+    at: tuple[str, int, int] = field(default=("", 0, 0), compare=False)
+
+    @property
+    def place(self) -> Place:
+        """Where it is declared."""
+        return Place(*self.at)
 
     @property
     def id(self) -> str:

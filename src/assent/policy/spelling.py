@@ -6,7 +6,9 @@ Case is part of a value; for systems that fold it, an argument is declared `case
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from assent.core.characters import hidden_characters, visible
@@ -76,6 +78,23 @@ def form_to_use(value: str, spelling: Spelling) -> str | None:
     if spelling.is_path:
         guess = "/".join(segment for segment in guess.replace("\\", "/").split("/") if segment not in {"", "."})
     return guess if guess and fault(guess, spelling) is None else None
+
+
+def checker(how: Spelling) -> Callable[[str], str | None]:
+    """Return `fault` for one spelling, which passes the common case, plain ASCII, in one step."""
+    accept = _plain(how).fullmatch
+    return lambda value: None if accept(value) else fault(value, how)
+
+
+@lru_cache(maxsize=64)
+def _plain(how: Spelling) -> re.Pattern[str]:
+    """Return an expression that matches only what is canonical: printable ASCII without a percent sign."""
+    capital = "" if how.is_lower else "A-Z"
+    if not (how.is_path or how.is_segment):
+        return re.compile(rf"[ -$&-@{capital}\[-~]*")
+    visible_ones = rf"!-$&-.0-@{capital}\[\]-~"
+    segment = rf"(?!\.\.?(?:/|\Z))[{visible_ones}](?:[ {visible_ones}]*[{visible_ones}])?"
+    return re.compile(segment if how.is_segment else f"{segment}(?:/{segment})*")
 
 
 def advice(value: str, spelling: Spelling) -> str:

@@ -29,13 +29,19 @@ class Template:
 
     def fill(self, arguments: Mapping[str, Json]) -> str:
         """Return the text with every argument written out; strings as they are, anything else as canonical JSON."""
-        return "".join(written(arguments[part]) if index % 2 else part for index, part in enumerate(self.parts))
+        parts = self.parts
+        if len(parts) == 1:
+            return parts[0]
+        if parts == ("", parts[1], ""):
+            return written(arguments[parts[1]])
+        return "".join([written(arguments[part]) if index % 2 else part for index, part in enumerate(parts)])
 
     def show(self, arguments: Mapping[str, Json]) -> str:
         """Return the text for a person: what a reader cannot see in a value is made visible."""
-        return "".join(
-            visible(written(arguments[part])) if index % 2 else part for index, part in enumerate(self.parts)
-        )
+        parts = self.parts
+        if len(parts) == 1:
+            return parts[0]
+        return "".join([visible(written(arguments[part])) if index % 2 else part for index, part in enumerate(parts)])
 
 
 def written(value: Json) -> str:

@@ -8,7 +8,7 @@ from assent.core.actions import Impact, RedeemedBy
 from assent.core.canonical import Json, canonical, digest
 from assent.policy.catalogue import NO_WORDS, Tool
 from assent.policy.documents import Mapping as MappingNode
-from assent.policy.documents import Node, plain
+from assent.policy.documents import Node, Sequence, plain
 from assent.policy.environments import Constant, Derivation, Lookup, derivation
 from assent.policy.fields import NO_NAMES, Fields, boolean, choice, entries, names, text
 from assent.policy.findings import Findings, did_you_mean, quoted
@@ -43,6 +43,7 @@ def _tool(name: str, node: Node, findings: Findings, environments: Collection[st
     resource = fields.need("resource", _template_of(required), NO_WORDS)
     words = fields.need if impact is not Impact.READ else fields.take
     tool = Tool(
+        place=node.place,
         name=name,
         definition=_definition(name, node),
         description=fields.need("description", text, ""),
@@ -56,14 +57,15 @@ def _tool(name: str, node: Node, findings: Findings, environments: Collection[st
         undo=words("undo", _template_of(required), NO_WORDS),
         redeemed_by=fields.take("redeemed_by", choice(RedeemedBy, RedeemedBy.TOOL), RedeemedBy.AGENT),
         resource_is_public=fields.take("resource_is_public", boolean, default=False),
+        command=fields.take("command", _command_of(required), ()),
+        read_because=fields.take("read_because", text, ""),
     )
-    read_because = fields.take("read_because", text, "")
     fields.close()
-    _check(tool, fields, read_because)
+    _check(tool, fields)
     return tool
 
 
-def _check(tool: Tool, fields: Fields, read_because: str) -> None:
+def _check(tool: Tool, fields: Fields) -> None:
     paths = frozenset(key for key, argument in tool.arguments.items() if argument.spelling.is_path)
     if tool.resource is not NO_WORDS and (wrong := resource_fault(tool.resource, paths)) is not None:
         fields.refuse("resource", wrong)
@@ -72,11 +74,22 @@ def _check(tool: Tool, fields: Fields, read_because: str) -> None:
             fields.refuse("sensitive", f"{quoted(key)} is no argument of this tool{did_you_mean(key, tool.arguments)}")
     if isinstance(tool.environment, Lookup) and tool.environment.argument in tool.sensitive:
         fields.refuse("environment", "the environment cannot be derived from a sensitive argument, it would tell it")
+    for key, argument in tool.arguments.items():
+        if argument.opaque and key not in tool.sensitive:
+            fields.refuse("sensitive", f"{quoted(key)} is opaque, so it must be sensitive: everything else is shown")
+        if any(inner.opaque for inner in _within(argument)):
+            fields.refuse("arguments", f"what {quoted(key)} holds cannot be opaque, only an argument as a whole")
     powerful = sorted(_POWERFUL.intersection(tool.arguments))
-    if tool.impact is Impact.READ and powerful and not read_because:
+    if tool.impact is Impact.READ and powerful and not tool.read_because:
         fields.refuse("impact", f"what `{powerful[0]}` holds may do more than read: say why not in `read_because`")
-    if tool.impact is not Impact.READ and read_because:
+    if tool.impact is not Impact.READ and tool.read_because:
         fields.refuse("read_because", "only a tool with `impact: read` says why it only reads")
+
+
+def _within(argument: Argument) -> Iterator[Argument]:
+    for inner in (*argument.fields.values(), *((argument.of,) if argument.of is not None else ())):
+        yield inner
+        yield from _within(inner)
 
 
 def _placeable(arguments: Mapping[str, Argument], sensitive: Collection[str]) -> Iterator[str]:
@@ -95,6 +108,21 @@ def _template_of(placeable: frozenset[str]) -> Callable[[Node, Findings], Templa
             if key not in placeable:
                 findings.add(node.place, f"{quoted(key)} is no required scalar argument that may be shown")
         return template
+
+    return read
+
+
+def _command_of(placeable: frozenset[str]) -> Callable[[Node, Findings], tuple[Template, ...]]:
+    element = _template_of(placeable)
+
+    def read(node: Node, findings: Findings) -> tuple[Template, ...]:
+        if not isinstance(node, Sequence) or not node.items:
+            findings.add(node.place, "`command` must be a list: the program, then its arguments")
+            return ()
+        command = tuple(element(item, findings) for item in node.items)
+        if command[0].arguments:
+            findings.add(node.items[0].place, "the program must be written out, no argument may name it")
+        return command
 
     return read
 
