@@ -42,6 +42,10 @@ PACKS: Final[dict[str, Pack]] = {
         "requests by method, host and path; only hosts that are named, no redirects, no administration",
         "your hosts for `api.example` and `api.staging.example` under `match`, your paths in the rules",
     ),
+    "filesystem": Pack(
+        "files below named directories; no links, no keys, no trees of production",
+        "your directories for `prod-data` and `staging-data` under `match`, what must be kept in the rules",
+    ),
 }
 
 
