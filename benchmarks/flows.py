@@ -98,12 +98,13 @@ def not_durable(assembly: Assembly) -> Assembly:
     asyncio.run(assembly.ledger.close())
     ledger = SqliteLedger.open(
         settings.ledger_file,
-        assembly.keys.ledger_keys(),
+        assembly.kept.keys.ledger_keys(),
         clock=now,
         new_id=fresh.new_id,
         unsafe_not_durable="to measure what durability costs",
     )
-    return replace(assembly, ledger=ledger, broker=replace(assembly.broker, ledger=ledger))
+    kept = replace(assembly.kept, ledger=ledger)
+    return replace(assembly, kept=kept, broker=replace(assembly.broker, ledger=ledger))
 
 
 def tasks_of(house: houses.House, size: int, agents: int) -> Iterator[Task]:

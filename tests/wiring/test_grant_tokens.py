@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assent.core.canonical import Json
+from assent.core.handovers import KeyUse
 from assent.stores.keys import Keys
 from assent.wiring.grant_tokens import MAX_TOKEN_CHARACTERS, grant_opener
 
 KEYS = Keys.generate()
-OPEN = grant_opener(KEYS)
+OPEN = grant_opener(KEYS.verifier_key(KeyUse.GRANT, "").public_key)
 CLAIMS: dict[str, Json] = {"jti": "grt_1", "aud": "files.write", "exp": 2_000_000_000}
 TOKEN = KEYS.sign_grant(CLAIMS)
 

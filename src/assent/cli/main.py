@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "approvals": ("assent.cli.approvals:app", "see what waits for a human, approve or deny it"),
     "breakers": ("assent.cli.breakers:app", "stop agents, tools or environments, and let them go on"),
     "stop": ("assent.cli.breakers:stop", "the same as `assent breakers trip`"),
+    "keys": ("assent.cli.keys:app", "see the broker's keys, and put a new one in the place of an old one"),
     "audit": ("assent.cli.audit:app", "read the log, and check that nobody changed it"),
 }
 INTERRUPTED: Final = 130

@@ -76,10 +76,21 @@ def as_sentences(subject: Subject, found: Verified) -> list[str]:
         f"  checkpoints  {found.checkpoints}, {signed}",
         f"  root         {found.root.hex()}",
         f"  key          {subject.key_from}",
+        *_handed_over(found),
     ]
     if found.macs_checked:
         lines.append("  keys         every row carries its MAC and agrees with the log, every payload with its record")
     return lines
+
+
+def _handed_over(found: Verified) -> list[str]:
+    if not found.chain.since:
+        return []
+    records = ", ".join(map(str, found.chain.since))
+    return [
+        f"               the log's key was replaced by record {records}; each checkpoint has the one of its time",
+        f"               the newest one: {found.chain.newest.encode()}",
+    ]
 
 
 def as_json(subject: Subject, found: Verified) -> str:
@@ -93,6 +104,8 @@ def as_json(subject: Subject, found: Verified) -> str:
         "signed": found.signed,
         "checkpoints": found.checkpoints,
         "root": found.root.hex(),
+        "newest_key": found.chain.newest.encode(),
+        "key_rotated_by_records": list(found.chain.since),
         "macs_checked": found.macs_checked,
         "checkpoint": None if newest is None else newest[0].decode(),
         "checkpoint_time": None if newest is None else newest[1].isoformat(),

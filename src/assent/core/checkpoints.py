@@ -10,7 +10,7 @@ from typing import Final
 
 from assent.core.characters import visible
 from assent.core.merkle import EMPTY_ROOT, HASH_BYTES, verify_inclusion
-from assent.core.notes import MAX_NOTE_BYTES, NoteInvalid, Verifier, from_base64, open_note, to_base64
+from assent.core.notes import MAX_NOTE_BYTES, NoteInvalid, Verifier, from_base64, note_text, open_note, to_base64
 
 MAX_TREE_SIZE: Final = 2**63 - 1
 MAX_PROOF_HASHES: Final = 63
@@ -64,6 +64,11 @@ def parse_checkpoint(text: str) -> Checkpoint:
     """Return the checkpoint of a note's text, which must have been opened before. Raises NoteInvalid."""
     origin, size, root, *extensions = _lines(text, at_least=3)
     return Checkpoint(origin=origin, size=_decimal(size), root=from_base64(root), extensions=tuple(extensions))
+
+
+def claimed_size(raw: bytes) -> int:
+    """Return the size that a checkpoint claims, with nobody's word for it: it says which keys could vouch for it."""
+    return parse_checkpoint(note_text(raw)).size
 
 
 def open_checkpoint(raw: bytes, *, origin: str, verifiers: Iterable[Verifier]) -> Checkpoint:

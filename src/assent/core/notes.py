@@ -1,8 +1,8 @@
 """Signed notes: a text and the signatures under it, as C2SP signed-note defines them, and the keys that verify them.
 
 Keys are names and callables here: what signs and what verifies comes in from outside. A note is opened strictly: one
-spelling, limits on size and number, and a bad signature by a known key refuses the whole note. The text of a note is
-out of reach until a known key has vouched for it.
+spelling, limits on size and number, and a bad signature by a known key refuses the whole note. What a note says counts
+only once a known key has vouched for it.
 """
 
 import base64
@@ -113,6 +113,11 @@ def open_note(raw: bytes, verifiers: Iterable[Verifier]) -> Note:
     if not signed_by:
         raise NoteInvalid("no known key signed this note, check which verifier key belongs to it")
     return Note(text=text, signed_by=tuple(dict.fromkeys(signed_by)))
+
+
+def note_text(raw: bytes) -> str:
+    """Return what a note claims to say, with nobody's word for it: only to find out whose keys to open it with."""
+    return _split(raw)[0]
 
 
 def to_base64(data: bytes) -> str:

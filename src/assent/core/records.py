@@ -50,6 +50,7 @@ class RecordKind(StrEnum):
     TOKEN_REVOKED = "token.revoked"
     BROKER_STARTED = "broker.started"
     BROKER_STOPPED = "broker.stopped"
+    BROKER_KEY_ROTATED = "broker.key_rotated"
     LEDGER_RECOVERED = "ledger.recovered"
     LOG_VERIFIED = "log.verified"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from assent.core.actions import Action
@@ -13,6 +14,7 @@ from assent.core.credentials import Credential, CredentialId, Kind
 from assent.core.decisions import Decision
 from assent.core.denials import Denial
 from assent.core.grants import Grant
+from assent.core.handovers import Handover
 from assent.core.reasons import Reason
 from assent.core.records import Entry, RecordId, RecordKind, rfc3339
 
@@ -355,6 +357,17 @@ def policy_refused(findings: int, serving: str) -> Entry:
 def broker_started(version: str, policy: str) -> Entry:
     """Return the record of a broker that begins to serve."""
     return Entry(kind=RecordKind.BROKER_STARTED, policy=policy, detail={"version": version})
+
+
+def broker_key_rotated(handover: Handover, note: bytes, *, until: datetime, by_hand: Mapping[str, Json]) -> Entry:
+    """Return the record of a signing key that took another one's place: the note that both signed, and who did it."""
+    detail: dict[str, Json] = {
+        "key": handover.use.value,
+        "note": note.decode(),
+        "until": rfc3339(until),
+        "by_hand": dict(by_hand),
+    }
+    return Entry(kind=RecordKind.BROKER_KEY_ROTATED, detail=detail)
 
 
 def broker_stopped(version: str) -> Entry:

@@ -77,6 +77,7 @@ class _Process:
         try:
             publish_key(self._assembly)
             await self._assembly.log.open()
+            await self._assembly.kept.ring.open()
             # A log that was changed below its last checkpoint is not served on: whoever serves would vouch for it.
             await self._assembly.log.integrate()
             await start_broker(self._assembly.broker, version=self._version)
@@ -116,7 +117,7 @@ class _Process:
             assembly.broker,
             readiness=readiness,
             log=assembly.log,
-            key_set=assembly.keys.grant_jwks,
+            key_set=assembly.kept.ring.key_set,
             measure=Gauges(assembly.ledger, assembly.log, assembly.clocks.wall, readiness).look,
             closing=self._closing,
             settings=ApiSettings(
@@ -164,6 +165,7 @@ class _Process:
         rounds: dict[str, Callable[[], Awaitable[float]]] = {
             "timers": partial(keep_time, assembly.broker, at_most_seconds=ticks),
             "policy": watch.look,
+            "keys": assembly.kept.ring.look,
             "log": partial(keep_log, assembly.log, each_seconds=self._settings.checkpoint_seconds),
         }
         return [for_ever(name, once, after_fault_seconds=AFTER_FAULT_SECONDS) for name, once in rounds.items()]

@@ -5,18 +5,20 @@
 
 Rules kept here:
 - A record without its MAC, or a gap, stops integration: nothing is signed on top of it.
-- What is signed begins with what was signed before: the edge that is read back must have the signed root.
+- What is signed begins with what was signed before: the edge that is read back must have the signed root, under a
+  signature by a key that may vouch for it.
 - A step is stored by compare-and-swap on the size before anybody sees it, so two integrators never publish a fork.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from assent.core.checkpoints import Checkpoint, open_checkpoint
+from assent.core.checkpoints import Checkpoint, claimed_size, open_checkpoint
 from assent.core.errors import VerificationFailed
+from assent.core.handovers import KeyChain, Sign
 from assent.core.merkle import Frontier, Node, leaf_hash
-from assent.core.notes import VerifierKey, sign_note
+from assent.core.notes import VerifierKey, cosign_note, sign_note
 from assent.stores.keys import verifier
 
 MAX_STEP: Final = 1_024
@@ -30,6 +32,12 @@ class Step:
     new_size: int
     nodes: Sequence[Node]
     note: bytes
+
+
+def believed(note: bytes, chain: KeyChain) -> Checkpoint:
+    """Return the checkpoint of `note` when a key that may vouch for its size signed it. Raises NoteInvalid."""
+    keys = chain.may_vouch(claimed_size(note))
+    return open_checkpoint(note, origin=chain.newest.name, verifiers=map(verifier, keys))
 
 
 class Tree(Protocol):
@@ -62,14 +70,35 @@ class Tree(Protocol):
         ...
 
 
-class Integrator:
-    """Turns records into signed checkpoints; one at a time is enough, two do no harm."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """Who signs the next checkpoint: the newest key of `chain`, and beside it each of `cosign` for a while.
 
-    def __init__(self, tree: Tree, *, key: VerifierKey, sign: Callable[[bytes], bytes]) -> None:
+    A key that was replaced signs along for whoever knows no other yet; its word alone counts for nothing.
+    """
+
+    chain: KeyChain
+    sign: Sign
+    cosign: tuple[tuple[VerifierKey, Sign], ...] = ()
+
+    def note(self, text: str) -> bytes:
+        """Return `text` under all signatures."""
+        newest = self.chain.newest
+        note = sign_note(text, newest.name, newest.key_id, self.sign)
+        for key, sign in self.cosign:
+            note = cosign_note(note, key.name, key.key_id, sign)
+        return note
+
+
+class Integrator:
+    """Turns records into signed checkpoints; one at a time is enough, two do no harm.
+
+    `signing` may be exchanged between two steps, when the key of the log was rotated.
+    """
+
+    def __init__(self, tree: Tree, *, key: VerifierKey, sign: Sign) -> None:
+        self.signing = Signing(chain=KeyChain((key,)), sign=sign)
         self._tree = tree
-        self._key = key
-        self._sign = sign
-        self._verifiers = (verifier(key),)
         self._edge = Frontier()
 
     async def integrate_once(self) -> Checkpoint | None:
@@ -86,8 +115,8 @@ class Integrator:
         if not leaves:
             return None
         grown, nodes = edge.extend(map(leaf_hash, leaves))
-        checkpoint = Checkpoint(origin=self._key.name, size=grown.size, root=grown.root())
-        note = sign_note(checkpoint.text, self._key.name, self._key.key_id, self._sign)
+        checkpoint = Checkpoint(origin=self.signing.chain.newest.name, size=grown.size, root=grown.root())
+        note = self.signing.note(checkpoint.text)
         await self._tree.grow(Step(old_size=edge.size, new_size=grown.size, nodes=nodes, note=note))
         self._edge = grown
         return checkpoint
@@ -96,7 +125,7 @@ class Integrator:
         note = await self._tree.last_note()
         if note is None:
             return Frontier()
-        last = open_checkpoint(note, origin=self._key.name, verifiers=self._verifiers)
+        last = believed(note, self.signing.chain)
         if self._edge.size != last.size:
             self._edge = await self._tree.frontier(last.size)
         if self._edge.root() != last.root:

@@ -1,12 +1,15 @@
 """Verify a log with nothing but its public key: every leaf, the tree, every checkpoint, also those kept elsewhere.
 
+Any key that the log ever had will do: the handovers on record lead from it to the others, backwards and forwards.
+
     verify_log(leaves, notes=…, key=vkey, kept=notes_from_elsewhere)      any source of leaves
     verify_file(path, key=vkey, kept=…, keys=ledger_keys_or_none)         a ledger file or a copy of one
 
 What it finds: an edited, dropped, exchanged, doubled or inserted record below a checkpoint, a log that was cut or
-rolled back below a kept checkpoint, a fork, a forged signature, and records that cannot all be true, such as a grant
-that is redeemed twice. With the ledger's keys it also checks each record's MAC, that what is disclosed is what the leaf
-commits to, and that no other row is behind the log. What nobody signed yet is counted, not vouched for.
+rolled back below a kept checkpoint, a fork, a forged signature, one by a key that was replaced before, and records that
+cannot all be true, such as a grant that is redeemed twice. With the ledger's keys it also checks each record's MAC,
+that what is disclosed is what the leaf commits to, and that no other row is behind the log. What nobody signed yet is
+counted, not vouched for.
 """
 
 import json
@@ -21,27 +24,32 @@ from pathlib import Path
 from typing import Any, Final
 
 from assent.core.canonical import canonical, commitment_of
-from assent.core.checkpoints import Checkpoint, open_checkpoint
-from assent.core.errors import AssentError, Forged, LedgerUnavailable, VerificationFailed
+from assent.core.checkpoints import Checkpoint, claimed_size, open_checkpoint
+from assent.core.errors import AssentError, Forged, VerificationFailed
+from assent.core.handovers import Handover, KeyChain, KeyUse, chain_of, open_handover
 from assent.core.merkle import HASH_BYTES, Frontier, leaf_hash
 from assent.core.notes import NoteInvalid, VerifierKey
-from assent.core.records import MAX_LEAF_BYTES, VERSION
+from assent.core.records import MAX_LEAF_BYTES, VERSION, RecordKind
 from assent.core.tiles import TILE_WIDTH
 from assent.stores.agreement import check_rows
 from assent.stores.keys import verifier
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import journal
 from assent.stores.sqlite.moments import moment
+from assent.stores.sqlite.snapshot import read_only, unreadable
 from assent.stores.stored_tree import check_tiles
 from assent.stores.stories import Stories
+from assent.stores.tree import believed
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _LEAVES: Final = "SELECT idx, leaf FROM record ORDER BY idx"
 _ROWS: Final = f"SELECT {journal.COLUMNS} FROM {journal.TABLE} ORDER BY idx"  # noqa: S608  # no input in it
 _NOTES: Final = "SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY size"
 _NEWEST: Final = "SELECT note, time FROM checkpoint ORDER BY size DESC LIMIT 1"
+_ROTATIONS: Final = "SELECT idx, CAST(leaf AS BLOB) FROM record WHERE kind = ? ORDER BY idx"
 _TILES: Final = "SELECT hashes FROM tile WHERE level = 0 AND idx BETWEEN ? AND ? ORDER BY idx"
 _CHUNK: Final = 4_096
+ROTATED: Final = RecordKind.BROKER_KEY_ROTATED.encode()
 
 
 class _RootDiffers(VerificationFailed):
@@ -56,13 +64,15 @@ class _TimeRunsBack(VerificationFailed):
 class Verified:
     """What holds: `records` leaves were read, the first `signed` of them stand under `checkpoints` signatures.
 
-    `root` is that of all records read; `macs_checked` says whether the ledger's keys were used.
+    `root` is that of all records read, `chain` the keys that the log had; `macs_checked` says whether the ledger's keys
+    were used.
     """
 
     records: int
     signed: int
     checkpoints: int
     root: bytes
+    chain: KeyChain
     macs_checked: bool = False
 
 
@@ -75,16 +85,18 @@ def verify_log(
         VerificationFailed: `index` is the first record that is wrong, or that cannot be vouched for.
 
     """
-    return _verify(leaves, notes, key, kept, Stories())
+    read = tuple(leaves)
+    chain = chain_of(key, log_handovers((index, leaf) for index, leaf in enumerate(read) if ROTATED in leaf))
+    return _verify(read, notes, chain, kept, Stories())
 
 
 def _verify(
-    leaves: Iterable[bytes], notes: Iterable[bytes], key: VerifierKey, kept: Iterable[bytes], stories: Stories
+    leaves: Iterable[bytes], notes: Iterable[bytes], chain: KeyChain, kept: Iterable[bytes], stories: Stories
 ) -> Verified:
     # (1) signatures first: what the tree is measured by
-    signed = _signed(key, notes, kept)
+    signed = _signed(chain, notes, kept)
     # (2) every leaf in order, and the root at every signed size
-    edge, good, checked = Frontier(), 0, _checked(leaves, stories)
+    edge, good, checked = Frontier(), 0, _checked(leaves, stories, chain)
     for size in sorted(signed):
         while edge.size < size and (chunk := list(islice(checked, min(_CHUNK, size - edge.size)))):
             edge = edge.after(map(leaf_hash, chunk))
@@ -103,7 +115,7 @@ def _verify(
     # (4) all of it is what was written: can all of it be true?
     if stories.contradiction is not None:
         raise stories.contradiction
-    return Verified(records=edge.size, signed=good, checkpoints=len(signed), root=edge.root())
+    return Verified(records=edge.size, signed=good, checkpoints=len(signed), root=edge.root(), chain=chain)
 
 
 def verify_file(
@@ -117,12 +129,10 @@ def verify_file(
 
     """
     try:
-        with closing(_read_only(path)) as database:
+        with closing(read_only(path)) as database:
             return _verify_database(database, key, kept, keys)
     except sqlite3.Error as error:
-        raise LedgerUnavailable(
-            f"`{path}` cannot be read as a ledger: {error}", hint="copy it with its `-wal` file to a folder of yours"
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def _verify_database(
@@ -131,8 +141,9 @@ def _verify_database(
     database.execute("BEGIN")  # one moment for all of it: rows and records of a ledger at work agree at each commit
     stories = Stories()
     notes = [bytes(note) for (note,) in database.execute(_NOTES)]
+    chain = chain_of(key, log_handovers(database.execute(_ROTATIONS, (RecordKind.BROKER_KEY_ROTATED,))))
     try:
-        found = _verify(_leaves(database, keys), notes, key, kept, stories)
+        found = _verify(_leaves(database, keys), notes, chain, kept, stories)
     except (_RootDiffers, _TimeRunsBack) as failed:
         raise _located(database, failed) from failed
     if found.signed:
@@ -142,23 +153,17 @@ def _verify_database(
     return replace(found, macs_checked=keys is not None)
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
-    # Without a write-ahead log nothing else can be going on, and not even a lock file is made beside the evidence.
-    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
-
-
-def _signed(key: VerifierKey, notes: Iterable[bytes], kept: Iterable[bytes]) -> dict[int, Checkpoint]:
-    verifiers, signed = (verifier(key),), dict[int, Checkpoint]()
+def _signed(chain: KeyChain, notes: Iterable[bytes], kept: Iterable[bytes]) -> dict[int, Checkpoint]:
+    signed = dict[int, Checkpoint]()
     for note in notes:
         try:
-            _take(signed, open_checkpoint(note, origin=key.name, verifiers=verifiers))
+            _take(signed, _vouched(note, chain))
         except NoteInvalid as error:
             good = max(signed, default=0)
             message = f"the checkpoint that follows on record {good} is none: {error.message}"
             raise VerificationFailed(message, index=good, hint=error.hint) from error
     for note in kept:
-        _take(signed, open_checkpoint(note, origin=key.name, verifiers=verifiers))
+        _take(signed, _vouched(note, chain))
     return signed
 
 
@@ -171,13 +176,54 @@ def _take(signed: dict[int, Checkpoint], checkpoint: Checkpoint) -> None:
         )
 
 
-def _checked(leaves: Iterable[bytes], stories: Stories) -> Iterator[bytes]:
+def _vouched(note: bytes, chain: KeyChain) -> Checkpoint:
+    try:
+        return believed(note, chain)
+    except NoteInvalid:
+        replaced = tuple(map(verifier, chain.replaced_before(claimed_size(note))))
+        with suppress(NoteInvalid):
+            late = open_checkpoint(note, origin=chain.newest.name, verifiers=replaced)
+            raise VerificationFailed(
+                f"a checkpoint of {late.size} records is signed only by a key that was replaced before",
+                hint="whoever holds the old key made it: keep it, it proves that",
+            ) from None
+        raise
+
+
+def _checked(leaves: Iterable[bytes], stories: Stories, chain: KeyChain) -> Iterator[bytes]:
     last = ""
     for index, leaf in enumerate(leaves):
         value = _formed(leaf, index, last)
         last = value["time"]
+        if value["kind"] == RecordKind.BROKER_KEY_ROTATED and index not in chain.since and _hands_over_log(value):
+            raise VerificationFailed(
+                f"record {index} hands the log over, and an index of the file hides it", index=index
+            )
         stories.take(value, index)
         yield leaf
+
+
+def log_handovers(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, Handover]]:
+    """Yield the handovers of the log's key among leaves of records, in their order.
+
+    Raises:
+        VerificationFailed: one is not signed by both of its keys.
+
+    """
+    for index, leaf in records:
+        value = _parsed(leaf)
+        if value is None or value.get("kind") != RecordKind.BROKER_KEY_ROTATED or not _hands_over_log(value):
+            continue
+        try:
+            yield index, open_handover(str(value["detail"]["note"]).encode(), verifier)
+        except (NoteInvalid, KeyError) as error:
+            said = getattr(error, "message", "it holds no note")
+            raise VerificationFailed(f"record {index} hands over no key: {said}", index=index) from error
+
+
+def _hands_over_log(value: dict[str, Any]) -> bool:
+    detail = value.get("detail")
+    return isinstance(detail, dict) and detail.get("key") == KeyUse.LOG
 
 
 def _formed(leaf: bytes, index: int, last: str) -> dict[str, Any]:
@@ -286,8 +332,8 @@ def newest_checkpoint(path: Path) -> tuple[bytes, datetime] | None:
 
     """
     try:
-        with closing(_read_only(path)) as database:
+        with closing(read_only(path)) as database:
             row = database.execute(_NEWEST).fetchone()
     except sqlite3.Error as error:
-        raise LedgerUnavailable(f"`{path}` cannot be read as a ledger: {error}") from error
+        raise unreadable(path, error) from error
     return None if row is None else (str(row[0]).encode(), moment(row[1]))

@@ -3,10 +3,8 @@
 Opening blocks for as long as files take; nothing here serves, waits or repeats.
 """
 
-import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,21 +12,21 @@ from typing import Final
 
 from assent.config import Settings
 from assent.core.decisions import Limits
+from assent.core.handovers import Sign
 from assent.flows.broker import Broker
 from assent.policy.current import PolicyHolder
 from assent.ports import Clock, Ledger
-from assent.stores.keys import Keys
 from assent.stores.ledger_time import LedgerTime
 from assent.stores.signals_local import LocalSignals
-from assent.stores.sqlite import SqliteLedger, SqliteTree
-from assent.stores.tree import Integrator
-from assent.stores.verify import public_key_file
-from assent.wiring import fresh
+from assent.stores.sqlite import SqliteLedger
+from assent.wiring import fresh, opening
 from assent.wiring.failpoints import Failpoint, failpoint
-from assent.wiring.grant_tokens import grant_opener
+from assent.wiring.opening import Kept
 from assent.wiring.published import PublishedLog
 
-_PUBLIC_MODE: Final = 0o644
+
+def _as_it_is(sign: Sign) -> Sign:
+    return sign
 
 
 def now() -> datetime:
@@ -53,12 +51,20 @@ class Assembly:
 
     settings: Settings
     broker: Broker
-    ledger: SqliteLedger
+    kept: Kept
     policies: PolicyHolder
-    keys: Keys
-    log: PublishedLog
     clocks: Clocks
     failpoint: Failpoint | None
+
+    @property
+    def ledger(self) -> SqliteLedger:
+        """The ledger itself."""
+        return self.kept.ledger
+
+    @property
+    def log(self) -> PublishedLog:
+        """The published side of the log."""
+        return self.kept.log
 
 
 def assemble(settings: Settings, *, issuer: str, clocks: Clocks = MACHINE) -> Assembly:
@@ -71,15 +77,11 @@ def assemble(settings: Settings, *, issuer: str, clocks: Clocks = MACHINE) -> As
 
     """
     die_at = failpoint()
-    keys = Keys.load(settings.keys_directory)
     # One time for both: a rule that has run out is not in force again because somebody set the clock back.
     told = LedgerTime(clocks.wall, clocks.steady)
     policies = PolicyHolder(settings.policy_directory, told)
-    ledger = SqliteLedger.open(settings.ledger_file, keys.ledger_keys(), clock=told, new_id=fresh.new_id)
-    deciding: Ledger = ledger if die_at is None else die_at.ledger(ledger)
-    tree = SqliteTree(ledger)
-    sign = keys.sign_log if die_at is None else die_at.signature(keys.sign_log)
-    integrator = Integrator(tree, key=keys.log_verifier_key(settings.log_origin), sign=sign)
+    kept = opening.open_kept(settings, told, wrap=_as_it_is if die_at is None else die_at.signature)
+    deciding: Ledger = kept.ledger if die_at is None else die_at.ledger(kept.ledger)
     broker = Broker(
         ledger=deciding,
         policy=lambda: policies.current,
@@ -88,8 +90,8 @@ def assemble(settings: Settings, *, issuer: str, clocks: Clocks = MACHINE) -> As
         new_code=fresh.new_code,
         new_secret=fresh.new_secret,
         new_nonce=fresh.new_nonce,
-        sign_grant=keys.sign_grant,
-        open_grant=grant_opener(keys),
+        sign_grant=kept.ring.sign_grant,
+        open_grant=kept.ring.open_grant,
         issuer=issuer,
         limits=_limits(settings),
         lease=timedelta(seconds=settings.lease_seconds),
@@ -98,29 +100,16 @@ def assemble(settings: Settings, *, issuer: str, clocks: Clocks = MACHINE) -> As
     return Assembly(
         settings=settings,
         broker=broker,
-        ledger=ledger,
+        kept=kept,
         policies=policies,
-        keys=keys,
-        log=PublishedLog(ledger, tree, integrator),
         clocks=clocks,
         failpoint=die_at,
     )
 
 
 def publish_key(assembly: Assembly) -> Path:
-    """Write the log's public key beside the ledger, unless something is there; return its file.
-
-    It is a convenience, not a proof: an auditor is given the key by another way, once, and keeps it.
-    """
-    file = public_key_file(assembly.settings.ledger_file)
-    text = f"{assembly.keys.log_verifier_key(assembly.settings.log_origin).encode()}\n"
-    with suppress(FileExistsError):
-        # Never through a link, and nobody else may change it, whatever the umask lets others do.
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _PUBLIC_MODE)
-        with os.fdopen(descriptor, "w") as public:
-            os.fchmod(descriptor, _PUBLIC_MODE)
-            public.write(text)
-    return file
+    """Write the log's public key beside the ledger, unless something is there; return its file."""
+    return opening.publish_key(assembly.settings.ledger_file, assembly.kept.ring.chain.newest)
 
 
 def _limits(settings: Settings) -> Limits:

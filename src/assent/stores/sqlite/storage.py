@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from assent.stores.owners import leave_to_owner
+
 BUSY_MILLISECONDS: Final = 250
 _CACHED_STATEMENTS: Final = 256
 _CACHE_KIBIBYTES: Final = 16_384  # the edges of all indexes: without it every insert reads pages again
@@ -95,7 +97,9 @@ def _create(path: Path) -> None:
     # Only where there is none: closing a descriptor of a file that SQLite has open drops its locks (POSIX), and the
     # next process to leave would take the write-ahead log away.
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE))
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+        leave_to_owner(file, path.parent)
+        os.close(file)
 
 
 def _log(path: Path) -> Path:

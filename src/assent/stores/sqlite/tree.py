@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 _LAST: Final = "SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1"
 _LAST_FROM: Final = "SELECT max(idx) FROM record WHERE idx >= ?"
+_FIRST: Final = "SELECT note FROM checkpoint WHERE size >= 0 ORDER BY size LIMIT 1"
 _AT: Final = "SELECT note FROM checkpoint WHERE size = ?"
 _SIGN: Final = "INSERT INTO checkpoint (size, time, note) VALUES (?, ?, ?)"
 _TILE: Final = "SELECT hashes FROM tile WHERE level = ? AND idx = ?"
@@ -77,6 +78,10 @@ class SqliteTree:
         """Return the note of the newest checkpoint, or None before the first."""
         head = await self.head()
         return None if head is None else head.note
+
+    async def first_note(self) -> bytes | None:
+        """Return the note of the smallest checkpoint, or None before the first."""
+        return await self._look(_first_note)
 
     async def unsigned(self) -> int:
         """Return how many records no checkpoint covers yet."""
@@ -139,6 +144,11 @@ def _head(view: SqliteView) -> Head | None:
         return None
     checkpoint = parse_checkpoint(row[1].rpartition("\n\n")[0] + "\n")
     return Head(note=row[1].encode(), size=checkpoint.size, root=checkpoint.root)
+
+
+def _first_note(view: SqliteView) -> bytes | None:
+    row = view.fetch_one(_FIRST)
+    return None if row is None else str(row[0]).encode()
 
 
 def _unsigned(view: SqliteView) -> int:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from assent.core.errors import LedgerUnavailable
+from assent.stores.owners import leave_to_owner
 
 PATIENCE_SECONDS: Final = 0.25
 IGNORE_SECONDS: Final = 10.0
@@ -27,7 +28,7 @@ class Turnstile:
     """A file lock that is held while waiting for the write lock."""
 
     def __init__(self, ledger: Path) -> None:
-        self._file = os.open(_beside(ledger, ".knock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        self._file = _open_beside(ledger, ".knock")
         self._ignored_until = 0.0
 
     @contextmanager
@@ -55,7 +56,7 @@ class ServingLock:
     """
 
     def __init__(self, ledger: Path) -> None:
-        self._file = os.open(_beside(ledger, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        self._file = _open_beside(ledger, ".lock")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -75,8 +76,10 @@ class ServingLock:
         self.release()
 
 
-def _beside(ledger: Path, suffix: str) -> Path:
-    return ledger.with_name(ledger.name + suffix)
+def _open_beside(ledger: Path, suffix: str) -> int:
+    file = os.open(ledger.with_name(ledger.name + suffix), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+    leave_to_owner(file, ledger.parent)
+    return file
 
 
 def _acquire(file: int, *, until: float) -> bool:
