@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hammers import clock, crashes, double_spend, hostile, mutations, reloads, sinks, trips
+from tests.hammers import clock, crashes, double_spend, hostile, mutations, reloads, sinks, tampering, trips
 from tests.hammers.budget import short_budget
 
 # On a machine that is busy with other things everybody finishes, only later.
@@ -49,3 +49,8 @@ def test_a_clock_that_is_set_ends_nothing_early_and_keeps_nothing_alive(tmp_path
 @pytest.mark.requirement("P1", "T6")
 def test_every_decision_is_that_of_one_whole_version(tmp_path: Path) -> None:
     print(reloads.run(tmp_path, short_budget()))
+
+
+@pytest.mark.requirement("P8", "T16")
+def test_every_changed_byte_of_a_log_is_found_and_its_record_named(tmp_path: Path) -> None:
+    print(tampering.run(tmp_path, short_budget()))

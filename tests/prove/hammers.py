@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.hammers import clock, crashes, double_spend, hostile, mutations, reloads, sinks, trips
+from tests.hammers import clock, crashes, double_spend, hostile, mutations, reloads, sinks, tampering, trips
 from tests.hammers.budget import Budget, Report
 
 
@@ -88,5 +88,12 @@ HAMMERS: Final = {
         requirements=("P1", "T6"),
         hits=reloads.FULL_DECISIONS,
         of="decisions on each Python",
+    ),
+    "tampering": Hammer(
+        run=tampering.run,
+        promise="every changed byte of a log is found with its public key alone, and the record is named",
+        requirements=("P8", "T16"),
+        hits=tampering.FULL_RECORDS,
+        of="records, every byte",
     ),
 }

@@ -215,13 +215,17 @@ EDITS = {
     ),
     "signed by nobody": ("UPDATE checkpoint SET note = replace(note, '—', '-') WHERE size = 255", 40),
     "signed by bytes": ("UPDATE checkpoint SET note = CAST(x'ff' AS TEXT) WHERE size = 40", 3),
+    "a gap closed below the end": (
+        "DELETE FROM record WHERE idx = 260 OR idx > 299; UPDATE record SET idx = idx - 1 WHERE idx > 260",
+        260,
+    ),
     "a gap closed": ("DELETE FROM record WHERE idx = 77; UPDATE record SET idx = idx - 1 WHERE idx > 77", 77),
 }
 
 
 @pytest.mark.parametrize(("statements", "index"), EDITS.values(), ids=EDITS.keys())
 def test_the_first_record_that_was_tampered_with_in_a_file_is_named(copy: Path, statements: str, index: int) -> None:
-    tampered(copy, *statements.split("; "))
+    tampered(copy, *statements.split(";"))
     with pytest.raises(VerificationFailed) as failed:
         verify_file(copy, key=KEY)
     assert failed.value.index == index

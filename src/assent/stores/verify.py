@@ -52,12 +52,12 @@ _CHUNK: Final = 4_096
 ROTATED: Final = RecordKind.BROKER_KEY_ROTATED.encode()
 
 
-class _RootDiffers(VerificationFailed):
-    """The records below a checkpoint are others than those that were signed; which one is not known yet."""
+class _Unlocated(VerificationFailed):
+    """Something is wrong from `good` on, at `index` at the latest; which record it is, stored tiles may tell."""
 
-
-class _TimeRunsBack(VerificationFailed):
-    """A record is older than the one before it, and one of the two may have been changed."""
+    def __init__(self, message: str, *, good: int, index: int, hint: str | None = None) -> None:
+        super().__init__(message, index=index, hint=hint)
+        self.good = good
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +101,15 @@ def _verify(
         while edge.size < size and (chunk := list(islice(checked, min(_CHUNK, size - edge.size)))):
             edge = edge.after(map(leaf_hash, chunk))
         if edge.size < size:
-            raise VerificationFailed(
+            raise _Unlocated(
                 f"the log ends before record {edge.size}, and a signed checkpoint says that it had {size} records",
+                good=good,
                 index=edge.size,
                 hint="records were removed, or the ledger was put back to an older state",
             )
         if edge.root() != signed[size].root:
-            raise _RootDiffers(f"records {good} to {size - 1} are not all those that were signed", index=good)
+            message = f"records {good} to {size - 1} are not all those that were signed"
+            raise _Unlocated(message, good=good, index=good)
         good = size
     # (3) what came after the last signature has form, and nothing else to hold it
     while chunk := list(islice(checked, _CHUNK)):
@@ -144,7 +146,7 @@ def _verify_database(
     chain = chain_of(key, log_handovers(database.execute(_ROTATIONS, (RecordKind.BROKER_KEY_ROTATED,))))
     try:
         found = _verify(_leaves(database, keys), notes, chain, kept, stories)
-    except (_RootDiffers, _TimeRunsBack) as failed:
+    except _Unlocated as failed:
         raise _located(database, failed) from failed
     if found.signed:
         check_tiles(database, found.signed)
@@ -237,7 +239,8 @@ def _formed(leaf: bytes, index: int, last: str) -> dict[str, Any]:
     if not isinstance(time, str) or _TIME.fullmatch(time) is None:
         raise VerificationFailed(f"record {index} has no time", index=index)
     if time < last:
-        raise _TimeRunsBack(f"record {index} is older than the one before it", index=index)
+        # Or it is the one before that was changed to be later.
+        raise _Unlocated(f"record {index} is older than the one before it", good=index - 1, index=index)
     return value
 
 
@@ -300,10 +303,9 @@ def _check_sealed(row: Any, keys: LedgerKeys, index: int) -> None:  # noqa: ANN4
             raise VerificationFailed(f"record {index} does not commit to its `{name}`", index=index)
 
 
-def _located(database: sqlite3.Connection, failed: VerificationFailed) -> VerificationFailed:
+def _located(database: sqlite3.Connection, failed: _Unlocated) -> VerificationFailed:
     """Return the failure with the first record that differs from the tile it was hashed into, where one does."""
-    good = max((failed.index or 0) - 1, 0)
-    first = good - good % TILE_WIDTH
+    first = failed.good - failed.good % TILE_WIDTH
     stored = (bytes(row[0]) for row in database.execute(_TILES, (first // TILE_WIDTH, 2**62)))
     hashes = (tile[at : at + HASH_BYTES] for tile in stored for at in range(0, len(tile), HASH_BYTES))
     leaves = database.execute("SELECT idx, leaf FROM record WHERE idx >= ? ORDER BY idx", (first,))
