@@ -5,7 +5,7 @@ tests, not code.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Protocol, TypeVar
@@ -62,7 +62,10 @@ class OpenApprovals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFilter:
-    """Which records to list, newest first; None means any. `before` is an index to go on from."""
+    """Which records to list; None means any.
+
+    `since` is included, `until` is not; `first` is the lowest index to look at, `before` the lowest not to.
+    """
 
     agent: str | None = None
     operator: str | None = None
@@ -73,7 +76,21 @@ class RecordFilter:
     approval: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    first: int | None = None
     before: int | None = None
+    oldest_first: bool = False
+
+    def going_on(self, rest: int) -> "RecordFilter":
+        """Return the filter for what comes after a look that ended with this `rest`."""
+        return replace(self, first=rest) if self.oldest_first else replace(self, before=rest)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecords:
+    """Records in the order asked for; `rest` says where to go on looking, None when everything was looked at."""
+
+    records: tuple[Record, ...]
+    rest: int | None = None
 
 
 class View(Protocol):
@@ -213,8 +230,12 @@ class View(Protocol):
         """Return when the next thing falls due, or None; what is due and cannot be moved does not count."""
         ...
 
-    async def records(self, which: RecordFilter, *, limit: int) -> Sequence[Record]:
-        """Return matching records, newest first, at most `limit`, without payloads."""
+    async def records(self, which: RecordFilter, *, limit: int) -> FoundRecords:
+        """Return matching records, newest first unless asked otherwise, at most `limit`, without payloads.
+
+        What an action is about and what is asked by kind alone is found at once. Anything else is looked for among at
+        most 20,000 records; where there are more, `rest` says so, also when nothing was found.
+        """
         ...
 
     async def record(self, key: RecordId) -> Record | None:

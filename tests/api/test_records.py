@@ -46,7 +46,31 @@ async def test_a_page_goes_on_at_the_index_it_ended_at(town: Town) -> None:
     assert len(set(indexes)) == len(indexes)
 
 
-@pytest.mark.parametrize("query", ["since=yesterday", "since=2026-11-23T09:00:00", "limit=0", "limit=201", "agnet=x"])
+async def test_records_come_oldest_first_where_that_is_asked(town: Town) -> None:
+    await town.ask(await town.agent(), "files.read")
+    token = await auditor(town)
+    newest = (await town.get(token, "/v1/records?limit=200")).json["items"]
+    page = (await town.get(token, "/v1/records?order=oldest&limit=2")).json
+    rest = (await town.get(token, f"/v1/records?order=oldest&cursor={page['next_cursor']}")).json
+    assert page["items"] + rest["items"] == newest[::-1]
+    assert rest["next_cursor"] is None
+
+
+async def test_one_record_is_shown_as_it_is_hashed_and_to_no_agent(town: Town) -> None:
+    asked = await town.ask(await town.agent(), "files.read")
+    (stored,) = await town.world.records(action=asked["action_id"], kind="action.decided")
+    path = f"/v1/records/{asked['record_id']}"
+    shown = await town.get(await auditor(town), path)
+    assert (canonical(shown.json["leaf"]), shown.json["index"]) == (stored.leaf, stored.index)
+    assert b'"path"' not in shown.body
+    assert (await town.get(await auditor(town), "/v1/records/rec_none")).code == "not_found"
+    for token in (await town.agent(), await town.agent("other"), await town.service()):
+        assert (await town.get(token, path)).status == 401
+
+
+@pytest.mark.parametrize(
+    "query", ["since=yesterday", "since=2026-11-23T09:00:00", "limit=0", "limit=201", "agnet=x", "order=up"]
+)
 async def test_a_filter_that_cannot_be_understood_is_refused(town: Town, query: str) -> None:
     heard = await town.get(await auditor(town), f"/v1/records?{query}")
     assert (heard.status, heard.code) == (400, "bad_request")

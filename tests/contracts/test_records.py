@@ -7,7 +7,7 @@ import pytest
 
 from assent.core.canonical import commitment_of
 from assent.core.records import Entry, Record, RecordKind
-from assent.ports import Ledger, RecordFilter, Tx, View
+from assent.ports import FoundRecords, Ledger, RecordFilter, Tx, View
 from tests.contracts import samples
 from tests.contracts.samples import T0, Clock
 
@@ -22,7 +22,7 @@ async def append(ledger: Ledger, *entries: Entry) -> list[Record]:
 async def listed(ledger: Ledger, limit: int = 100, /, **which: object) -> list[int | None]:
     async def work(view: View) -> list[int | None]:
         found = await view.records(RecordFilter(**which), limit=limit)  # type: ignore[arg-type]  # names come from tests
-        return [record.index for record in found]
+        return [record.index for record in found.records]
 
     return await ledger.read(work)
 
@@ -52,7 +52,7 @@ async def test_a_list_of_records_holds_no_payload(ledger: Ledger) -> None:
     await append(ledger, samples.entry())
 
     async def work(view: View) -> list[Record]:
-        return list(await view.records(RecordFilter(), limit=1))
+        return list((await view.records(RecordFilter(), limit=1)).records)
 
     assert [record.disclosed for record in await ledger.read(work)] == [{}]
 
@@ -108,6 +108,12 @@ ENTRIES = (
         ({"before": 2}, [1, 0]),
         ({"before": 2, "agent": "other"}, [1]),
         ({"agent": "' OR 1 --"}, []),
+        ({"oldest_first": True}, [0, 1, 2, 3, 4]),
+        ({"oldest_first": True, "action": "act_1", "first": 1}, [1, 2]),
+        ({"oldest_first": True, "tool": "k8s.scale", "before": 2}, [0, 1]),
+        ({"first": 3}, [4, 3]),
+        ({"first": 9}, []),
+        ({"first": 3, "before": 2}, []),
     ],
     ids=str,
 )
@@ -137,3 +143,46 @@ async def test_a_page_goes_on_where_the_last_one_ended(ledger: Ledger) -> None:
     assert await listed(ledger, 3) == [6, 5, 4]
     assert await listed(ledger, 3, before=4) == [3, 2, 1]
     assert await listed(ledger, 3, before=1) == [0]
+
+
+async def walked(ledger: Ledger, limit: int, **which: object) -> tuple[list[int | None], int]:
+    """Return everything that looking on and on finds, and how many looks that took."""
+    seen: list[int | None] = []
+    asked, looks = RecordFilter(**which), 0  # type: ignore[arg-type]  # names come from tests
+    while True:
+        wanted = asked
+
+        async def work(view: View) -> FoundRecords:
+            return await view.records(wanted, limit=limit)  # noqa: B023  # answered before the next turn
+
+        found = await ledger.read(work)
+        seen, looks = [*seen, *(record.index for record in found.records)], looks + 1
+        if found.rest is None:
+            return seen, looks
+        asked = asked.going_on(found.rest)
+
+
+@pytest.mark.parametrize("oldest_first", [True, False])
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+async def test_looking_on_finds_everything_once_and_in_order(ledger: Ledger, limit: int, *, oldest_first: bool) -> None:
+    tools = ["a", "b", "a", "a", "b", "a", "c"]
+    await append(ledger, *(samples.entry(tool=tool) for tool in tools))
+    for tool in ("a", "b", "c", "none"):
+        expected = [n for n, name in enumerate(tools) if name == tool]
+        found, _ = await walked(ledger, limit, tool=tool, oldest_first=oldest_first)
+        assert found == (expected if oldest_first else expected[::-1])
+    assert (await walked(ledger, 7, oldest_first=oldest_first))[1] == 1, "the end is known without another look"
+    assert (await walked(ledger, 4, tool="a", oldest_first=oldest_first))[1] <= 2
+
+
+@pytest.mark.requirement("T14")
+async def test_what_no_index_knows_is_looked_for_in_bounded_steps(ledger: Ledger) -> None:
+    for _ in range(5):
+        await append(ledger, *(samples.entry(tool="common", payload={}) for _ in range(9_000)))
+    await append(ledger, samples.entry(tool="rare", kind=RecordKind.KEY_ISSUED))
+    for order in (True, False):
+        assert await walked(ledger, 10, tool="rare", oldest_first=order) == ([45_000], 3)
+        assert await walked(ledger, 10, tool="none", oldest_first=order) == ([], 3)
+        assert await walked(ledger, 10, kind="key.issued", oldest_first=order) == ([45_000], 1)
+        assert await walked(ledger, 10, tool="none", before=20_000, oldest_first=order) == ([], 1)
+        assert await walked(ledger, 10, tool="none", first=25_001, oldest_first=order) == ([], 1)

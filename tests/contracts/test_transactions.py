@@ -50,7 +50,7 @@ async def stored(ledger: Ledger, *names: str) -> list[str]:
 
 async def indexes(ledger: Ledger) -> list[int | None]:
     async def work(view: View) -> list[int | None]:
-        return [record.index for record in await view.records(RecordFilter(), limit=1_000)]
+        return [record.index for record in (await view.records(RecordFilter(), limit=1_000)).records]
 
     return await ledger.read(work)
 

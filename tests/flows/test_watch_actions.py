@@ -70,7 +70,7 @@ async def test_a_key_revoked_while_waiting_ends_the_wait(world: World) -> None:
 async def test_reading_records_needs_the_permission(world: World) -> None:
     await world.ask(await world.agent(), "files.read")
     eve = await world.operator("eve")
-    newest = await list_records(world.broker, eve, RecordFilter(), limit=1)
+    newest = (await list_records(world.broker, eve, RecordFilter(), limit=1)).records
     assert len(newest) == 1
     world.policy = type(world.policy)(people=(type(eve.operator)(id=eve.operator.id),))
     bare = await world.operator("eve")

@@ -197,7 +197,7 @@ class World:
         """Return the records, oldest first."""
 
         async def work(view: View) -> Sequence[Record]:
-            return await view.records(RecordFilter(**which), limit=10_000)
+            return (await view.records(RecordFilter(**which), limit=10_000)).records
 
         return list(reversed(await self.ledger.read(work)))
 

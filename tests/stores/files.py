@@ -108,7 +108,7 @@ async def contents(ledger: Ledger, *names: str) -> tuple[list[str], list[str | N
             halves = [await view.get(Action, name) is not None, await view.get(Grant, f"grant of {name}") is not None]
             assert halves[0] == halves[1], f"half of {name} is stored"
             kept += [name] if all(halves) else []
-        records = list(reversed(await view.records(RecordFilter(), limit=1_000)))
+        records = list(reversed((await view.records(RecordFilter(), limit=1_000)).records))
         assert [record.index for record in records] == list(range(len(records)))
         return kept, [_action_of(record.leaf) for record in records]
 

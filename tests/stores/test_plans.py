@@ -3,16 +3,18 @@
 import re
 import sqlite3
 from collections.abc import Iterator
+from itertools import combinations
 from types import ModuleType
 
 import pytest
 
+from assent.ports import RecordFilter
 from assent.stores.sqlite import journal, latches, migrations, opening, search, tree, view
 from assent.stores.sqlite.view import TABLES
 
 MODULES = (journal, latches, opening, search, tree, view)
 # Small for ever (breakers, statuses, who holds credentials), or the newest row alone, by the order that rows have.
-MAY_SCAN = {"_BREAKERS", "_STATUSES", "_HOLDERS", "_HEAD", "_LAST", "_GAPS"}
+MAY_SCAN = {"_BREAKERS", "_STATUSES", "_HOLDERS", "_HEAD", "_LAST", "SIZE", "_GAPS"}
 
 
 def statements() -> Iterator[tuple[str, str]]:
@@ -62,6 +64,22 @@ def test_what_is_live_is_not_searched_among_what_has_ended() -> None:
 
     assert "action_live" in found["_LIVE"]
     assert "action_ready" in found["_READY_OF_AGENT"]
+
+
+ALL_FILTERS = dict.fromkeys(("agent", "operator", "tool", "kind", "decision", "action", "approval"), "x")
+NAMED = [dict(chosen) for count in range(4) for chosen in combinations(ALL_FILTERS.items(), count)] + [ALL_FILTERS]
+
+
+@pytest.mark.parametrize("oldest_first", [True, False])
+def test_whatever_records_are_looked_for_the_question_is_bounded(*, oldest_first: bool) -> None:
+    for named in NAMED:
+        which = RecordFilter(**named, oldest_first=oldest_first)  # type: ignore[arg-type]  # texts, all of them
+        look = search.records(lambda query, _: (10**9,) if query == search.SIZE else (0,), which, limit=50)
+        (step,) = plan_of(look.query)
+        indexed = "action" in named or list(named) == ["kind"]
+        by = "INDEX record_by_" if indexed else "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
+        assert (step.startswith("SEARCH "), by in step) == (True, True), (named, step)
+        assert indexed or look.high - look.low <= search.LOOKED_AT
 
 
 def test_lists_come_in_the_order_of_their_index() -> None:

@@ -20,6 +20,7 @@ from assent.core.operators import Operator, Permission
 from assent.core.records import Record, rfc3339
 from assent.flows.resolve_approval import Listed, Resolved, Seen
 from assent.flows.trip_breaker import ResetAnswer, Tripped
+from assent.ports import FoundRecords
 from assent.wire import operators as wire
 from assent.wire.agents import ReasonView
 
@@ -113,11 +114,14 @@ def reset_answer(answer: ResetAnswer) -> bytes:
     return encoded(wire.ResetAnswer(breaker=_breaker(answer.breaker), closed=answer.closed, who=answer.who))
 
 
-def records_page(found: Sequence[Record], *, limit: int) -> bytes:
-    """Return the JSON of a page of records: each leaf is the very bytes that the tree hashes."""
-    last = found[-1].index if len(found) >= limit else None
-    items = [with_raw(encoded(wire.RecordView(index=record.index)), {"leaf": record.leaf}) for record in found]
-    return page(items, None if last is None else str(last))
+def records_page(found: FoundRecords) -> bytes:
+    """Return the JSON of a page of records."""
+    return page(list(map(record_view, found.records)), None if found.rest is None else str(found.rest))
+
+
+def record_view(record: Record) -> bytes:
+    """Return the JSON of one record: its leaf is the very bytes that the tree hashes."""
+    return with_raw(encoded(wire.RecordView(index=record.index)), {"leaf": record.leaf})
 
 
 def _approval(seen: Seen, shown: bytes) -> wire.ApprovalView:

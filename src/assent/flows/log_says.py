@@ -18,7 +18,7 @@ async def believe_log(view: View, action: Action, *never: RecordKind) -> None:
 
     """
     for kind in never:
-        if await view.records(RecordFilter(action=action.id, kind=kind), limit=1):
+        if (await view.records(RecordFilter(action=action.id, kind=kind), limit=1)).records:
             raise Forged(
                 f"action `{action.id}` was put back to an older state: `{kind}` is on record",
                 hint="somebody changed the database: keep a copy and run `assent audit verify`",

@@ -223,7 +223,7 @@ async def _live(view: View, kind: Kind, principal: str) -> tuple[Credential, ...
 
 
 async def _last_asked(view: View) -> Mapping[str, datetime]:
-    found = await view.records(RecordFilter(kind=RecordKind.ACTION_DECIDED), limit=LAST_DECISIONS)
+    found = (await view.records(RecordFilter(kind=RecordKind.ACTION_DECIDED), limit=LAST_DECISIONS)).records
     # Newest first, so what is written last is the newest.
     return {_agent_of(record): record.time for record in reversed(found)}
 

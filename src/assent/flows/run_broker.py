@@ -50,7 +50,7 @@ async def policy_turned_down(broker: Broker, *, findings: int) -> None:
 
 
 async def _last_policy(view: View) -> str | None:
-    found = await view.records(RecordFilter(kind=RecordKind.POLICY_ACTIVATED), limit=1)
+    found = (await view.records(RecordFilter(kind=RecordKind.POLICY_ACTIVATED), limit=1)).records
     leaf = load(found[0].leaf) if found else None
     version = leaf.get("policy") if isinstance(leaf, dict) else None
     return version if isinstance(version, str) else None

@@ -74,7 +74,7 @@ class Gauges:
 
 
 async def _see(view: View) -> _Seen:
-    taken_up = await view.records(RecordFilter(kind=RecordKind.POLICY_ACTIVATED), limit=1)
+    taken_up = (await view.records(RecordFilter(kind=RecordKind.POLICY_ACTIVATED), limit=1)).records
     return _Seen(
         now=view.now,
         approvals=await view.open_approvals(),

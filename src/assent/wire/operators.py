@@ -83,7 +83,7 @@ class ApprovalsQuery(Query):
 
 
 class RecordsQuery(Query):
-    """Which records, newest first; times are RFC 3339 with a zone."""
+    """Which records, newest first unless `order` is `oldest`; times are RFC 3339 with a zone."""
 
     agent: Id | None = None
     tool: Id | None = None
@@ -94,6 +94,7 @@ class RecordsQuery(Query):
     approval: Id | None = None
     since: Moment | None = None
     until: Moment | None = None
+    order: Literal["newest", "oldest"] = "newest"
     cursor: Count | None = None
     limit: PageLimit = 50
 

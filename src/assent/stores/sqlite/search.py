@@ -2,12 +2,19 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from assent.core.records import Record
 from assent.ports import RecordFilter
 from assent.stores.sqlite.journal import COLUMNS, TABLE
 from assent.stores.sqlite.moments import stamp
 
+# So many records are looked at in one go for what no index knows: some 20 ms, whatever the log holds.
+LOOKED_AT: Final = 20_000
+NO_INDEX: Final = "NOT INDEXED"
+SIZE: Final = "SELECT ifnull(max(idx) + 1, 0) FROM record"
+TIME_AT: Final = "SELECT time FROM record WHERE idx = ?"
 RECORD_BY_ID: Final = f"SELECT {COLUMNS} FROM {TABLE} WHERE id = ?"  # noqa: S608  # no input in it
 One: TypeAlias = Callable[[str, Sequence[object]], Any]
 _NAMED: Final = ("agent", "operator", "tool", "kind", "decision", "action", "approval")
@@ -23,29 +30,63 @@ def fullest(routes: Sequence[str], open_by_routes: Sequence[tuple[str, int]]) ->
     return max(counted.values(), default=0)
 
 
-def records(one: One, which: RecordFilter, *, limit: int) -> tuple[str, tuple[object, ...]]:
-    """Return the query for matching records, newest first; `since` is included, `until` is not."""
-    named = [(f"{name} = ?", getattr(which, name)) for name in _NAMED if getattr(which, name) is not None]
-    bounds: list[tuple[str, object]] = []
-    if which.before is not None:
-        bounds.append(("idx < ?", which.before))
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One bounded look at records `low` to below `high`; `end` is where the next one would begin, None at the end."""
+
+    query: str
+    parameters: tuple[object, ...]
+    low: int
+    high: int
+    end: int | None
+
+    def rest(self, which: RecordFilter, found: Sequence[Record], limit: int) -> int | None:
+        """Return where to go on after this look found `found`."""
+        if len(found) < limit or found[-1].index is None:
+            return self.end
+        last = found[-1].index
+        if which.oldest_first:
+            return last + 1 if last + 1 < self.high or self.end is not None else None
+        return last if last > self.low or self.end is not None else None
+
+
+def records(one: One, which: RecordFilter, *, limit: int) -> Look:
+    """Return the look that finds matching records."""
+    named = [(name, getattr(which, name)) for name in _NAMED if getattr(which, name) is not None]
+    low, high = _bounds(one, which)
+    index, end = _index(which, len(named)), None
+    if index == NO_INDEX and high - low > LOOKED_AT:
+        end = low + LOOKED_AT if which.oldest_first else high - LOOKED_AT
+        low, high = (low, end) if which.oldest_first else (end, high)
+    conditions = "".join(f" AND {name} = ?" for name, _ in named)
+    order = "ASC" if which.oldest_first else "DESC"
+    where = f"WHERE idx >= ? AND idx < ?{conditions} ORDER BY idx {order} LIMIT ?"
+    query = f"SELECT {COLUMNS} FROM {TABLE} {index} {where}"  # noqa: S608  # fixed names
+    return Look(query, (low, high, *(value for _, value in named), limit), low, high, end)
+
+
+def _index(which: RecordFilter, named: int) -> str:
+    if which.action is not None:
+        return "INDEXED BY record_by_action"
+    return "INDEXED BY record_by_kind" if which.kind is not None and named == 1 else NO_INDEX
+
+
+def _bounds(one: One, which: RecordFilter) -> tuple[int, int]:
+    (size,) = one(SIZE, ())
+    low, high = which.first or 0, size if which.before is None else min(which.before, size)
     if which.since is not None:
-        bounds.append(("idx >= ?", _first_at(one, stamp(which.since))))
+        low = max(low, _first_at(one, stamp(which.since), size))
     if which.until is not None:
-        bounds.append(("idx < ?", _first_at(one, stamp(which.until))))
-    conditions = [*named, *bounds]
-    where = " AND ".join(condition for condition, _ in conditions) or "1"
-    query = f"SELECT {COLUMNS} FROM {TABLE} WHERE {where} ORDER BY idx DESC LIMIT ?"  # noqa: S608  # fixed names
-    return query, (*(value for _, value in conditions), limit)
+        high = min(high, _first_at(one, stamp(which.until), size))
+    return low, high
 
 
-def _first_at(one: One, time: int) -> int:
+def _first_at(one: One, time: int, size: int) -> int:
     """Return the index of the first record not before `time`: indexes are gapless and their times never fall."""
-    (end,) = one("SELECT ifnull(max(idx) + 1, 0) FROM record", ())
-    low, high = 0, int(end)
+    low, high = 0, size
     while low < high:
         middle = (low + high) // 2
-        found = one("SELECT time FROM record WHERE idx = ?", (middle,))
+        found = one(TIME_AT, (middle,))
         if found is not None and found[0] < time:
             low = middle + 1
         else:

@@ -22,7 +22,7 @@ from assent.core.denials import Denial
 from assent.core.errors import Forged, LedgerUnavailable, Stale
 from assent.core.grants import Grant
 from assent.core.records import Record, RecordId
-from assent.ports import Due, OpenApprovals, R, RecordFilter
+from assent.ports import Due, FoundRecords, OpenApprovals, R, RecordFilter
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, journal, latches, search
 from assent.stores.sqlite.actions import ACTIONS, CONTENT, GRANTS
@@ -276,9 +276,10 @@ class SqliteView:
         """Return the record of a row, without payload. Raises Forged when it does not carry its MAC."""
         return journal.load(row, self._keys)
 
-    async def records(self, which: RecordFilter, *, limit: int) -> Sequence[Record]:
-        query, parameters = search.records(self.fetch_one, which, limit=limit)
-        return [journal.load(row, self._keys) for row in self.fetch(query, parameters)]
+    async def records(self, which: RecordFilter, *, limit: int) -> FoundRecords:
+        look = search.records(self.fetch_one, which, limit=limit)
+        found = tuple(journal.load(row, self._keys) for row in self.fetch(look.query, look.parameters))
+        return FoundRecords(found, look.rest(which, found, limit))
 
     async def record(self, key: RecordId) -> Record | None:
         row = self.fetch_one(search.RECORD_BY_ID, (key,))
