@@ -46,6 +46,10 @@ PACKS: Final[dict[str, Pack]] = {
         "files below named directories; no links, no keys, no trees of production",
         "your directories for `prod-data` and `staging-data` under `match`, what must be kept in the rules",
     ),
+    "model-registry": Pack(
+        "versions, stages, endpoints; a human promotes and deploys, in every environment",
+        "your registries for `models-…` and your platforms for `serving-…` under `match`",
+    ),
 }
 
 
