@@ -12,6 +12,7 @@ from assent.stores.sqlite.moments import stamp
 
 # So many records are looked at in one go for what no index knows: some 20 ms, whatever the log holds.
 LOOKED_AT: Final = 20_000
+LOWEST: Final = -(2**63)
 NO_INDEX: Final = "NOT INDEXED"
 SIZE: Final = "SELECT ifnull(max(idx) + 1, 0) FROM record"
 TIME_AT: Final = "SELECT time FROM record WHERE idx = ?"
@@ -62,7 +63,8 @@ def records(one: One, which: RecordFilter, *, limit: int) -> Look:
     order = "ASC" if which.oldest_first else "DESC"
     where = f"WHERE idx >= ? AND idx < ?{conditions} ORDER BY idx {order} LIMIT ?"
     query = f"SELECT {COLUMNS} FROM {TABLE} {index} {where}"  # noqa: S608  # fixed names
-    return Look(query, (low, high, *(value for _, value in named), limit), low, high, end)
+    # Whoever moved a record to below the first one is to be met, not passed by.
+    return Look(query, (low or LOWEST, high, *(value for _, value in named), limit), low, high, end)
 
 
 def _index(which: RecordFilter, named: int) -> str:
