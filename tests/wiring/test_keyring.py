@@ -96,7 +96,7 @@ class House:
 
         async def work(view: View) -> list[dict[str, Any]]:
             found = await view.records(RecordFilter(kind=RecordKind.BROKER_KEY_ROTATED), limit=100)
-            return [json.loads(record.leaf)["detail"] for record in reversed(found)]
+            return [json.loads(record.leaf)["detail"] for record in reversed(found.records)]
 
         return await self.ledger.read(work)
 

@@ -66,7 +66,7 @@ async def _last_expiry(tx: Tx, overlap: timedelta) -> datetime:
 
 async def _recorded(view: View, to_verifier: ToVerifier) -> list[HandedOver]:
     found = await view.records(RecordFilter(kind=RecordKind.BROKER_KEY_ROTATED), limit=MAX_HANDOVERS)
-    return [told(record, to_verifier) for record in reversed(found)]
+    return [told(record, to_verifier) for record in reversed(found.records)]
 
 
 def told(record: Record, to_verifier: ToVerifier) -> HandedOver:
