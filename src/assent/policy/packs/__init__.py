@@ -50,6 +50,10 @@ PACKS: Final[dict[str, Pack]] = {
         "versions, stages, endpoints; a human promotes and deploys, in every environment",
         "your registries for `models-…` and your platforms for `serving-…` under `match`",
     ),
+    "datasets": Pack(
+        "data sets and model weights: versions, exports, sharing; nothing personal, nothing published",
+        "your stores for `data-prod` and `data-staging` under `match`, your columns, groups and hubs in the rules",
+    ),
 }
 
 
