@@ -17,16 +17,17 @@ from assent.core.breakers import Breaker, Scope
 from assent.core.canonical import Json
 from assent.core.credentials import Credential, Kind
 from assent.core.decisions import Load, Verdict
+from assent.core.deliveries import Delivery
 from assent.core.denials import Denial
 from assent.core.grants import Grant
-from assent.core.operators import Operator
+from assent.core.operators import Operator, OperatorId
 from assent.core.reasons import Reason
 from assent.core.records import Entry, Record, RecordId
 
 T = TypeVar("T")
 
-Row = Action | Approval | Denial | Grant | Breaker | AgentStatus | Credential
-R = TypeVar("R", Action, Approval, Denial, Grant, Breaker, AgentStatus, Credential)
+Row = Action | Approval | Delivery | Denial | Grant | Breaker | AgentStatus | Credential
+R = TypeVar("R", Action, Approval, Delivery, Denial, Grant, Breaker, AgentStatus, Credential)
 
 Clock = Callable[[], datetime]
 NewId = Callable[[str], str]
@@ -218,6 +219,22 @@ class View(Protocol):
         """
         ...
 
+    async def deliveries_of(self, approval: ApprovalId) -> Sequence[Delivery]:
+        """Return where an approval is told, the first step first."""
+        ...
+
+    async def deliveries_due(self, limit: int) -> Sequence[Delivery]:
+        """Return deliveries with something to do at `now`: to be sent, to be looked for, or to be sent again."""
+        ...
+
+    async def deliveries_outdated(self, limit: int) -> Sequence[Delivery]:
+        """Return deliveries whose card shows another state of its approval or action than the ledger."""
+        ...
+
+    async def next_delivery_due(self) -> datetime | None:
+        """Return when something is to be done about a delivery that waits, or None."""
+        ...
+
     async def due(self, limit: int) -> Due:
         """Return what has fallen due at `now`, at most `limit` of each, longest due first.
 
@@ -302,6 +319,54 @@ class Ledger(Protocol):
 
     def blind(self, purpose: str, value: bytes) -> bytes:
         """Return a MAC of `value` under a key derived for `purpose`: for secrets that are compared, never kept."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Showing:
+    """What a channel tells of one approval: the whole of it, at one moment.
+
+    `who` could still vote, `operators` are those of the loaded policy.
+    """
+
+    approval: Approval
+    action: Action
+    now: datetime
+    who: tuple[OperatorId, ...]
+    operators: Sequence[Operator]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What stands at a destination now: `place` finds it again, `seen` is SHA-256 over exactly what was sent, in hex.
+
+    `approvable` says whether somebody could say yes there.
+    """
+
+    place: str
+    seen: str
+    approvable: bool
+
+
+class Channel(Protocol):
+    """A way to reach people. A card is announced once at each destination, and changed in place from then on.
+
+    Raises (every method):
+        NotNow: nothing was done. NobodyKnows: it may have been done. Undeliverable: it never can be, there.
+        LockedOut: nothing can be done anywhere until somebody sees to the channel.
+
+    """
+
+    async def announce(self, where: str, showing: Showing) -> Told:
+        """Tell of an approval at `where`, for the first time."""
+        ...
+
+    async def update(self, where: str, place: str, showing: Showing) -> Told:
+        """Let `place` show how the approval stands; doing it twice is as doing it once."""
+        ...
+
+    async def find(self, where: str, showing: Showing, since: datetime) -> str | None:
+        """Return the place of a card that may have been announced at `where` since then, or None when there is none."""
         ...
 
 

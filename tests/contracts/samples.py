@@ -12,6 +12,7 @@ from assent.core.agents import AgentId, AgentState, AgentStatus
 from assent.core.approvals import Approval, ApprovalId, ApprovalState, DenialCategory, Need, Route, Vote
 from assent.core.breakers import Breaker, BreakerId, BreakerState, ResetAsk, Scope
 from assent.core.credentials import Credential, CredentialId, Kind
+from assent.core.deliveries import Delivery, DeliveryId, DeliveryState
 from assent.core.denials import Denial
 from assent.core.grants import Grant, GrantId, GrantState
 from assent.core.operators import Assurance, OperatorId
@@ -249,9 +250,37 @@ FULL_DENIAL = denial(
     "apr_full", rules=("prod.yaml:3", "base.yaml:1"), cools_until=LATER, counts_until=LATER + timedelta(hours=1)
 )
 
+
+def delivery(identifier: str = "dlv_1", **changes: object) -> Delivery:
+    values: dict[str, object] = {
+        "id": DeliveryId(identifier),
+        "approval": ApprovalId("apr_1"),
+        "destination": "slack:C0PROD",
+        "step": 0,
+        "due_at": T0,
+        **changes,
+    }
+    return Delivery(**values)  # type: ignore[arg-type]  # a test names the fields it cares for
+
+
+FULL_DELIVERY = delivery(
+    "dlv_full",
+    approval=ApprovalId("apr_full"),
+    destination="slack:U0EVE",
+    step=2,
+    due_at=LATER,
+    state=DeliveryState.STALE,
+    place="D0/1.2",
+    shown="3.1",
+    handed_over_at=LATER,
+    attempts=4,
+    why="ratelimited",
+)
+
 PLAIN_ROWS: tuple[Row, ...] = (
     action(),
     approval(),
+    delivery(),
     denial(),
     grant(),
     breaker(),
@@ -260,6 +289,7 @@ PLAIN_ROWS: tuple[Row, ...] = (
 )
 FULL_ROWS: tuple[Row, ...] = (
     FULL_ACTION,
+    FULL_DELIVERY,
     FULL_APPROVAL,
     FULL_DENIAL,
     FULL_GRANT,

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from assent.core.actions import Action, ActionState, Impact
-from assent.core.approvals import ApprovalState, Route
+from assent.core.approvals import Approval, ApprovalId, ApprovalState, Need, Route, Step
 from assent.core.breakers import BreakerState, Scope
 from assent.core.credentials import Kind
 from assent.core.decisions import Load
+from assent.core.deliveries import Delivery, DeliveryState
+from assent.core.errors import Stale
 from assent.ports import Due, Ledger, OpenApprovals, Row, Tx, View, decision_cursor
 from tests.contracts import samples
 from tests.contracts.samples import AGENT, RUN, T0, Clock, action, approval
@@ -342,3 +344,56 @@ async def test_denials_still_in_force_are_listed_for_their_agent_and_tool(ledger
     assert await ledger.read(work) == ["counts"]
     clock.step(seconds=60)
     assert await ledger.read(work) == []
+
+
+async def test_routes_of_an_approval_keep_their_steps_although_routes_are_compared_without(ledger: Ledger) -> None:
+    steps = (Step(after=timedelta(0), tell=("slack:C0PROD", "slack:U0EVE")), Step(after=timedelta(minutes=4), tell=()))
+    route = Route(name="default", needs=(Need(count=1, of="sre"),), steps=steps)
+    await put(ledger, samples.approval(routes=(route,)))
+
+    async def work(view: View) -> Approval | None:
+        return await view.get(Approval, "apr_1")
+
+    found = await ledger.read(work)
+    assert found is not None
+    assert found.routes[0].steps == steps
+    assert found.routes[0] == replace(route, steps=())
+
+
+async def test_deliveries_that_are_due_or_show_what_holds_no_more(ledger: Ledger) -> None:
+    def told(name: str, **changes: object) -> Delivery:
+        return samples.delivery(f"dlv_{name}", destination=f"slack:{name}", **changes)
+
+    waiting = [
+        told("QUEUED", due_at=samples.T0),
+        told("SENT", due_at=samples.T0 - timedelta(seconds=9), state=DeliveryState.SENT),
+        told("STALE", due_at=samples.T0 - timedelta(seconds=1), state=DeliveryState.STALE, place="C0/1", shown="1.1"),
+    ]
+    later = told("LATER", due_at=samples.LATER)
+    outdated = told("OUTDATED", state=DeliveryState.CURRENT, place="C0/2", shown="1.0")
+    quiet = [
+        told("CURRENT", state=DeliveryState.CURRENT, place="C0/3", shown="1.1"),
+        told("OVER", state=DeliveryState.OVER, place="C0/4", shown="1.0"),
+        told("DEAD", state=DeliveryState.DEAD),
+    ]
+    await put(ledger, samples.action(), samples.approval(), *waiting, later, outdated, *quiet)
+
+    async def work(view: View) -> tuple[Sequence[Delivery], Sequence[Delivery], datetime | None, Sequence[Delivery]]:
+        return (
+            await view.deliveries_due(10),
+            await view.deliveries_outdated(10),
+            await view.next_delivery_due(),
+            await view.deliveries_of(ApprovalId("apr_1")),
+        )
+
+    due, changed, next_due, every = await ledger.read(work)
+    assert [delivery.destination for delivery in due] == ["slack:SENT", "slack:STALE", "slack:QUEUED"]
+    assert list(changed) == [outdated]
+    assert next_due == samples.LATER
+    assert len(every) == 8
+
+
+async def test_an_approval_is_told_once_at_one_destination(ledger: Ledger) -> None:
+    await put(ledger, samples.delivery())
+    with pytest.raises(Stale):
+        await put(ledger, samples.delivery("dlv_2"))

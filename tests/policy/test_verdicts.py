@@ -204,3 +204,13 @@ def test_routes_carry_what_they_declare(policy: LoadedPolicy) -> None:
     assert default is not None
     assert default.assurance.name == "SLACK"
     assert policy.route("nowhere") is None
+
+
+def test_routes_carry_who_is_told_when(tmp_path: Path) -> None:
+    told = "steps: [{tell: [slack:C0PROD]}, {after: 4m, tell: [dm:oncall:secondary, dm:oncall]}]"
+    route = load_files(tmp_path / "p", edited("routes.yaml", "cool_off: 2h", told)).route("oncall")
+    assert route is not None
+    assert [(step.after.seconds, step.tell) for step in route.steps] == [
+        (0, ("slack:C0PROD",)),
+        (240, ("dm:oncall:secondary", "dm:oncall")),
+    ]

@@ -6,7 +6,7 @@ they have, because people are compared by operator.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
@@ -79,10 +79,18 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Who is told when: `tell` names destinations, such as `slack:C0PROD`, `after` counts from the question."""
+
+    after: timedelta
+    tell: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Who must answer, with what assurance and until when; copied into the approval when it is asked.
 
-    What was denied is not asked again for `cool_off`.
+    What was denied is not asked again for `cool_off`. Routes that differ in `steps` alone ask the same people the same.
     """
 
     name: str
@@ -91,6 +99,7 @@ class Route:
     expires_after: timedelta = timedelta(minutes=15)
     pick_up_within: timedelta = timedelta(minutes=30)
     cool_off: timedelta = DEFAULT_COOL_OFF
+    steps: tuple[Step, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ class RecordKind(StrEnum):
     APPROVAL_VOTED = "approval.voted"
     APPROVAL_VOTE_REFUSED = "approval.vote_refused"
     APPROVAL_MOVED = "approval.moved"
+    APPROVAL_SHOWN = "approval.shown"
     APPROVAL_LET_AGAIN = "approval.let_again"
     GRANT_ISSUED = "grant.issued"
     GRANT_REDEEMED = "grant.redeemed"

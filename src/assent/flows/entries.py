@@ -17,6 +17,7 @@ from assent.core.grants import Grant
 from assent.core.handovers import Handover
 from assent.core.reasons import Reason
 from assent.core.records import Entry, RecordId, RecordKind, rfc3339
+from assent.ports import Told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +215,19 @@ def approval_let_again(
         payload=_words("reason", reason),
         **_about(action),
     )
+
+
+def approval_shown(action: Action, approval: Approval, *, destination: str, told: Told) -> Entry:
+    """Return the record of a card that reached people: where, and what exactly stood on it."""
+    detail: dict[str, Json] = {
+        "destination": destination,
+        "place": told.place,
+        "card": told.seen,
+        "revision": approval.revision,
+        "state": approval.state.value,
+        "approvable": told.approvable,
+    }
+    return Entry(kind=RecordKind.APPROVAL_SHOWN, approval=approval.id, detail=detail, **_about(action))
 
 
 def grant_issued(action: Action, grant: Grant) -> Entry:

@@ -21,6 +21,7 @@ from assent.core.approvals import Approval, ApprovalId
 from assent.core.canonical import Json, canonical, sha256_hex
 from assent.core.credentials import Credential
 from assent.core.decisions import Answer, Decision, Effect, Facts, Load, Verdict
+from assent.core.deliveries import planned
 from assent.core.errors import IdempotencyConflict
 from assent.core.grants import GrantId
 from assent.core.operators import OperatorId
@@ -30,6 +31,7 @@ from assent.flows.agent_status import status_of
 from assent.flows.answers import Answered, read_anew, who_can_decide, with_token
 from assent.flows.authenticate import AgentCaller, confirm
 from assent.flows.broker import Broker
+from assent.flows.watch_actions import CARDS
 from assent.ports import Policy, Tx
 
 OPERATOR_PREFIX = "operator:"
@@ -108,7 +110,10 @@ async def request_action(broker: Broker, caller: AgentCaller, ask: Ask) -> Answe
             raise IdempotencyConflict(f"action `{found.id}` was asked under this key with other content")
         return await _replayed(tx, found, judged)
 
-    return with_token(broker, await broker.ledger.transact(work))
+    answered = await broker.ledger.transact(work)
+    if answered.approval is not None:
+        broker.signals.wake(CARDS)
+    return with_token(broker, answered)
 
 
 def _judge(broker: Broker, caller: AgentCaller, ask: Ask) -> _Judged:
@@ -310,6 +315,8 @@ async def _store_pending(tx: Tx, pending: Action, decision: Decision, question: 
     answered = await _store(tx, pending, decision, approval=question)
     await tx.add(question)
     await tx.append(entries.approval_asked(pending, question))
+    for delivery in planned(question, judged.policy.operators()):
+        await tx.add(delivery)
     return replace(answered, approval=question, who=who_can_decide(question, judged.policy, tx.now))
 
 

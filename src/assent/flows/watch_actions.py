@@ -13,6 +13,9 @@ from assent.ports import View
 
 T = TypeVar("T")
 
+CARDS = "cards"
+"""What to wake when a card may show something else than holds."""
+
 MAX_WAIT_SECONDS = 55.0
 # Another process may write to the same ledger (`--direct`); its wake-ups do not reach this one, so look again.
 LOOK_AGAIN_SECONDS = 2.0
@@ -78,6 +81,8 @@ def tell(broker: Broker, *moved: Action) -> None:
     for action in moved:
         broker.signals.wake(topic_of(action.id))
         broker.signals.wake(decided_topic(action.agent))
+    if any(action.decided_by_human for action in moved):
+        broker.signals.wake(CARDS)
 
 
 async def owned(view: View, caller: AgentCaller, key: ActionId) -> Action:

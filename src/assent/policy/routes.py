@@ -1,21 +1,27 @@
-"""Routes: who must answer, how many of them, how sure we must be who they are, by when, and how long a no holds.
+"""Routes: whose answer is needed, how sure we must be who it is, who is told when, by when, and how long a no holds.
 
 A route that the declared people could never fill is refused at load; whether they can fill it for one action, with its
 owner and driver barred, is decided when it is asked.
 """
 
+import re
 from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 
-from assent.core.approvals import DEFAULT_COOL_OFF, Need, Route
+from assent.core.approvals import DEFAULT_COOL_OFF, Need, Route, Step
+from assent.core.deliveries import DIRECT, PRIMARY, SECONDARY, SLACK
 from assent.core.operators import Assurance, Operator, Permission
 from assent.policy.documents import Node, Scalar, Sequence
-from assent.policy.fields import Fields, duration, entries, integer, listed, name
+from assent.policy.fields import Fields, duration, entries, integer, listed, name, texts
 from assent.policy.findings import Findings, did_you_mean, quoted
 
 DEFAULT: Final = "default"
 MAX_SEATS: Final = 10
+MAX_STEPS: Final = 10
+_DESTINATION: Final = re.compile(
+    rf"{SLACK}:(?P<channel>#?[A-Za-z0-9_-]{{1,80}})|{DIRECT}:[A-Za-z0-9_.-]{{1,64}}(:({PRIMARY}|{SECONDARY}))?"
+)
 
 _ASSURANCES: Final = {assurance.name.lower(): assurance for assurance in Assurance}
 
@@ -37,8 +43,10 @@ def _route(key: str, node: Node, findings: Findings, operators: Collection[Opera
         expires_after=fields.take("expires_after", duration, timedelta(minutes=15)),
         pick_up_within=fields.take("pick_up_within", duration, timedelta(minutes=30)),
         cool_off=fields.take("cool_off", duration, DEFAULT_COOL_OFF),
+        steps=fields.take("steps", _steps, ()),
     )
     fields.close()
+    _check_groups(route, fields, operators)
     for need in route.needs:
         able = [o for o in operators if need.of in o.groups and o.may(Permission.APPROVALS_DECIDE)]
         if len(able) < need.count:
@@ -64,6 +72,47 @@ def _need(node: Node, findings: Findings) -> Need:
     if need.count < 1:
         fields.refuse("any", "at least one person must answer")
     return need
+
+
+def _steps(node: Node, findings: Findings) -> tuple[Step, ...]:
+    if not isinstance(node, Sequence) or not node.items:
+        findings.add(node.place, "`steps` must be a list such as [{after: 0m, tell: [slack:C0PROD]}]")
+        return ()
+    if len(node.items) > MAX_STEPS:
+        findings.add(node.place, f"more than {MAX_STEPS} steps")
+    return tuple(_step(item, findings) for item in node.items)
+
+
+def _step(node: Node, findings: Findings) -> Step:
+    fields = Fields(node, findings, "a step")
+    step = Step(after=fields.take("after", _after, timedelta(0)), tell=fields.need("tell", _tell, ()))
+    fields.close()
+    return step
+
+
+def _after(node: Node, findings: Findings) -> timedelta:
+    if isinstance(node, Scalar) and node.text in {"0s", "0m"}:
+        return timedelta(0)
+    return duration(node, findings)
+
+
+def _tell(node: Node, findings: Findings) -> tuple[str, ...]:
+    told = texts(node, findings)
+    for one in told:
+        if (match := _DESTINATION.fullmatch(one)) is None:
+            findings.add(node.place, f"{quoted(one)} is neither `slack:CHANNEL` nor `dm:GROUP`, `dm:GROUP:{PRIMARY}`")
+        elif match["channel"] and match["channel"].startswith("#"):
+            findings.add(node.place, f"name the channel by its id instead of {quoted(match['channel'])}: names change")
+    return told
+
+
+def _check_groups(route: Route, fields: Fields, operators: Collection[Operator]) -> None:
+    direct = [one.split(":")[1] for step in route.steps for one in step.tell if one.startswith(f"{DIRECT}:")]
+    for group in direct:
+        if not any(group in o.groups and SLACK in o.identities for o in operators):
+            fields.refuse(
+                "steps", f"nobody in {quoted(group)} has a Slack account in operators.yaml, so nobody is told"
+            )
 
 
 def _assurance(node: Node, findings: Findings) -> Assurance:

@@ -152,6 +152,11 @@ class SlackWeb:
         data: dict[str, Any] = answered.data if isinstance(answered.data, dict) else {}
         return data
 
+    async def upload(self, address: str, content: bytes) -> None:
+        """Send the bytes of a file to where Slack wants them. Raises aiohttp.ClientError."""
+        async with self._session.post(address, data=content) as answered:
+            answered.raise_for_status()
+
 
 def _unreached(method: str, error: Exception) -> SlackFault:
     # No connection, no request: only what broke later may have taken effect.

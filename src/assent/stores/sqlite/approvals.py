@@ -7,7 +7,7 @@ import json
 from datetime import timedelta
 
 from assent.core.actions import Impact
-from assent.core.approvals import DEFAULT_COOL_OFF, Approval, ApprovalState, DenialCategory, Need, Route, Vote
+from assent.core.approvals import DEFAULT_COOL_OFF, Approval, ApprovalState, DenialCategory, Need, Route, Step, Vote
 from assent.core.denials import Denial, in_force_until
 from assent.core.operators import Assurance
 from assent.stores.sealing import LedgerKeys
@@ -56,6 +56,7 @@ def _route_facts(route: Route) -> dict[str, object]:
         "expires_after": route.expires_after // timedelta(microseconds=1),
         "pick_up_within": route.pick_up_within // timedelta(microseconds=1),
         "cool_off": route.cool_off // timedelta(microseconds=1),
+        "steps": [[step.after // timedelta(microseconds=1), step.tell] for step in route.steps],
     }
 
 
@@ -104,6 +105,7 @@ def _join_route(facts: Facts) -> Route:
         expires_after=timedelta(microseconds=facts["expires_after"]),
         pick_up_within=timedelta(microseconds=facts["pick_up_within"]),
         cool_off=timedelta(microseconds=facts["cool_off"]) if "cool_off" in facts else DEFAULT_COOL_OFF,
+        steps=tuple(Step(after=timedelta(microseconds=us), tell=tuple(tell)) for us, tell in facts.get("steps", ())),
     )
 
 

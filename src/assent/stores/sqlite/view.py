@@ -18,6 +18,7 @@ from assent.core.approvals import Approval, ApprovalId, ApprovalState
 from assent.core.breakers import Breaker, Scope, denies
 from assent.core.credentials import Credential, Kind
 from assent.core.decisions import Load
+from assent.core.deliveries import Delivery
 from assent.core.denials import Denial
 from assent.core.errors import Forged, LedgerUnavailable, Stale
 from assent.core.grants import Grant
@@ -27,6 +28,7 @@ from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, journal, latches, search
 from assent.stores.sqlite.actions import ACTIONS, CONTENT, GRANTS
 from assent.stores.sqlite.approvals import APPROVALS, DENIALS
+from assent.stores.sqlite.deliveries import DELIVERIES
 from assent.stores.sqlite.latches import Latches
 from assent.stores.sqlite.moments import moment, stamp
 from assent.stores.sqlite.principals import BREAKERS, CREDENTIALS, STATUSES
@@ -41,6 +43,7 @@ MAX_HOLDERS = 10_000
 TABLES: dict[type[Any], Table[Any]] = {
     Action: ACTIONS,
     Approval: APPROVALS,
+    Delivery: DELIVERIES,
     Denial: DENIALS,
     Grant: GRANTS,
     Breaker: BREAKERS,
@@ -71,6 +74,16 @@ _NEXT_DUE = (
     "SELECT min(due) FROM (SELECT min(due_at) AS due FROM action WHERE due_at BETWEEN ?1 AND ?2"  # noqa: S608  # no input
     " UNION ALL SELECT min(expires_at) FROM approval INDEXED BY approval_due"
     f" WHERE {_IS_OPEN} AND expires_at BETWEEN ?1 AND ?2)"
+)
+_TOLD_OF = DELIVERIES.select("WHERE approval = ? ORDER BY due_at, id")
+_IS_WAITING = "state IN ('queued', 'sent', 'stale')"
+_DUE_DELIVERIES = DELIVERIES.select(f"INDEXED BY delivery_due WHERE {_IS_WAITING} AND due_at <= ? ORDER BY due_at")
+_NEXT_DELIVERY = f"SELECT min(due_at) FROM delivery INDEXED BY delivery_due WHERE {_IS_WAITING} AND due_at > ?"  # noqa: S608  # no input
+# Cards that show the end are out of it, so this reads those that may still change.
+_OUTDATED = DELIVERIES.select(
+    "INDEXED BY delivery_current WHERE state = 'current' AND shown <>"
+    " (SELECT approval.revision || '.' || action.revision"
+    " FROM approval JOIN action ON action.id = approval.action WHERE approval.id = delivery.approval)"
 )
 _FIRST, _LAST = 0, stamp(datetime.max.replace(tzinfo=UTC))
 _DENIALS = DENIALS.select("WHERE agent = ? AND tool = ? AND in_force_until > ? ORDER BY in_force_until DESC")
@@ -214,6 +227,19 @@ class SqliteView:
 
     async def denials(self, agent: AgentId, tool: str) -> Sequence[Denial]:
         return list(islice(self._sound(DENIALS, _DENIALS, agent, tool, stamp(self._now)), MAX_LISTED))
+
+    async def deliveries_of(self, approval: ApprovalId) -> Sequence[Delivery]:
+        return self._rows(DELIVERIES, _TOLD_OF, approval)
+
+    async def deliveries_due(self, limit: int) -> Sequence[Delivery]:
+        return list(islice(self._sound(DELIVERIES, _DUE_DELIVERIES, stamp(self._now)), limit))
+
+    async def deliveries_outdated(self, limit: int) -> Sequence[Delivery]:
+        return list(islice(self._sound(DELIVERIES, _OUTDATED), limit))
+
+    async def next_delivery_due(self) -> datetime | None:
+        (found,) = self.fetch_one(_NEXT_DELIVERY, (stamp(self._now),))
+        return None if found is None else moment(found)
 
     async def load(self, agent: AgentId, run_id: str | None, routes: Sequence[str]) -> Load:
         by_run = dict(self.fetch(_OPEN_OF_AGENT, (agent,)))

@@ -1,0 +1,225 @@
+"""Deliveries: one approval told at one destination, and whether what stands there is what holds now.
+
+    queued → sent → current ⇄ stale, over when it shows the end, dead when nothing can be told there
+
+`sent` and `stale` mean that something was handed over and nobody has said that it arrived: a first card is then looked
+for before it is sent again, so that it never stands there twice; an update may be repeated, as it changes one card.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, NewType
+
+from assent.core.actions import ENDED, Action, ActionState
+from assent.core.approvals import OPEN, Approval, ApprovalId
+from assent.core.errors import AssentError, IllegalMove
+from assent.core.operators import Operator
+
+DeliveryId = NewType("DeliveryId", str)
+
+LOOK_AFTER: Final = timedelta(seconds=10)
+"""So long after a first card was handed over, unheard, it is looked for."""
+CONFIRMED_WITHIN: Final = timedelta(seconds=20)
+"""A step that nobody confirmed by then starts the next one."""
+FIRST_WAIT: Final = timedelta(seconds=1)
+LONGEST_WAIT: Final = timedelta(minutes=1)
+_MOST_DOUBLINGS: Final = 6
+SLACK: Final = "slack"
+DIRECT: Final = "dm"
+PRIMARY: Final = "primary"
+SECONDARY: Final = "secondary"
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery is."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    CURRENT = "current"
+    STALE = "stale"
+    OVER = "over"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One approval at one destination, such as `slack:C0PROD`.
+
+    `place` is what the channel calls the card that stands there; `shown` names the revisions of approval and action
+    that it shows. `due_at` is when something is to be done next; `step` counts the steps of the routes.
+    """
+
+    id: DeliveryId
+    approval: ApprovalId
+    destination: str
+    step: int
+    due_at: datetime
+    state: DeliveryState = DeliveryState.QUEUED
+    place: str | None = None
+    shown: str = ""
+    handed_over_at: datetime | None = None
+    attempts: int = 0
+    why: str = ""
+    revision: int = 1
+
+
+class DeliveryFault(AssentError):
+    """A channel could not do what it was asked."""
+
+    code = "delivery_failed"
+
+
+class NotNow(DeliveryFault):
+    """Nothing was done; asking again after `retry_after_seconds` may work."""
+
+    retry_after_seconds: float = 5.0
+
+
+class NobodyKnows(DeliveryFault):
+    """It may have been done: no answer came, or none that says."""
+
+
+class Undeliverable(DeliveryFault):
+    """It can never be done there: the place or the card is gone, or the channel refuses it for good."""
+
+
+class LockedOut(DeliveryFault):
+    """The channel refuses everything until somebody sees to its credentials."""
+
+
+def shows(approval: Approval, action: Action) -> str:
+    """Return the name of what a card of these two shows; it changes whenever one of them moves."""
+    return f"{approval.revision}.{action.revision}"
+
+
+def destinations(approval: Approval, operators: Sequence[Operator]) -> dict[str, tuple[int, timedelta]]:
+    """Return every destination of the routes with the number of its step and when that is, the earliest first.
+
+    A destination that several steps name is told once, with the earliest.
+    """
+    steps = sorted(
+        ((step.after, where) for route in approval.routes for step in route.steps for where in step.tell),
+        key=lambda one: one[0],
+    )
+    times = sorted({after for after, _ in steps})
+    found: dict[str, tuple[int, timedelta]] = {}
+    for after, tell in steps:
+        for where in resolved(tell, operators):
+            found.setdefault(where, (times.index(after), after))
+    return found
+
+
+def planned(approval: Approval, operators: Sequence[Operator]) -> tuple[Delivery, ...]:
+    """Return a delivery for every destination of every step of the routes, each due with its step."""
+    return tuple(
+        Delivery(
+            id=DeliveryId(f"{approval.id}.{number}"),
+            approval=approval.id,
+            destination=where,
+            step=step,
+            due_at=approval.asked_at + after,
+        )
+        for number, (where, (step, after)) in enumerate(destinations(approval, operators).items())
+    )
+
+
+def is_over(approval: Approval, action: Action) -> bool:
+    """Whether nothing about these two can change any more; an outcome that nobody told may still come."""
+    return approval.state not in OPEN and action.state in ENDED and action.state is not ActionState.UNKNOWN
+
+
+def hand_over(delivery: Delivery, *, now: datetime) -> Delivery:
+    """Return the delivery handed over to its channel, unheard of yet; a first card is `sent`, a change `stale`.
+
+    Raises:
+        IllegalMove: it was handed over already, or is dead.
+
+    """
+    if delivery.state not in {DeliveryState.QUEUED, DeliveryState.CURRENT, DeliveryState.STALE}:
+        raise IllegalMove(f"a delivery that is `{delivery.state}` cannot be handed over")
+    state = DeliveryState.SENT if delivery.place is None else DeliveryState.STALE
+    attempts = delivery.attempts + 1
+    return _moved(delivery, state=state, handed_over_at=now, attempts=attempts, due_at=now + _wait(delivery, attempts))
+
+
+def arrived(delivery: Delivery, *, place: str, shown: str, over: bool, now: datetime) -> Delivery:
+    """Return the delivery current: `place` shows what `shown` names; `over` when that is the end."""
+    state = DeliveryState.OVER if over else DeliveryState.CURRENT
+    return _moved(delivery, state=state, place=place, shown=shown, attempts=0, why="", due_at=now, handed_over_at=None)
+
+
+def put_off(delivery: Delivery, *, until: datetime, why: str) -> Delivery:
+    """Return the delivery to be tried again: nothing was done, and the channel says when that may change."""
+    state = DeliveryState.QUEUED if delivery.place is None else DeliveryState.STALE
+    return _moved(delivery, state=state, due_at=until, why=why, handed_over_at=None)
+
+
+def unheard(delivery: Delivery, *, why: str) -> Delivery:
+    """Return the delivery handed over as before: nobody knows, and why."""
+    return _moved(delivery, why=why)
+
+
+def lost(delivery: Delivery, *, now: datetime) -> Delivery:
+    """Return the delivery queued again: it was looked for, and nothing stands there."""
+    if delivery.state is not DeliveryState.SENT:
+        raise IllegalMove(f"a delivery that is `{delivery.state}` was not lost")
+    return _moved(delivery, state=DeliveryState.QUEUED, due_at=now, handed_over_at=None)
+
+
+def dead(delivery: Delivery, *, why: str) -> Delivery:
+    """Return the delivery ended: nothing more is told there."""
+    return _moved(delivery, state=DeliveryState.DEAD, why=why, handed_over_at=None)
+
+
+def hurried(delivery: Delivery, *, now: datetime) -> Delivery:
+    """Return a later step's delivery due now, because an earlier step reached nobody."""
+    return _moved(delivery, due_at=min(delivery.due_at, now))
+
+
+def _wait(delivery: Delivery, attempts: int) -> timedelta:
+    if delivery.place is None:
+        return LOOK_AFTER
+    return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(attempts - 1, _MOST_DOUBLINGS)))
+
+
+def _moved(delivery: Delivery, **changes: object) -> Delivery:
+    return replace(delivery, revision=delivery.revision + 1, **changes)  # type: ignore[arg-type]  # our own fields
+
+
+def unconfirmed_step(deliveries: Sequence[Delivery], *, now: datetime) -> int | None:
+    """Return the latest step that began 20 seconds ago or more and reached nobody, or None."""
+    begun = [d for d in deliveries if d.handed_over_at or d.place or d.state is DeliveryState.DEAD]
+    steps = {d.step for d in begun}
+    silent = [step for step in steps if not any(d.step == step and d.place is not None for d in begun)]
+    late = [step for step in silent if _is_late([d for d in begun if d.step == step], now)]
+    return max(late, default=None)
+
+
+def _is_late(step: Sequence[Delivery], now: datetime) -> bool:
+    return all(
+        d.state is DeliveryState.DEAD or (d.handed_over_at is not None and now - d.handed_over_at >= CONFIRMED_WITHIN)
+        for d in step
+    )
+
+
+def gone(delivery: Delivery, *, now: datetime) -> Delivery:
+    """Return the delivery to be told anew: the card that stood there was taken away while people still decide."""
+    return _moved(delivery, state=DeliveryState.QUEUED, place=None, shown="", due_at=now, handed_over_at=None)
+
+
+def resolved(tell: str, operators: Sequence[Operator]) -> tuple[str, ...]:
+    """Return the destinations that a step of a route names, as `channel:where`.
+
+    `slack:C0PROD` is one already; `dm:GROUP` is everybody of the group who has an account, `dm:GROUP:primary` the first
+    of them who is not away, `dm:GROUP:secondary` the second. When all are away, all are told.
+    """
+    kind, _, rest = tell.partition(":")
+    if kind != DIRECT:
+        return (tell,)
+    group, _, which = rest.partition(":")
+    members = [o for o in operators if group in o.groups and SLACK in o.identities]
+    here = [o for o in members if not o.away] or members
+    chosen = {PRIMARY: here[:1], SECONDARY: here[1:2] or here[:1]}.get(which, here)
+    return tuple(f"{SLACK}:{o.identities[SLACK].rpartition('/')[2]}" for o in chosen)

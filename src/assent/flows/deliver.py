@@ -1,0 +1,204 @@
+"""Cards follow the ledger: what people are shown is compared with what holds, and whatever differs is told anew.
+
+Nothing here decides anything, and a decision never waits for it. What is handed over to a channel is on record before
+it leaves; that it arrived is on record afterwards, with a digest of exactly what people saw. A process that dies
+between the two leaves a delivery of which nobody knows whether it arrived: the next one looks for the card.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from itertools import groupby
+from operator import attrgetter
+
+from assent.core import approvals, deliveries
+from assent.core.actions import Action
+from assent.core.approvals import OPEN, Approval
+from assent.core.deliveries import (
+    Delivery,
+    DeliveryFault,
+    DeliveryState,
+    LockedOut,
+    NobodyKnows,
+    NotNow,
+    Undeliverable,
+    is_over,
+    shows,
+)
+from assent.core.errors import Stale
+from assent.flows import entries
+from assent.flows.broker import Broker
+from assent.ports import Channel, Showing, Told, Tx, View
+
+AT_ONCE = 100
+LOCKED_OUT_WAIT = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round over all deliveries: how many were looked at, and when something falls due next."""
+
+    looked_at: int
+    next_due: datetime | None
+
+
+class _Task(Enum):
+    ANNOUNCE = "announce"
+    FIND = "find"
+    UPDATE = "update"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Errand:
+    """A delivery that was handed over, what it tells, and what the channel is to do about it."""
+
+    task: _Task
+    delivery: Delivery
+    showing: Showing
+    channel: Channel
+
+    @property
+    def where(self) -> str:
+        """What the channel calls the destination."""
+        return self.delivery.destination.partition(":")[2]
+
+
+async def deliver(broker: Broker, channels: Mapping[str, Channel]) -> Round:
+    """Tell, look for and bring up to date whatever is due, at most 100; one at a time at each destination.
+
+    Raises:
+        LedgerUnavailable: the ledger could not be asked; a channel's faults are kept with the deliveries.
+
+    """
+
+    async def look(view: View) -> tuple[list[Delivery], datetime | None]:
+        found = {d.id: d for d in (*await view.deliveries_due(AT_ONCE), *await view.deliveries_outdated(AT_ONCE))}
+        return list(found.values()), await view.next_delivery_due()
+
+    found, next_due = await broker.ledger.read(look)
+    found.sort(key=attrgetter("destination", "due_at"))
+    queues = [list(some) for _, some in groupby(found, key=attrgetter("destination"))]
+    await asyncio.gather(*(_in_turn(broker, channels, queue) for queue in queues))
+    return Round(looked_at=len(found), next_due=next_due)
+
+
+async def _in_turn(broker: Broker, channels: Mapping[str, Channel], queue: Sequence[Delivery]) -> None:
+    for delivery in queue:
+        errand = await _hand_over(broker, channels, delivery)
+        if errand is not None:
+            await _settle(broker, errand, await _result(errand))
+
+
+async def _hand_over(broker: Broker, channels: Mapping[str, Channel], delivery: Delivery) -> _Errand | None:
+    policy = broker.policy()
+    channel = channels.get(delivery.destination.partition(":")[0])
+
+    async def work(tx: Tx) -> _Errand | None:
+        fresh, approval = await tx.get(Delivery, delivery.id), await tx.get(Approval, delivery.approval)
+        action = None if approval is None else await tx.get(Action, approval.action)
+        if fresh is None or fresh.revision != delivery.revision:
+            return None  # somebody else is at it
+        if approval is None or action is None or channel is None or _comes_too_late(fresh, approval):
+            why = "no such channel" if channel is None else "it was over before it was told here"
+            await _end(tx, fresh, why)
+            return None
+        showing = Showing(
+            approval=approval,
+            action=action,
+            now=tx.now,
+            who=approvals.who_can_vote(approval, policy.operators(), tx.now) if approval.state in OPEN else (),
+            operators=policy.operators(),
+        )
+        return await _errand(tx, fresh, showing, channel)
+
+    return await broker.ledger.transact(work)
+
+
+def _comes_too_late(delivery: Delivery, approval: Approval) -> bool:
+    return delivery.state is DeliveryState.QUEUED and approval.state not in OPEN
+
+
+async def _errand(tx: Tx, delivery: Delivery, showing: Showing, channel: Channel) -> _Errand:
+    if delivery.state is DeliveryState.SENT:
+        return _Errand(task=_Task.FIND, delivery=delivery, showing=showing, channel=channel)
+    task = _Task.ANNOUNCE if delivery.place is None else _Task.UPDATE
+    handed_over = deliveries.hand_over(delivery, now=tx.now)
+    await tx.replace(delivery, handed_over)
+    return _Errand(task=task, delivery=handed_over, showing=showing, channel=channel)
+
+
+async def _result(errand: _Errand) -> Told | str | DeliveryFault | None:
+    """Return what stands there now, the place of a card that was found, None for none, or why nobody can say."""
+    delivery, showing, channel = errand.delivery, errand.showing, errand.channel
+    try:
+        if errand.task is _Task.FIND:
+            return await channel.find(errand.where, showing, delivery.handed_over_at or showing.now)
+        if delivery.place is not None:
+            return await channel.update(errand.where, delivery.place, showing)
+        return await channel.announce(errand.where, showing)
+    except DeliveryFault as fault:
+        return fault
+
+
+async def _settle(broker: Broker, errand: _Errand, result: Told | str | DeliveryFault | None) -> None:
+    async def work(tx: Tx) -> None:
+        fresh = await tx.get(Delivery, errand.delivery.id)
+        if fresh is None or fresh.revision != errand.delivery.revision:
+            return
+        if isinstance(result, Told):
+            await _arrived(tx, fresh, errand.showing, result)
+            return
+        await tx.replace(fresh, _after(fresh, errand.showing, result, tx.now))
+        await _hurry(tx, errand.showing.approval, tx.now)
+
+    try:
+        await broker.ledger.transact(work)
+    except Stale:
+        return  # somebody else settled it
+
+
+async def _arrived(tx: Tx, delivery: Delivery, showing: Showing, told: Told) -> None:
+    approval, action = showing.approval, showing.action
+    shown = shows(approval, action)
+    over = is_over(approval, action)
+    await tx.replace(delivery, deliveries.arrived(delivery, place=told.place, shown=shown, over=over, now=tx.now))
+    await tx.append(entries.approval_shown(action, approval, destination=delivery.destination, told=told))
+
+
+def _after(delivery: Delivery, showing: Showing, result: str | DeliveryFault | Told | None, now: datetime) -> Delivery:
+    """Return the delivery after something else than a card that arrived."""
+    if result is None:
+        return deliveries.lost(delivery, now=now)
+    if isinstance(result, str):
+        # A card stands there, in some earlier form: it is brought up to date next.
+        return deliveries.arrived(delivery, place=result, shown="", over=False, now=now)
+    if isinstance(result, NotNow):
+        until = now + timedelta(seconds=result.retry_after_seconds)
+        return deliveries.put_off(delivery, until=until, why=result.message)
+    if isinstance(result, LockedOut):
+        return deliveries.put_off(delivery, until=now + LOCKED_OUT_WAIT, why=result.message)
+    if isinstance(result, NobodyKnows):
+        return deliveries.unheard(delivery, why=result.message)
+    if isinstance(result, Undeliverable) and delivery.place is not None and showing.approval.state in OPEN:
+        return deliveries.gone(delivery, now=now)
+    why = result.message if isinstance(result, DeliveryFault) else "the channel refused it"
+    return deliveries.dead(delivery, why=why)
+
+
+async def _hurry(tx: Tx, approval: Approval, now: datetime) -> None:
+    """Start the next step at once where one has reached nobody."""
+    every = await tx.deliveries_of(approval.id)
+    step = deliveries.unconfirmed_step(every, now=now)
+    later = [d for d in every if d.state is DeliveryState.QUEUED and d.due_at > now and step is not None]
+    for delivery in later:
+        if step is not None and delivery.step == step + 1:
+            await tx.replace(delivery, deliveries.hurried(delivery, now=now))
+
+
+async def _end(tx: Tx, delivery: Delivery, why: str) -> None:
+    await tx.replace(delivery, deliveries.dead(delivery, why=why))
+    approval = await tx.get(Approval, delivery.approval)
+    if approval is not None and approval.state in OPEN:
+        await _hurry(tx, approval, tx.now)
