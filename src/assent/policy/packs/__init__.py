@@ -54,6 +54,10 @@ PACKS: Final[dict[str, Pack]] = {
         "data sets and model weights: versions, exports, sharing; nothing personal, nothing published",
         "your stores for `data-prod` and `data-staging` under `match`, your columns, groups and hubs in the rules",
     ),
+    "vector-stores": Pack(
+        "Pinecone and Milvus by namespace and partition; nothing of another tenant, nothing deleted as one",
+        "your projects and clusters for `vectors-prod` and `vectors-staging` under `match`, how tenants are told apart",
+    ),
 }
 
 
