@@ -58,6 +58,14 @@ PACKS: Final[dict[str, Pack]] = {
         "Pinecone and Milvus by namespace and partition; nothing of another tenant, nothing deleted as one",
         "your projects and clusters for `vectors-prod` and `vectors-staging` under `match`, how tenants are told apart",
     ),
+    "llm-gateway": Pack(
+        "models by name with a bound for every call; prompts are sensitive, personal data stay with own models",
+        "your gateways for `gateway-prod` and `gateway-staging` under `match`, your models in the rules",
+    ),
+    "payments": Pack(
+        "refunds, invoices, payouts in minor units with limits and keys; no new bank accounts",
+        "your accounts for `acct-live` and `acct-test` under `match`, your limits and destinations in the rules",
+    ),
 }
 
 
