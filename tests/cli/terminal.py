@@ -89,6 +89,29 @@ def at_a_terminal(*arguments: str, env: Mapping[str, str]) -> Iterator[Screen]:
         os.close(ours)
 
 
+def answering(*arguments: str, asked: str, typed: str, env: Mapping[str, str] | None = None) -> Shown:
+    """Run a command at a terminal that shows what is typed, and type only once `asked` stands there."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*PROGRAM, *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=clean_environment({"COLUMNS": "200", **(env or {})}),
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        shown = bytearray()
+        while asked.encode() not in shown and (chunk := _read(ours)):
+            shown += chunk
+        os.write(ours, typed.encode())
+        while chunk := _read(ours):
+            shown += chunk
+        code = process.wait(timeout=60)
+    os.close(ours)
+    return Shown(code, shown.decode().replace("\r\n", "\n"))
+
+
 def _do_not_echo(terminal: int) -> None:
     attributes = termios.tcgetattr(terminal)
     attributes[3] &= ~termios.ECHO

@@ -16,9 +16,16 @@ PAGE = (Path(__file__).parent.parent.parent / "docs" / "cli.md").read_text()
 def commands() -> Iterator[tuple[str, Any]]:
     group = OnDemand(name="assent")
     for noun in COMMANDS:
-        command = group.get_command(None, noun)
-        verbs = getattr(command, "commands", None)
-        yield from ((f"{noun} {verb}", one) for verb, one in verbs.items()) if verbs else ((noun, command),)
+        yield from inside(noun, group.get_command(None, noun))
+
+
+def inside(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the command, or every command of a group by its whole name."""
+    verbs = getattr(command, "commands", None)
+    if not verbs:
+        yield name, command
+    for verb, one in (verbs or {}).items():
+        yield from inside(f"{name} {verb}", one)
 
 
 ALL = dict(commands())

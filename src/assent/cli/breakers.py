@@ -4,7 +4,6 @@ A trip is never held up: it happens first, and whatever is asked, looked up or s
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
@@ -13,25 +12,24 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from assent.cli import margin, output
+from assent.cli import output
 from assent.cli.called import as_called
 from assent.cli.client import Client, Heard, Refused, Unreachable, connect, operator_token
 from assent.cli.exits import Exit
 from assent.cli.output import AsJson, Usage
+from assent.cli.spans import seconds_of
+from assent.cli.stopped import print_stopped
 from assent.core.breakers import BreakerState
 from assent.core.characters import visible
 from assent.core.patterns import TOOL_SEPARATOR, matches
 
 ACTIVE_MINUTES: Final = 10
-SHOWN_ACTIONS: Final = 20
 MOST_RECORDS: Final = 200
 # A trip is not asked who may undo it, and its answer does not say.
 TWO_TO_RESET: Final = (
     "a reset takes two people who hold `breakers.reset`, one where the environment is marked nonproduction; "
     "the starter policies have one such person"
 )
-_SPAN = re.compile(r"([1-9][0-9]{0,8})(s|m|h|d)?")
-_SECONDS: Final = {None: 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 app = output.group("Stop agents, tools or environments, and let them go on.")
 stop = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -70,7 +68,7 @@ def trip(
     """Stop what the scope names; options together narrow it. From the answer on nothing in scope passes."""
     scope = {"agent": agent, "tool": tool, "environment": env}
     named = {name: value for name, value in scope.items() if value is not None}
-    seconds = None if ttl is None else _seconds(ttl)
+    seconds = None if ttl is None else seconds_of(ttl)
     if direct:
         _trip_directly(named, config, everything=everything, reason=reason, seconds=seconds, as_json=as_json)
         return
@@ -86,13 +84,6 @@ def trip(
     if reason is None and output.is_attended():
         _add_reason(client, what, seconds)
     _print_history(client, named)
-
-
-def _seconds(text: str) -> int:
-    found = _SPAN.fullmatch(text)
-    if found is None:
-        raise Usage(f"`{text}` is no time", hint="write it as 90s, 30m, 2h or 1d")
-    return int(found[1]) * _SECONDS[found[2]]
 
 
 def _trip_directly(
@@ -144,23 +135,9 @@ def _add_reason(client: Client, what: dict[str, Any], seconds: int | None) -> No
 def _print_tripped(tripped: dict[str, Any]) -> None:
     breaker = tripped["breaker"]
     typer.echo(f"tripped: {visible(breaker['covers'])}; from now on nothing in this scope passes")
-    _print_actions("cut off before it ran", tripped["cut_off"])
-    _print_actions("still running, a breaker cannot stop it", tripped["running"])
-    if tripped.get("cut_off_elsewhere"):
-        typer.echo(f"cut_off: {visible(tripped['cut_off_elsewhere'])}")
+    print_stopped(tripped, what="a breaker")
     typer.echo(as_called(f'reset with: assent breakers reset {visible(breaker["id"])} --reason "…"'))
     typer.echo(TWO_TO_RESET)
-
-
-def _print_actions(heading: str, actions: list[dict[str, Any]]) -> None:
-    typer.echo(f"{heading}: {len(actions) or 'nothing'}")
-    for action in actions[:SHOWN_ACTIONS]:
-        lease = action.get("lease_expires_at")
-        until = f", lease ends in {output.time_left(lease)}" if lease else ""
-        names = (action["agent"], action["tool"], action["environment"], action.get("resource"))
-        margin.show(f"  {action['action_id']}  ", f"{margin.shown(output.words(filter(None, names), ' '))}{until}")
-    if len(actions) > SHOWN_ACTIONS:
-        typer.echo(f"  and {len(actions) - SHOWN_ACTIONS} more, see --json")
 
 
 def _print_history(client: Client, named: dict[str, str]) -> None:
@@ -230,4 +207,8 @@ def _print_reset(heard: Heard) -> None:
         typer.echo(
             "still open: a second person must agree, and there is nobody: no other operator holds `breakers.reset`"
         )
-        typer.echo("declare a second operator in `operators.yaml`; no command issues their token yet, so it stays open")
+        typer.echo(
+            as_called(
+                "declare a second operator in `operators.yaml`, issue their token: assent operators token issue NAME"
+            )
+        )

@@ -6,13 +6,12 @@ the URL that was tried.
 
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from assent.cli.credentials import NoCredential, kept, shown_file
 from assent.core.canonical import BadJson, Json, parse
 from assent.core.credentials import PREFIXES, Kind
 from assent.core.errors import AssentError
@@ -23,7 +22,6 @@ from assent.sdk.sockets import SocketDriver
 URL_VARIABLE: Final = "ASSENT_URL"
 TOKEN_VARIABLE: Final = "ASSENT_OPERATOR_TOKEN"
 DEFAULT_URL: Final = "http://127.0.0.1:8420"
-CREDENTIALS_FILE: Final = Path(".config/assent/credentials")
 FIRST_BAD_STATUS: Final = 400
 MAX_DEPTH: Final = 96
 LIMITS: Final = Limits(connect_seconds=3.0, answer_seconds=10.0, answer_bytes=64 * 1024 * 1024)
@@ -44,12 +42,6 @@ class Refused(AssentError):
         self.document = document
 
 
-class NoCredential(AssentError):
-    """There is no operator token, or it lies where others can read it."""
-
-    code = "no_credential"
-
-
 @dataclass(frozen=True, slots=True)
 class Heard:
     """A successful answer: its status, its JSON as sent, and as values."""
@@ -60,15 +52,16 @@ class Heard:
 
 
 class Client:
-    """Speaks to one broker with one operator token."""
+    """Speaks to one broker with one operator token; `source` says where that came from."""
 
-    def __init__(self, where: Endpoint, limits: Limits = LIMITS) -> None:
+    def __init__(self, where: Endpoint, limits: Limits = LIMITS, *, source: str) -> None:
         self._where = where
+        self._source = source
         self._driver = SocketDriver(where, limits)
 
     @property
     def url(self) -> str:
-        """The address that requests go to."""
+        """The address that requests go to, as it was given or is meant."""
         return f"{'https' if self._where.tls else 'http'}://{self._where.authority}{self._where.prefix}"
 
     def get(self, *path: str, **query: str | int | list[str] | None) -> Heard:
@@ -88,6 +81,10 @@ class Client:
         given = {name: value for name, value in body.items() if value is not None}
         return self._heard(Request(method="POST", path=_path(path), body=json.dumps(given).encode()))
 
+    def delete(self, *path: str) -> Heard:
+        """Return the answer to DELETE. Raises as `get`."""
+        return self._heard(Request(method="DELETE", path=_path(path)))
+
     def _heard(self, request: Request) -> Heard:
         answer = self._driver.perform(request)
         if not isinstance(answer, Response):
@@ -98,7 +95,7 @@ class Client:
             )
         body = self._values(answer)
         if answer.status >= FIRST_BAD_STATUS:
-            raise _refused(body)
+            raise _refused(body, self._source)
         return Heard(answer.status, answer.body, body)
 
     def _values(self, answer: Response) -> Any:  # noqa: ANN401  # bytes enter here
@@ -118,54 +115,53 @@ def connect(limits: Limits = LIMITS) -> Client:
         NoCredential: neither names an operator token, or the file can be read by others.
 
     """
-    url = os.environ.get(URL_VARIABLE) or _kept().get("url") or DEFAULT_URL
-    token = operator_token()
+    return client_for(broker_url(), operator_token(), source=token_source(), limits=limits)
+
+
+def client_for(url: str, token: str, *, source: str, limits: Limits = LIMITS) -> Client:
+    """Return a client for the broker at `url` and the operator that `token` belongs to.
+
+    Raises:
+        NoCredential: that is no operator token. ConfigurationError: `url` is no address, or not a safe one.
+
+    """
     if not token.startswith(PREFIXES[Kind.OPERATOR]) or not token.isascii() or not token.isprintable():
         raise NoCredential(
-            f"{token_source()} holds no operator token",
-            hint=f"one begins with `{PREFIXES[Kind.OPERATOR]}` and has no line break; `assent init` printed it",
+            f"{source} holds no operator token",
+            hint=f"one begins with `{PREFIXES[Kind.OPERATOR]}` and has no line break",
         )
-    return Client(endpoint(url, token, kind=Kind.OPERATOR), limits)
+    return Client(endpoint(url, token, kind=Kind.OPERATOR), limits, source=source)
+
+
+def broker_url() -> str:
+    """Return where the broker is, as environment or credentials file say."""
+    return os.environ.get(URL_VARIABLE) or kept().get("url") or DEFAULT_URL
 
 
 def token_source() -> str:
     """Return what the operator token is taken from."""
-    return TOKEN_VARIABLE if os.environ.get(TOKEN_VARIABLE) else f"`operator_token` in ~/{CREDENTIALS_FILE}"
+    return TOKEN_VARIABLE if os.environ.get(TOKEN_VARIABLE) else f"`operator_token` in {shown_file()}"
 
 
 def operator_token() -> str:
     """Return the operator token that environment or credentials file name. Raises NoCredential as `connect`."""
-    token = os.environ.get(TOKEN_VARIABLE) or _kept().get("operator_token")
+    token = os.environ.get(TOKEN_VARIABLE) or kept().get("operator_token")
     if not token:
         raise NoCredential(
-            "no operator token is set",
-            hint=f"set {TOKEN_VARIABLE} to the token that `assent init` printed, or keep it in ~/{CREDENTIALS_FILE}",
+            "no operator token is set", hint=f"keep yours with `assent login`, or set {TOKEN_VARIABLE} to it"
         )
     return token
-
-
-def _kept() -> dict[str, str]:
-    file = Path.home() / CREDENTIALS_FILE
-    if not file.is_file():
-        return {}
-    if file.stat().st_mode & 0o077:
-        raise NoCredential(f"`{file}` can be read by others", hint=f"run `chmod 600 {file}` and issue a new token")
-    try:
-        kept = tomllib.loads(file.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        raise NoCredential(f"`{file}` is not TOML", hint='write `operator_token = "aso_…"` and `url = "…"`') from None
-    return {name: value for name, value in kept.items() if isinstance(value, str)}
 
 
 def _path(segments: tuple[str, ...]) -> str:
     return "/" + "/".join(quote(segment, safe="") for segment in segments)
 
 
-def _refused(problem: object) -> Refused:
+def _refused(problem: object, source: str) -> Refused:
     document = problem if isinstance(problem, dict) else {}
     code = str(document.get("code", "bad_answer"))
     message = str(document.get("detail") or document.get("title") or "the broker refused and did not say why")
-    told = document.get("hint") or document.get("next_step")
+    told = str(document.get("hint") or document.get("next_step") or "") or None
     if code == "unauthenticated":
-        told = f"{token_source()} is not a token that this broker knows; take the one that its `assent init` printed"
-    return Refused(code, message, hint=str(told) if told else None, document=document)
+        told = f"the token that was shown is from {source}; {told or 'check it'}, and keep that with `assent login`"
+    return Refused(code, message, hint=told, document=document)

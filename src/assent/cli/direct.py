@@ -1,24 +1,32 @@
-"""A trip on the ledger itself, for when the API is down or hangs; only tripping, and recorded as what it is.
+"""What is done on the ledger itself: a trip, when the API is down or hangs, and a token in the place of a lost one.
 
-It needs what the broker needs: its configuration, its keys, and a live operator token that the ledger knows. The
-record names the account and the machine. A serving broker goes on beside it and reads the breaker at its next decision.
+It needs what the broker needs: its configuration and its keys; a trip also a live operator token that the ledger knows.
+The record names the account and the machine. A serving broker goes on beside it and reads what was written at its next
+decision.
 """
 
 import asyncio
 import getpass
+import os
 import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from assent.api.operator_views import tripped_answer
+from assent.api.principal_views import token_issued
 from assent.cli.place import settings_here
 from assent.core.breakers import Scope
 from assent.core.canonical import Json
+from assent.core.credentials import Kind
 from assent.flows import authenticate, trip_breaker
+from assent.flows.issue_credentials import declared_operator
+from assent.flows.manage_principals import issue_credential
 from assent.wiring import Assembly, assemble
 
 SURFACE: Final = "cli --direct"
+# No operator has such a name, so nobody is taken for who issued it.
+BY_HAND: Final = "assent --direct"
 
 
 def trip(config: Path | None, named: dict[str, str], *, token: str, reason: str, seconds: int | None) -> bytes:
@@ -34,12 +42,46 @@ def trip(config: Path | None, named: dict[str, str], *, token: str, reason: str,
     return asyncio.run(_trip(assembly, Scope(**named), token, reason, ttl))
 
 
+def issue_token(config: Path | None, operator: str, *, seconds: int | None) -> bytes:
+    """Return the API's answer to a token that was issued on the ledger, for an operator whom the policy names.
+
+    Whoever can read the broker's keys is asked for no token: they could make whatever they like.
+
+    Raises:
+        NotFound: the policy names no such operator.
+        ConfigInvalid, KeysInvalid, PolicyInvalid, LedgerUnavailable: the broker's files cannot be opened.
+
+    """
+    assembly = assemble(settings_here(config), issuer=SURFACE)
+    valid_for = None if seconds is None else timedelta(seconds=seconds)
+    return asyncio.run(_issue_token(assembly, operator, valid_for))
+
+
+async def _issue_token(assembly: Assembly, operator: str, valid_for: timedelta | None) -> bytes:
+    broker = assembly.broker
+    try:
+        declared = declared_operator(broker.policy(), operator)
+        issued = await issue_credential(
+            broker, Kind.OPERATOR, declared.id, issued_by=BY_HAND, valid_for=valid_for, by_hand=_whose_hand()
+        )
+    finally:
+        await assembly.ledger.close()
+    return token_issued(issued)
+
+
+def _whose_hand() -> dict[str, Json]:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in many containers: a stop does not wait for one
+        user = f"uid {os.getuid()}"
+    return {"os_user": user, "host": socket.gethostname()}
+
+
 async def _trip(assembly: Assembly, scope: Scope, token: str, reason: str, ttl: timedelta | None) -> bytes:
     broker = assembly.broker
-    by_hand: dict[str, Json] = {"os_user": getpass.getuser(), "host": socket.gethostname()}
     try:
         caller = await authenticate.operator(broker, token, SURFACE)
-        tripped = await trip_breaker.trip(broker, caller, scope, reason=reason, ttl=ttl, by_hand=by_hand)
+        tripped = await trip_breaker.trip(broker, caller, scope, reason=reason, ttl=ttl, by_hand=_whose_hand())
     finally:
         await assembly.ledger.close()
     return tripped_answer(tripped)

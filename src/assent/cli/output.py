@@ -58,6 +58,12 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty
         print_facts(zip(headings[1:], others, strict=True))
 
 
+def print_more(heard: "Heard") -> None:
+    """Say on standard error how a list goes on, where it does."""
+    if heard.body.get("next_cursor"):
+        typer.echo(f"there are more: --cursor {visible(heard.body['next_cursor'])}", err=True)
+
+
 def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return rows as lines in which each column is as wide as its widest cell; the cells are shown already."""
     widths = [max(map(margin.cells, column)) for column in zip(*rows, strict=True)]
