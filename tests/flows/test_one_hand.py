@@ -11,7 +11,7 @@ from assent.core.credentials import Kind
 from assent.core.operators import Assurance
 from assent.flows import authenticate, trip_breaker
 from assent.flows.answers import Answered
-from assent.flows.authenticate import OperatorCaller
+from assent.flows.authenticate import TokenCaller
 from assent.flows.issue_credentials import issue_operator_token, revoke
 from assent.flows.resolve_approval import Resolved, approve_action, show_approval
 from tests.flows.world import TownPolicy, World, a_world
@@ -32,12 +32,12 @@ async def asked(world: World) -> Answered:
     return await world.ask(await world.agent(issued_by="assent init"))
 
 
-async def issued(world: World, by: OperatorCaller, to: str) -> OperatorCaller:
+async def issued(world: World, by: TokenCaller, to: str) -> TokenCaller:
     made = await issue_operator_token(world.broker, by, to)
     return await authenticate.operator(world.broker, made.token, "api")
 
 
-async def yes(world: World, who: OperatorCaller, answered: Answered) -> Resolved:
+async def yes(world: World, who: TokenCaller, answered: Answered) -> Resolved:
     assert answered.approval is not None
     return await approve_action(world.broker, who, answered.approval.code, digest_prefix=answered.action.digest)
 

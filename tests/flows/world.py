@@ -17,7 +17,7 @@ from assent.core.reasons import Reason
 from assent.core.records import Record
 from assent.flows import authenticate, manage_principals
 from assent.flows.answers import Answered
-from assent.flows.authenticate import AgentCaller, OperatorCaller, ServiceCaller
+from assent.flows.authenticate import AgentCaller, ServiceCaller, TokenCaller
 from assent.flows.broker import Broker
 from assent.flows.request_action import Ask, request_action
 from assent.ports import Ledger, NewId, RecordFilter, ToolView, View
@@ -179,7 +179,7 @@ class World:
     async def agent(self, name: str = "bot", *, issued_by: str = "admin") -> AgentCaller:
         return await authenticate.agent(self.broker, await self.token(Kind.AGENT, name, issued_by=issued_by))
 
-    async def operator(self, name: str, *, issued_by: str = "admin") -> OperatorCaller:
+    async def operator(self, name: str, *, issued_by: str = "admin") -> TokenCaller:
         token = await self.token(Kind.OPERATOR, name, issued_by=issued_by)
         return await authenticate.operator(self.broker, token, "api")
 

@@ -13,13 +13,13 @@ from assent.api.given import Api
 from assent.core.credentials import CredentialId, Kind, take_apart
 from assent.core.errors import RateLimited, Unauthenticated
 from assent.flows import authenticate
-from assent.flows.authenticate import AgentCaller, OperatorCaller, ServiceCaller, confirm
+from assent.flows.authenticate import AgentCaller, ServiceCaller, TokenCaller, confirm, confirm_operator
 from assent.ports import View
 
 SURFACE: Final = "api"
 _NOBODY: Final = "unknown"
 
-AnyCaller: TypeAlias = AgentCaller | ServiceCaller | OperatorCaller
+AnyCaller: TypeAlias = AgentCaller | ServiceCaller | TokenCaller
 
 
 async def agent_from(api: Api, scope: Scope, token: str | None) -> AgentCaller:
@@ -46,7 +46,7 @@ async def service_from(api: Api, scope: Scope, token: str | None) -> ServiceCall
     return caller
 
 
-async def operator_from(api: Api, scope: Scope, token: str | None) -> OperatorCaller:
+async def operator_from(api: Api, scope: Scope, token: str | None) -> TokenCaller:
     """Return the operator that calls, within their rate.
 
     Raises:
@@ -68,10 +68,12 @@ async def anybody_from(api: Api, scope: Scope, token: str | None) -> AnyCaller:
 
     """
     caller = await _whoever(api, scope, token)
-    key = caller.token.id if isinstance(caller, OperatorCaller) else caller.key
 
     async def work(view: View) -> None:
-        await confirm(view, key)
+        if isinstance(caller, TokenCaller):
+            await confirm_operator(view, caller)
+        else:
+            await confirm(view, caller.key)
 
     await api.broker.ledger.read(work)
     return caller

@@ -9,7 +9,7 @@ from assent.api.given import Api
 from assent.api.requests import bearer, head_of
 from assent.core.credentials import Kind, take_apart
 from assent.core.errors import Unauthenticated
-from assent.flows.authenticate import AgentCaller, OperatorCaller, ServiceCaller
+from assent.flows.authenticate import AgentCaller, ServiceCaller, TokenCaller
 
 
 def api_of(request: Request) -> Api:
@@ -29,7 +29,7 @@ async def _service(request: Request, api: ApiOf) -> ServiceCaller:
     return await service_from(api, request.scope, bearer(head_of(request.scope)))
 
 
-async def _operator(request: Request, api: ApiOf) -> OperatorCaller:
+async def _operator(request: Request, api: ApiOf) -> TokenCaller:
     return await operator_from(api, request.scope, bearer(head_of(request.scope)))
 
 
@@ -47,7 +47,7 @@ async def _reader_of_the_log(request: Request, api: ApiOf) -> AnyCaller | None:
     return await anybody_from(api, request.scope, bearer(head_of(request.scope)))
 
 
-async def _reader_of_a_proof(request: Request, api: ApiOf) -> AgentCaller | OperatorCaller | None:
+async def _reader_of_a_proof(request: Request, api: ApiOf) -> AgentCaller | TokenCaller | None:
     reader = await _reader_of_the_log(request, api)
     if isinstance(reader, ServiceCaller):
         raise Unauthenticated("this call needs the credential of an agent or an operator")
@@ -56,7 +56,7 @@ async def _reader_of_a_proof(request: Request, api: ApiOf) -> AgentCaller | Oper
 
 AgentOf = Annotated[AgentCaller, Depends(_agent)]
 ServiceOf = Annotated[ServiceCaller, Depends(_service)]
-OperatorOf = Annotated[OperatorCaller, Depends(_operator)]
+OperatorOf = Annotated[TokenCaller, Depends(_operator)]
 AgentOrServiceOf = Annotated[AgentCaller | ServiceCaller, Depends(_agent_or_service)]
 LogReaderOf = Annotated[AnyCaller | None, Depends(_reader_of_the_log)]
-ProofReaderOf = Annotated[AgentCaller | OperatorCaller | None, Depends(_reader_of_a_proof)]
+ProofReaderOf = Annotated[AgentCaller | TokenCaller | None, Depends(_reader_of_a_proof)]

@@ -11,7 +11,7 @@ from assent.core.agents import AgentState, AgentStatus
 from assent.core.credentials import Credential, Kind, ends_at, is_old, standing
 from assent.core.operators import Operator, Permission
 from assent.core.records import rfc3339
-from assent.flows.authenticate import OperatorCaller
+from assent.flows.authenticate import TokenCaller
 from assent.flows.issue_credentials import IssuedKey
 from assent.flows.manage_principals import Issued, Revoked
 from assent.flows.read_principals import SeenAgent, SeenOperator, SeenService
@@ -46,7 +46,7 @@ def operators_page(found: Sequence[SeenOperator], *, limit: int) -> bytes:
     return page([operator_view(seen) for seen in found], found[-1].id if len(found) >= limit else None)
 
 
-def operator_me(seen: SeenOperator, caller: OperatorCaller, policy_version: str) -> bytes:
+def operator_me(seen: SeenOperator, caller: TokenCaller, policy_version: str) -> bytes:
     """Return the JSON of who the caller is taken for."""
     view = wire.OperatorMe(
         operator=_operator(seen),

@@ -60,6 +60,7 @@ ERRORS: dict[str, Row] = {
     "keys_invalid": Row(_S.SERVICE_UNAVAILABLE, _AWAY, tells=False),
     "config_invalid": Row(_S.SERVICE_UNAVAILABLE, _AWAY, tells=False),
     "verification_failed": Row(_S.SERVICE_UNAVAILABLE, _AWAY, tells=False),
+    "delivery_failed": Row(_S.SERVICE_UNAVAILABLE, _AWAY, tells=False),
 }
 
 # Codes of refusals that are not answered 409.

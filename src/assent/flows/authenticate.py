@@ -45,17 +45,28 @@ class ServiceCaller:
     tools: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorCaller:
-    """An operator of the loaded policy, by a bearer token on the surface that authenticated them."""
+    """An operator of the loaded policy, on the surface that found out who it is."""
 
     operator: Operator
-    token: Credential
     surface: str
-    assurance: Assurance = Assurance.TOKEN
+    assurance: Assurance
 
     def voter(self) -> Voter:
         """Return this caller as approvals look at them."""
+        return Voter(operator=self.operator, assurance=self.assurance, surface=self.surface)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCaller(OperatorCaller):
+    """An operator by a bearer token."""
+
+    token: Credential
+    assurance: Assurance = Assurance.TOKEN
+
+    def voter(self) -> Voter:
+        """Return this caller as approvals look at them: also who issued the token, and when."""
         return Voter(
             operator=self.operator,
             assurance=self.assurance,
@@ -89,7 +100,7 @@ async def service(broker: Broker, token: str | None, *, before_look_up: BeforeLo
 
 async def operator(
     broker: Broker, token: str | None, surface: str, *, before_look_up: BeforeLookUp = _no_limit
-) -> OperatorCaller:
+) -> TokenCaller:
     """Return the operator that `token` belongs to, as the loaded policy declares them.
 
     Raises:
@@ -100,7 +111,7 @@ async def operator(
     declared = broker.policy().operator(credential.principal)
     if declared is None:
         raise Unauthenticated("the loaded policy does not name this operator", hint="add them to operators.yaml")
-    return OperatorCaller(declared, credential, surface)
+    return TokenCaller(operator=declared, token=credential, surface=surface)
 
 
 def require(caller: OperatorCaller, permission: Permission) -> None:
@@ -135,6 +146,17 @@ def _over(credential: Credential | None, now: datetime) -> Unauthenticated:
         return Unauthenticated("this credential was revoked", hint=_NEW_ONE)
     limit = ": an operator's token lives 90 days at most" if credential.kind is Kind.OPERATOR else ""
     return Unauthenticated(f"this credential has expired{limit}", hint=_NEW_ONE)
+
+
+async def confirm_operator(view: View, caller: OperatorCaller) -> None:
+    """Confirm the token of an operator who came with one; an account of a channel was confirmed there just now.
+
+    Raises:
+        Unauthenticated: the token was revoked, expired or removed since it was recognised.
+
+    """
+    if isinstance(caller, TokenCaller):
+        await confirm(view, caller.token.id)
 
 
 async def _recognise(broker: Broker, token: str | None, kind: Kind, before_look_up: BeforeLookUp) -> Credential:

@@ -16,7 +16,7 @@ from assent.core.credentials import MAX_LIVE_PER_PRINCIPAL, Credential, Credenti
 from assent.core.errors import IllegalMove, NotFound
 from assent.core.reasons import Reason
 from assent.flows import entries
-from assent.flows.authenticate import CREDENTIAL, OperatorCaller, confirm
+from assent.flows.authenticate import CREDENTIAL, OperatorCaller, TokenCaller, confirm_operator
 from assent.flows.broker import Broker
 from assent.flows.end_action import end_without_running
 from assent.flows.watch_actions import tell
@@ -69,7 +69,7 @@ async def issue_credential(
 
     async def work(tx: Tx) -> Credential:
         if caller is not None:
-            await confirm(tx, caller.token.id)
+            await confirm_operator(tx, caller)
             await _refuse_too_many(tx, kind, principal)
         credential = Credential(
             id=identifier,
@@ -82,7 +82,7 @@ async def issue_credential(
             tools=tools,
         )
         await tx.add(credential)
-        using = None if caller is None else caller.token.id
+        using = caller.token.id if isinstance(caller, TokenCaller) else None
         await tx.append(entries.credential_issued(credential, using=using, by_hand=by_hand))
         return credential
 
@@ -128,7 +128,7 @@ async def revoke_credential(
 
     async def work(tx: Tx) -> Revoked:
         if caller is not None:
-            await confirm(tx, caller.token.id)
+            await confirm_operator(tx, caller)
         credential = await tx.get(Credential, key)
         if credential is None or (held_by is not None and held_by != (credential.kind, credential.principal)):
             raise NotFound(f"no credential `{key}` there", hint="see which there are, with their ids")

@@ -16,7 +16,7 @@ from assent.core.errors import NotFound
 from assent.core.operators import Operator, OperatorId, Permission
 from assent.core.reasons import Reason
 from assent.core.records import Record, RecordKind
-from assent.flows.authenticate import OperatorCaller, confirm, require
+from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
 from assent.ports import Policy, RecordFilter, View
 
@@ -76,7 +76,7 @@ async def list_agents(
     policy = broker.policy()
 
     async def work(view: View) -> Sequence[SeenAgent]:
-        await confirm(view, caller.token.id)
+        await confirm_operator(view, caller)
         asked, found = await _last_asked(view), list[SeenAgent]()
         for name in await _names(view, Kind.AGENT, [a.id for a in policy.agents()], after):
             keys = await _live(view, Kind.AGENT, name)
@@ -101,7 +101,7 @@ async def show_agent(broker: Broker, caller: OperatorCaller, agent: AgentId) -> 
     policy = broker.policy()
 
     async def work(view: View) -> SeenAgent:
-        await confirm(view, caller.token.id)
+        await confirm_operator(view, caller)
         keys = tuple(await view.credentials(Kind.AGENT, agent, limit=SHOWN_CREDENTIALS))
         seen = await _agent(view, policy, agent, keys, await _last_asked(view))
         if seen.profile is None and seen.status is None and not keys:
@@ -138,7 +138,7 @@ async def list_services(
     _require_sight(caller, Permission.AGENTS_MANAGE)
 
     async def work(view: View) -> Sequence[SeenService]:
-        await confirm(view, caller.token.id)
+        await confirm_operator(view, caller)
         found = list[SeenService]()
         for name in await _names(view, Kind.SERVICE, (), after):
             keys = await _live(view, Kind.SERVICE, name)
@@ -164,7 +164,7 @@ async def list_operators(
     policy = broker.policy()
 
     async def work(view: View) -> Sequence[SeenOperator]:
-        await confirm(view, caller.token.id)
+        await confirm_operator(view, caller)
         found = list[SeenOperator]()
         for name in await _names(view, Kind.OPERATOR, [o.id for o in policy.operators()], after):
             tokens = await _live(view, Kind.OPERATOR, name)
@@ -190,7 +190,7 @@ async def show_operator(broker: Broker, caller: OperatorCaller, operator: Operat
     policy = broker.policy()
 
     async def work(view: View) -> SeenOperator:
-        await confirm(view, caller.token.id)
+        await confirm_operator(view, caller)
         tokens = tuple(await view.credentials(Kind.OPERATOR, operator, limit=SHOWN_CREDENTIALS))
         seen = _operator(policy, operator, tokens, view.now)
         if seen.declared is None and not tokens:

@@ -3,7 +3,7 @@
 from assent.core.errors import NotFound
 from assent.core.operators import Permission
 from assent.core.records import Record, RecordId
-from assent.flows.authenticate import OperatorCaller, confirm, require
+from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
 from assent.ports import FoundRecords, RecordFilter, View
 
@@ -31,7 +31,7 @@ async def list_records(broker: Broker, caller: OperatorCaller, which: RecordFilt
 
 async def _look(broker: Broker, caller: OperatorCaller, which: RecordFilter, limit: int) -> FoundRecords:
     async def work(view: View) -> FoundRecords:
-        await confirm(view, caller.token.id)
+        await confirm_operator(view, caller)
         return await view.records(which, limit=limit)
 
     return await broker.ledger.read(work)
@@ -48,7 +48,7 @@ async def show_record(broker: Broker, caller: OperatorCaller, key: RecordId) -> 
     require(caller, Permission.AUDIT_READ)
 
     async def work(view: View) -> Record:
-        await confirm(view, caller.token.id)
+        await confirm_operator(view, caller)
         found = await view.record(key)
         if found is None:
             raise NotFound(f"no record `{key}`", hint="find it with `assent audit search`")

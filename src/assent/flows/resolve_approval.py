@@ -18,7 +18,7 @@ from assent.core.reasons import Reason
 from assent.core.records import RecordKind
 from assent.flows import entries
 from assent.flows.answers import who_can_decide
-from assent.flows.authenticate import OperatorCaller, confirm, require
+from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
 from assent.flows.end_action import end_without_running
 from assent.flows.judge_again import judge_again, why_in_vain
@@ -71,7 +71,7 @@ async def show_approval(broker: Broker, caller: OperatorCaller, key: str) -> See
     require(caller, Permission.APPROVALS_READ)
 
     async def work(view: View) -> Seen:
-        await confirm(view, caller.token.id)
+        await confirm_operator(view, caller)
         return await _seen(broker, view, caller, await _find(view, key))
 
     return await broker.ledger.read(work)
@@ -95,7 +95,7 @@ async def find_approval(broker: Broker, caller: OperatorCaller, code: str) -> Li
     require(caller, Permission.APPROVALS_READ)
 
     async def work(view: View) -> Listed:
-        await confirm(view, caller.token.id)
+        await confirm_operator(view, caller)
         one = await view.approval_by_code(code)
         seen = None if one is None else await _seen_or_damaged(broker, view, caller, one)
         return Listed(() if seen is None else (seen,))
@@ -120,7 +120,7 @@ async def list_approvals(
     require(caller, Permission.APPROVALS_READ)
 
     async def work(view: View) -> Listed:
-        await confirm(view, caller.token.id)
+        await confirm_operator(view, caller)
         found = await view.approvals(states, limit=limit, before=before)
         listed = [await _seen_or_damaged(broker, view, caller, approval) for approval in found]
         return Listed(tuple(seen for seen in listed if seen is not None), _rest(found, limit))
@@ -145,7 +145,7 @@ async def list_mine(
     require(caller, Permission.APPROVALS_READ)
 
     async def work(view: View) -> Listed:
-        await confirm(view, caller.token.id)
+        await confirm_operator(view, caller)
         found = await view.approvals(states, limit=LOOKED_AT_ONCE, before=before)
         mine: list[Seen] = []
         for approval in found:
@@ -228,7 +228,7 @@ async def approve_action(
     grant_id, policy = GrantId(broker.new_id("grt")), broker.policy()
 
     async def work(tx: Tx) -> Resolved:
-        await confirm(tx, caller.token.id)
+        await confirm_operator(tx, caller)
         approval = await _find(tx, key)
         action = await _action_of(tx, approval)
         voted = approvals.vote(
@@ -301,7 +301,7 @@ async def deny_action(
     """
 
     async def work(tx: Tx) -> Resolved:
-        await confirm(tx, caller.token.id)
+        await confirm_operator(tx, caller)
         approval = await _find(tx, key)
         action = await _action_of(tx, approval)
         denied = approvals.deny(approval, caller.voter(), category=category, comment=comment, now=tx.now)
@@ -336,7 +336,7 @@ async def revoke_approval(broker: Broker, caller: OperatorCaller, key: str, *, r
     """
 
     async def work(tx: Tx) -> Resolved:
-        await confirm(tx, caller.token.id)
+        await confirm_operator(tx, caller)
         approval = await _find(tx, key)
         action = await _action_of(tx, approval)
         refused = approvals.why_not_stop(approval, caller.voter(), tx.now) or _why_not_revocable(action)
@@ -363,7 +363,7 @@ async def let_ask_again(broker: Broker, caller: OperatorCaller, key: str, *, rea
     """
 
     async def work(tx: Tx) -> Resolved:
-        await confirm(tx, caller.token.id)
+        await confirm_operator(tx, caller)
         approval = await _find(tx, key)
         action = await _action_of(tx, approval)
         refused = approvals.why_not_let_again(approval, caller.voter(), tx.now)

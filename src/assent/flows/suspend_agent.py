@@ -16,7 +16,7 @@ from assent.core.operators import OperatorId, Permission
 from assent.core.reasons import Reason
 from assent.flows import entries
 from assent.flows.agent_status import AGENT_PREFIX
-from assent.flows.authenticate import OperatorCaller, confirm, require
+from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
 from assent.flows.end_action import end_without_running
 from assent.flows.watch_actions import tell
@@ -46,7 +46,7 @@ async def suspend_agent(broker: Broker, caller: OperatorCaller, agent: AgentId, 
     policy = broker.policy()
 
     async def work(tx: Tx) -> Suspended:
-        await confirm(tx, caller.token.id)
+        await confirm_operator(tx, caller)
         existing = await tx.get(AgentStatus, agent)
         await _refuse_unheard_of(tx, policy, agent, existing)
         status = agents.suspend(existing, agent, by=caller.operator.id, now=tx.now, reason=reason)
@@ -101,7 +101,7 @@ async def resume_agent(broker: Broker, caller: OperatorCaller, agent: AgentId, *
     policy = broker.policy()
 
     async def work(tx: Tx) -> AgentStatus | None:
-        await confirm(tx, caller.token.id)
+        await confirm_operator(tx, caller)
         status = await tx.get(AgentStatus, agent)
         await _refuse_unheard_of(tx, policy, agent, status)
         if status is None or not is_suspended(status):

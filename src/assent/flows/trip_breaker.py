@@ -12,7 +12,7 @@ from assent.core.errors import NotFound
 from assent.core.operators import Operator, OperatorId, Permission
 from assent.core.reasons import Reason
 from assent.flows import entries
-from assent.flows.authenticate import OperatorCaller, confirm, require
+from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
 from assent.flows.end_action import end_without_running
 from assent.flows.one_hand import ONE_HAND, is_one_hand
@@ -62,7 +62,7 @@ async def trip(
     new_id = BreakerId(broker.new_id("brk"))
 
     async def work(tx: Tx) -> Tripped:
-        await confirm(tx, caller.token.id)
+        await confirm_operator(tx, caller)
         breaker = await _open(tx, scope, by=caller.operator.id, new_id=new_id, reason=reason, ttl=ttl)
         why = Reason.of("breaker_open", scope.describe())
         cut = [
@@ -120,7 +120,7 @@ async def reset(broker: Broker, caller: OperatorCaller, key: BreakerId, *, reaso
     policy = broker.policy()
 
     async def work(tx: Tx) -> ResetAnswer:
-        await confirm(tx, caller.token.id)
+        await confirm_operator(tx, caller)
         breaker = await tx.get(Breaker, key)
         if breaker is None:
             raise NotFound(f"no breaker `{key}`", hint="list them with `assent breakers list`")
@@ -179,7 +179,7 @@ async def list_breakers(broker: Broker, caller: OperatorCaller) -> Sequence[Brea
         require(caller, Permission.BREAKERS_TRIP)
 
     async def work(view: View) -> Sequence[Breaker]:
-        await confirm(view, caller.token.id)
+        await confirm_operator(view, caller)
         return await view.breakers()
 
     return await broker.ledger.read(work)
