@@ -21,6 +21,7 @@ from assent.core.deliveries import Delivery
 from assent.core.denials import Denial
 from assent.core.grants import Grant
 from assent.core.operators import Operator, OperatorId
+from assent.core.privileges import Change
 from assent.core.reasons import Reason
 from assent.core.records import Entry, Record, RecordId
 
@@ -460,6 +461,13 @@ class Policy(Protocol):
 
     def is_nonproduction(self, environment: str) -> bool:
         """Whether `environment` is declared and marked nonproduction."""
+        ...
+
+    def changes_since(self, older: "Policy") -> Sequence[Change]:
+        """Return what this version gives more or less than `older`, what widens first.
+
+        Whatever could let more pass is among what widens, also where that is not certain.
+        """
         ...
 
     def tools_for(self, agent: AgentId) -> Sequence[ToolView]:

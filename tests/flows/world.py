@@ -13,6 +13,7 @@ from assent.core.canonical import Json, canonical, load, sha256_hex
 from assent.core.credentials import Kind
 from assent.core.decisions import Effect, Verdict
 from assent.core.operators import PERMISSION_SETS, Assurance, Operator, OperatorId
+from assent.core.privileges import Change
 from assent.core.reasons import Reason
 from assent.core.records import Record
 from assent.flows import authenticate, manage_principals
@@ -20,7 +21,7 @@ from assent.flows.answers import Answered
 from assent.flows.authenticate import AgentCaller, ServiceCaller, TokenCaller
 from assent.flows.broker import Broker
 from assent.flows.request_action import Ask, request_action
-from assent.ports import Ledger, NewId, RecordFilter, ToolView, View
+from assent.ports import Ledger, NewId, Policy, RecordFilter, ToolView, View
 from assent.stores.sealing import LedgerKeys
 from assent.stores.signals_local import LocalSignals
 from assent.stores.sqlite import SqliteLedger
@@ -99,6 +100,11 @@ class TownPolicy:
             "default": Route(name="default", needs=(Need(count=1, of="oncall"),), assurance=Assurance.TOKEN)
         }
     )
+
+    changes: tuple[Change, ...] = ()
+
+    def changes_since(self, older: Policy) -> Sequence[Change]:
+        return self.changes
 
     def propose(self, tool: str, arguments: Json) -> Proposal | Reason:
         known = self.tools.get(tool)

@@ -19,12 +19,13 @@ from assent.core.operators import OperatorId
 from assent.core.reasons import Reason
 from assent.policy.catalogue import Tool
 from assent.policy.conditions import Condition, FieldCondition, Predicate
+from assent.policy.declared import Declared
 from assent.policy.documents import read_document
 from assent.policy.environments import Constant, Derivation, Lookup
 from assent.policy.findings import Findings
 from assent.policy.index import RuleIndex
 from assent.policy.judge import Facts, Judge, JudgeFailed, Question, functions
-from assent.policy.loaded import Declared, LoadedPolicy
+from assent.policy.loaded import LoadedPolicy
 from assent.policy.predicates import read_condition
 from assent.policy.rules import Rule
 from assent.policy.templates import Template

@@ -5,7 +5,7 @@ exist; an argument that is not declared is refused.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from assent.core.actions import Impact, RedeemedBy
@@ -42,7 +42,7 @@ class Tool:
     resource_is_public: bool = False
     command: tuple[Template, ...] = ()
     read_because: str = ""
-    place: Place = NOWHERE
+    place: Place = field(default=NOWHERE, compare=False)
 
     @property
     def opaque(self) -> tuple[str, ...]:

@@ -45,11 +45,11 @@ class Predicate:
 
 @dataclass(frozen=True, slots=True)
 class FieldCondition:
-    """What one argument must be: any of these, each of which is all of its predicates; `written` is how it was said."""
+    """What one argument must be: any of these, each of which is all of its predicates; `written` is that as JSON."""
 
     argument: str
-    any_of: tuple[tuple[Predicate, ...], ...]
-    written: Json = field(default=None, compare=False)
+    any_of: tuple[tuple[Predicate, ...], ...] = field(compare=False)
+    written: str = ""
 
     def holds(self, arguments: Mapping[str, Json], meter: Meter, *, when_unknown: bool) -> bool:
         """Whether the argument is so; `when_unknown` answers for every test that cannot be applied.

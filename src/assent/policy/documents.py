@@ -5,6 +5,7 @@ cannot see, and plain words that YAML versions read differently (`yes`, `0x1F`, 
 expand, so a file costs no more than its size.
 """
 
+import json
 import re
 from collections.abc import Callable
 from typing import Final, NoReturn
@@ -136,6 +137,11 @@ def plain(node: Node) -> Json:
     return resolve(node)
 
 
+def as_json(node: Node) -> str:
+    """Return what a node means as one line of JSON, the same for every way to write it."""
+    return json.dumps(plain(node), sort_keys=True, ensure_ascii=False)
+
+
 def resolve(node: Scalar) -> bool | int | float | str | None:
     """Return what a scalar means; `1.0` is the integer 1, as everywhere in the broker."""
     text = node.text
@@ -146,7 +152,8 @@ def resolve(node: Scalar) -> bool | int | float | str | None:
     if text[0].isalpha():
         return text
     if _INTEGER.fullmatch(text):
-        return int(text)
+        # Beyond that there is a finding, and this only stands in.
+        return value if abs(value := int(text)) <= MAX_INTEGER else 0
     if _NUMBER.fullmatch(text):
         number = float(text)
         return int(number) if number.is_integer() else number
@@ -251,13 +258,10 @@ class _Reader:
         text = node.text
         if text in _WORDS:
             return
-        if _AMBIGUOUS.fullmatch(text) and isinstance(value := resolve(node), str | int | float):
-            if isinstance(value, str):
-                self._findings.add(
-                    node.place, f"{quoted(text)} is read in different ways, quote it or write true or false"
-                )
-            elif abs(value) > MAX_INTEGER:
-                self._findings.add(node.place, f"{quoted(text)} is beyond 2^53-1")
+        if _INTEGER.fullmatch(text) and abs(int(text)) > MAX_INTEGER:
+            self._findings.add(node.place, f"{quoted(text)} is beyond 2^53-1")
+        elif _AMBIGUOUS.fullmatch(text) and isinstance(resolve(node), str):
+            self._findings.add(node.place, f"{quoted(text)} is read in different ways, quote it or write true or false")
 
     def _sequence(self, event: yaml.SequenceStartEvent, keys: tuple[str, ...], depth: int) -> Sequence:
         self._refuse_marked(event)

@@ -3,8 +3,7 @@
 Judging is pure but for the clock that `until` and `expires` need. Whatever goes wrong inside it is a deny.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Final
@@ -15,36 +14,22 @@ from assent.core.approvals import Route
 from assent.core.canonical import Json
 from assent.core.decisions import Effect, Verdict, strictest
 from assent.core.operators import Operator
+from assent.core.privileges import Change, Direction
 from assent.core.reasons import Reason
 from assent.policy.cases import Case
 from assent.policy.catalogue import Tool
+from assent.policy.declared import Declared
 from assent.policy.index import RuleIndex
 from assent.policy.judge import Facts, Judge, Question
 from assent.policy.plan import Plan
+from assent.policy.privileges import compare
 from assent.policy.routes import DEFAULT
 from assent.policy.rules import ANY, Rule
-from assent.policy.spelling import Spelling
-from assent.ports import Clock, ToolView
+from assent.ports import Clock, Policy, ToolView
 
 MAX_PRINCIPALS: Final = 16
 _REMEMBERED: Final = 4_096
 _OPERATOR, _AGENT = "operator:", "agent:"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
-    """Everything that the files declare, checked; `demanded` is the spelling of arguments by tool."""
-
-    version: str
-    model: str
-    tools: Mapping[str, Tool]
-    environments: Mapping[str, bool]
-    operators: Mapping[str, Operator]
-    routes: Mapping[str, Route]
-    rules: Mapping[str, Rule]
-    agents: Mapping[str, AgentProfile]
-    demanded: Mapping[str, Mapping[str, Spelling]]
-    cases: tuple[Case, ...] = ()
 
 
 class LoadedPolicy:
@@ -71,6 +56,11 @@ class LoadedPolicy:
     def cases(self) -> tuple[Case, ...]:
         """The decisions that this version's own files say it must come to."""
         return self._declared.cases
+
+    @property
+    def declared(self) -> Declared:
+        """Everything that its files declare."""
+        return self._declared
 
     def propose(self, tool: str, arguments: Json) -> Proposal | Reason:
         plan = self._plans.get(tool)
@@ -138,6 +128,12 @@ class LoadedPolicy:
             return ()
         views = (self._view(profile, tool) for _, tool in sorted(self._declared.tools.items()))
         return tuple(view for view in views if view is not None)
+
+    def changes_since(self, older: Policy) -> tuple[Change, ...]:
+        if isinstance(older, LoadedPolicy):
+            return compare(older.declared, self._declared)
+        unknown = "what served before cannot be compared with it"
+        return (Change(direction=Direction.WIDENS, about="policy", what=unknown),)
 
     @cached_property
     def _agents_by_id(self) -> tuple[AgentProfile, ...]:

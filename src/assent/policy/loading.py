@@ -8,6 +8,7 @@ from assent.policy import files
 from assent.policy.cases import Case, read_cases
 from assent.policy.catalogue import Tool, own_demands
 from assent.policy.conditions import demands
+from assent.policy.declared import Declared
 from assent.policy.documents import Consume, Node, keep, read_data, read_document
 from assent.policy.documents import Mapping as MappingNode
 from assent.policy.environments import read_environments
@@ -15,7 +16,6 @@ from assent.policy.fields import entries
 from assent.policy.files import Source, read_directory
 from assent.policy.findings import Findings, Place, quoted
 from assent.policy.judge import FUNCTIONS
-from assent.policy.loaded import Declared
 from assent.policy.model import check_model
 from assent.policy.people import read_agents, read_operators
 from assent.policy.roles import Names, Rulebook
@@ -37,6 +37,13 @@ def read_declared(directory: Path) -> Declared:
     findings = Findings()
     source = read_directory(directory, findings)
     findings.raise_if_any(str(directory))
+    declared = declare(source, findings)
+    findings.raise_if_any(str(directory))
+    return declared
+
+
+def declare(source: Source, findings: Findings) -> Declared:
+    """Return everything that `source`, which holds every required file, declares; with findings it may not serve."""
     model = check_model(source.files[files.MODEL], FUNCTIONS, findings)
     environments = read_environments(_document(source, files.ENVIRONMENTS, findings), findings)
     operators = read_operators(_document(source, files.OPERATORS, findings), findings)
@@ -48,7 +55,6 @@ def read_declared(directory: Path) -> Declared:
     agents_node = _document(source, files.AGENTS, findings)
     agents = read_agents(agents_node, findings, operators=operators, roles=rulebook.roles)
     cases = tuple(_cases(source, findings))
-    findings.raise_if_any(str(directory))
     return Declared(
         version=source.version,
         model=model,
@@ -57,9 +63,10 @@ def read_declared(directory: Path) -> Declared:
         operators=operators,
         routes=routes,
         rules=rulebook.rules,
+        roles=rulebook.roles,
         agents=agents,
         cases=cases,
-        demanded=_demanded(tools, rulebook.rules.values()),
+        demanded={} if findings else _demanded(tools, rulebook.rules.values()),
     )
 
 

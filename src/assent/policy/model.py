@@ -49,6 +49,17 @@ def check_model(content: bytes, functions: Collection[str], findings: Findings) 
     return text
 
 
+def conditions_of(text: str) -> frozenset[str]:
+    """Return the conditions that the matcher of a checked model joins, each in one spelling."""
+    matcher = _values(text, Findings())["matchers"][0]
+    return frozenset(_as_written(ast.unparse(conjunct)) for conjunct in _conjuncts(matcher))
+
+
+def _conjuncts(matcher: str) -> list[ast.expr]:
+    expression = ast.parse(_VARIABLE.sub(r"\1_", matcher).replace("&&", " and ").strip(), mode="eval").body
+    return expression.values if isinstance(expression, ast.BoolOp) else [expression]
+
+
 def _values(text: str, findings: Findings) -> dict[str, tuple[str, Place]]:
     found: dict[str, tuple[str, Place]] = {}
     section = ""
@@ -81,11 +92,10 @@ def _check_matcher(text: str, place: Place, functions: Collection[str], findings
         findings.add(place, "the matcher must be calls joined by `&&`: no literals, `!` or `||`")
         return
     try:
-        expression = ast.parse(_VARIABLE.sub(r"\1_", text).replace("&&", " and ").strip(), mode="eval").body
+        conjuncts = _conjuncts(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         findings.add(place, "the matcher is not an expression")
         return
-    conjuncts = expression.values if isinstance(expression, ast.BoolOp) else [expression]
     for conjunct in conjuncts:
         _check_conjunct(conjunct, place, functions, findings)
     written = [ast.unparse(conjunct) for conjunct in conjuncts]

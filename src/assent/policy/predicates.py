@@ -11,7 +11,7 @@ from assent.policy import spelling
 from assent.policy.bounds import MAX_ALTERNATIVES, MAX_OPERANDS, MAX_PROGRAM
 from assent.policy.conditions import Condition, FieldCondition, Predicate, Test
 from assent.policy.documents import Mapping as MappingNode
-from assent.policy.documents import Node, Scalar, Sequence, plain
+from assent.policy.documents import Node, Scalar, Sequence, as_json, plain
 from assent.policy.fields import Fields, boolean, integer, listed, number, text
 from assent.policy.findings import Findings, did_you_mean, quoted
 from assent.policy.schema import NUMERIC, SCALARS, Kind, is_kind
@@ -38,9 +38,7 @@ def read_condition(node: Node, findings: Findings) -> Condition:
     if not isinstance(node, MappingNode) or not node.entries:
         findings.add(node.place, "`when` must map arguments to predicates")
         return ()
-    return tuple(
-        FieldCondition(key, _any_of(value, findings), written=plain(value)) for key, value in node.entries.items()
-    )
+    return tuple(FieldCondition(key, _any_of(value, findings), as_json(value)) for key, value in node.entries.items())
 
 
 def _any_of(node: Node, findings: Findings) -> tuple[tuple[Predicate, ...], ...]:

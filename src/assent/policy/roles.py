@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from assent.core.canonical import canonical
 from assent.core.decisions import Effect
 from assent.core.patterns import RESOURCE_SEPARATOR, TOOL_SEPARATOR, fault
 from assent.policy import spelling
 from assent.policy.bounds import MAX_ALTERNATIVES, MAX_RULE_STEPS, MAX_SEGMENTS, pattern_steps
 from assent.policy.catalogue import Tool
 from assent.policy.conditions import Condition, misuse
-from assent.policy.documents import Node, Scalar, Sequence, plain
+from assent.policy.documents import Node, Scalar, Sequence, as_json
 from assent.policy.fields import EPOCH, NO_NAMES, Fields, choice, known, moment, name, text, texts
 from assent.policy.findings import Findings, Place, did_you_mean, quoted
 from assent.policy.predicates import read_condition
@@ -64,7 +63,7 @@ class Rulebook:
     roles: dict[str, Role] = field(default_factory=dict)
     _texts: dict[str, str] = field(default_factory=dict)
     _lists: dict[tuple[str, tuple[tuple[str, bool], ...]], tuple[str, ...]] = field(default_factory=dict)
-    _conditions: dict[bytes, Condition] = field(default_factory=dict)
+    _conditions: dict[str, Condition] = field(default_factory=dict)
     _covered: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
 
     def take(self, keys: tuple[str, ...], node: Node) -> bool:
@@ -159,14 +158,14 @@ class Rulebook:
 
     def _condition(self, node: Node, findings: Findings) -> Condition:
         """Read `when`; the same words are compiled once."""
-        written = canonical(plain(node))
-        known_already = self._conditions.get(written)
+        words = as_json(node)
+        known_already = self._conditions.get(words)
         if known_already is not None:
             return known_already
         count = len(findings)
         condition = read_condition(node, findings)
         if len(findings) == count:
-            self._conditions[written] = condition
+            self._conditions[words] = condition
         return condition
 
     def _tools(self, node: Node, findings: Findings) -> tuple[str, ...]:
