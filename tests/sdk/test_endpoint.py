@@ -61,7 +61,8 @@ def test_what_is_no_agent_key_is_refused_without_being_shown(key: str) -> None:
 def test_url_and_key_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASSENT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("ASSENT_AGENT_KEY", KEY)
-    assert Assent().state.endpoint.port == 1
+    assert endpoint(None, None, kind=Kind.AGENT).port == 1
+    assert Assent().latest_checkpoint is None
     monkeypatch.delenv("ASSENT_AGENT_KEY")
     with pytest.raises(ConfigurationError, match="no agent key"):
         Assent()

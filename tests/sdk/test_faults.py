@@ -1,5 +1,6 @@
 """Whatever goes wrong between agent and broker: the body does not run, in bounded time; what was lost is found."""
 
+import inspect
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ from assent import (
     AssentError,
     AsyncAssent,
     BrokerUnavailable,
+    ConfigurationError,
     RunIdMissing,
     UntrustedAnswer,
 )
@@ -182,9 +184,7 @@ def test_every_ask_has_a_key_and_an_attempt_of_its_own(broker: Assent, standin: 
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [
-        (401, "unauthenticated", ActionDenied),
         (403, "agent_suspended", ActionDenied),
-        (400, "bad_json", ActionDenied),
         (422, "idempotency_conflict", ActionDenied),
         (409, "already_executed", AlreadyExecuted),
         (503, "broker_unavailable", BrokerUnavailable),
@@ -199,6 +199,28 @@ def test_a_refused_ask_has_the_error_of_its_code(
     with pytest.raises(kind) as caught, broker.action("files.read", {"path": "a"}):
         pytest.fail("the body ran")
     assert isinstance(caught.value, BrokerUnavailable) or caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (401, "unauthenticated", "does not take this key"),
+        (400, "bad_json", "cannot read this request"),
+        (400, "bad_request", "cannot read this request"),
+        (413, "payload_too_large", "cannot read this request"),
+        (415, "unsupported_media_type", "cannot read this request"),
+        (422, "unprocessable", "cannot read this request"),
+    ],
+)
+def test_what_no_retry_can_help_is_told_as_a_mistake_of_the_program(
+    broker: Assent, standin: StandIn, status: int, code: str, said: str
+) -> None:
+    standin.break_next("POST /v1/actions", refuse(status, code))
+    with pytest.raises(ConfigurationError, match=said) as caught, broker.action("files.read", {"path": "a"}):
+        pytest.fail("the body ran")
+    hint = caught.value.hint or ""
+    assert ("ASSENT_AGENT_KEY" in hint, f"`{code}`" in hint) == (status == 401, status != 401)
+    assert len(standin.asks()) == 1
 
 
 @pytest.mark.parametrize("code", ["grant_spent", "grant_expired", "digest_mismatch", "breaker_open", "rule_denied"])
@@ -338,3 +360,42 @@ def test_an_ask_outside_any_run_is_warned_about_once(url: str, spool: Path) -> N
             pass
         with broker.action("files.read", {"path": "a"}):
             pass
+
+
+def here() -> int:
+    """Returns the line that called this."""
+    frame = inspect.currentframe()
+    assert frame is not None
+    assert frame.f_back is not None
+    return frame.f_back.f_lineno
+
+
+def test_the_warning_points_at_the_line_of_the_caller(url: str, spool: Path) -> None:
+    with Assent(url, KEY, limits=BRISK, spool=spool) as broker, pytest.warns(RunIdMissing) as caught:
+        line, _ = here(), broker.request("files.read", {"path": "a"})
+    assert [(warning.filename, warning.lineno) for warning in caught] == [(__file__, line)]
+
+
+def test_the_warning_points_at_the_line_that_begins_an_action(url: str, spool: Path) -> None:
+    with Assent(url, KEY, limits=BRISK, spool=spool) as broker, pytest.warns(RunIdMissing) as caught:
+        line, _ = here(), broker.action("files.read", {"path": "a"}).__enter__()
+    assert [(warning.filename, warning.lineno) for warning in caught] == [(__file__, line)]
+
+
+def test_the_warning_points_at_the_line_that_calls_a_guarded_function(url: str, spool: Path) -> None:
+    with Assent(url, KEY, limits=BRISK, spool=spool) as broker:
+
+        @broker.guard("files.read")
+        def read(path: str) -> str:
+            return path
+
+        with pytest.warns(RunIdMissing) as caught:
+            line, _ = here(), read("a")
+    assert [(warning.filename, warning.lineno) for warning in caught] == [(__file__, line)]
+
+
+async def test_the_warning_points_at_the_line_that_awaits(url: str, spool: Path) -> None:
+    async with AsyncAssent(url, KEY, limits=BRISK, spool=spool) as broker:
+        with pytest.warns(RunIdMissing) as caught:
+            line, _ = here(), await broker.request("files.read", {"path": "a"})
+    assert [(warning.filename, warning.lineno) for warning in caught] == [(__file__, line)]

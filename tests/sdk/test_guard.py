@@ -271,7 +271,14 @@ def test_no_answer_about_the_tools_stops_the_body(broker: Assent, standin: Stand
 def test_two_clients_of_one_process_do_not_share_tools(url: str, tmp_path: Path, standin: StandIn) -> None:
     with Assent(url, KEY, spool=tmp_path / "a") as one, Assent(url, KEY, spool=tmp_path / "b") as other:
         one.tools()
-        assert other.state.tools is None
+
+        @other.guard("files.read")
+        def read(path: str) -> str:
+            return path
+
+        with other.run("r"):
+            assert read("a") == "a"
+    assert [seen.path for seen in standin.seen if seen.method == "GET"] == ["/v1/me"] * 2
 
 
 @pytest.mark.requirement("P1")

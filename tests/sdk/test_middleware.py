@@ -285,6 +285,16 @@ async def test_a_broker_that_is_away_refuses_with_503(
     assert tool.bodies == []
 
 
+async def test_a_service_whose_own_key_is_not_taken_says_so_in_its_log_and_not_to_the_caller(
+    service: GrantMiddleware, tool: Tool, standin: StandIn, granted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    standin.break_next("grants/redeem", refuse(401, "unauthenticated"))
+    answer = await call(service, granted)
+    assert (answer.status, answer.code, b"key" in answer.body) == (503, "configuration_error", False)
+    assert "broker_refuses_this_service" in caplog.text
+    assert tool.bodies == []
+
+
 async def test_a_redemption_lost_on_its_way_is_found_by_the_retry(
     service: GrantMiddleware, tool: Tool, standin: StandIn, granted: str
 ) -> None:

@@ -17,6 +17,7 @@ from assent import (
     AsyncAssent,
     BreakerOpen,
     BrokerUnavailable,
+    ConfigurationError,
 )
 from tests.api.town import Town
 from tests.flows.world import a_world
@@ -205,16 +206,34 @@ async def test_a_cancelled_action_does_not_run(agent: AsyncAssent) -> None:
 
 async def test_a_stranger_s_key_opens_nothing(served: str, spool: Path) -> None:
     async with AsyncAssent(served, "asn_nobody_" + "x" * 43, limits=BRISK, spool=spool) as client:
-        with client.run("r"), pytest.raises(ActionDenied) as caught:
+        with client.run("r"), pytest.raises(ConfigurationError, match="does not take this key") as caught:
             async with client.action("files.read", WRITE):
                 pytest.fail("the body ran")
-    assert caught.value.code == "unauthenticated"
+    assert "ASSENT_AGENT_KEY" in (caught.value.hint or "")
 
 
 @pytest.mark.requirement("P2", "T5")
-async def test_a_ledger_that_cannot_be_written_stops_everything(agent: AsyncAssent, town: Town) -> None:
+async def test_a_ledger_that_cannot_be_written_stops_everything(served: str, town: Town, spool: Path) -> None:
+    key, limits = await town.agent(), replace(BRISK, exchange_seconds=0.5)  # the broker asks for a second's pause
     await town.world.ledger.close()  # type: ignore[attr-defined]  # the port has no end, the store has
-    agent.state.limits = replace(BRISK, exchange_seconds=0.5)  # the broker asks for a second's pause
-    with pytest.raises(BrokerUnavailable):
-        async with agent.action("files.read", WRITE):
-            pytest.fail("the body ran")
+    async with AsyncAssent(served, key, limits=limits, spool=spool) as agent:
+        with agent.run("r"), pytest.raises(BrokerUnavailable):
+            async with agent.action("files.read", WRITE):
+                pytest.fail("the body ran")
+
+
+async def test_a_revoked_key_is_told_as_such_with_what_to_do(served: str, town: Town, spool: Path) -> None:
+    sam = await town.operator("sam")
+    told = (await town.post(sam, "/v1/agents/bot/keys", {})).json
+    async with AsyncAssent(served, told["key"], limits=BRISK, spool=spool) as client:
+        with client.run("r"):
+            async with client.action("files.read", WRITE):
+                pass
+            await town.delete(sam, f"/v1/agents/bot/keys/{told['key_id']}")
+            with pytest.raises(ConfigurationError, match="this credential was revoked"):
+                await client.request("files.read", WRITE)
+
+
+async def test_a_call_that_the_broker_cannot_read_is_a_mistake_of_the_program(agent: AsyncAssent) -> None:
+    with pytest.raises(ConfigurationError, match="run_id"):
+        await agent.request("files.read", WRITE, run_id="x" * 256)

@@ -9,32 +9,28 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
-from assent.core.canonical import BadJson, Jsonable, canonical
+from assent.core.canonical import Jsonable
 from assent.core.credentials import Kind
-from assent.sdk import calls
+from assent.sdk import calls, given
 from assent.sdk.action import Action, AsyncAction, Plan
+from assent.sdk.asking import ask_of, frozen
 from assent.sdk.decisions import Decided, Decision, ToolNotice
 from assent.sdk.endpoint import DEFAULT_LIMITS, Limits, endpoint
 from assent.sdk.errors import ConfigurationError
 from assent.sdk.guard import guard
-from assent.sdk.messages import Ask
-from assent.sdk.runs import Run, current_run, enter_run
-from assent.sdk.sockets import SocketDriver
-from assent.sdk.spool import Spool, spool_path
-from assent.sdk.state import ClientState, new_secret
-from assent.sdk.steps import Answer, Step, drive, drive_async
+from assent.sdk.link import Link
+from assent.sdk.runs import Run, enter_run
+from assent.sdk.steps import drive, drive_async
 
 if TYPE_CHECKING:
     import ssl
-
-    from assent.sdk.streams import StreamDriver
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class _Client:
-    """What both faces share: the state, both drivers, runs and the decorator."""
+    """What both faces share: the way to the broker, runs and the decorator."""
 
     def __init__(
         self,
@@ -46,28 +42,32 @@ class _Client:
         tls: "ssl.SSLContext | None" = None,
         spool: Path | None = None,
     ) -> None:
+        given.kind_or_none("limits", limits, Limits)
+        given.kind_or_none("spool", spool, Path)
         where = endpoint(url, key, kind=Kind.AGENT, unsafe_plain_http=unsafe_plain_http)
-        self._tls = tls
-        self._state = ClientState(endpoint=where, limits=limits, spool=Spool(spool or spool_path(where.name)))
-        self._sockets = SocketDriver(where, limits, tls)
-        self._streams: StreamDriver | None = None
-
-    @property
-    def state(self) -> ClientState:
-        """What this client knows; for the SDK's own parts."""
-        return self._state
+        self._link = Link(where, limits, tls, spool)
 
     @property
     def latest_checkpoint(self) -> str | None:
         """The newest signed log head that the broker showed; keep it elsewhere, and no rewriting goes unseen."""
-        newest = self._state.checkpoints.newest
+        newest = self._link.state.checkpoints.newest
         return newest.note if newest else None
 
     def run(
         self, run_id: str, *, on_behalf_of: Sequence[str] = (), model: tuple[str, str] | None = None
     ) -> AbstractContextManager[Run]:
-        """Make every ask inside belong to one run, so that a restart with the same `run_id` finds its actions again."""
-        return enter_run(run_id, on_behalf_of, model)
+        """Make every ask inside belong to one run, so that a restart with the same `run_id` finds its actions again.
+
+        Raises:
+            ConfigurationError: a name is empty, or no text.
+
+        """
+        run = Run(
+            run_id=given.name("run_id", run_id),
+            on_behalf_of=given.names("on_behalf_of", on_behalf_of),
+            model=given.model("model", model),
+        )
+        return enter_run(run)
 
     def guard(
         self, tool: str, *, wait: float | None = None, unjudged: Sequence[str] = (), reason: str | None = None
@@ -82,37 +82,15 @@ class _Client:
                 tool nor unjudged.
 
         """
-        return guard(self, tool, wait=wait, unjudged=unjudged, reason=reason)
-
-    def perform(self, step: Step) -> Answer:
-        """Do one step of a call by blocking; for the SDK's own parts."""
-        return self._sockets.perform(step)
-
-    async def perform_async(self, step: Step) -> Answer:
-        """Do one step of a call on the event loop; for the SDK's own parts."""
-        if self._streams is None:
-            from assent.sdk.streams import StreamDriver
-
-            self._streams = StreamDriver(self._state.endpoint, self._state.limits, self._tls)
-        return await self._streams.perform(step)
-
-    def plan_sync(self, tool: str, arguments: bytes, *, reason: str | None, wait: float | None) -> Action:
-        """Return the sync action of canonical `arguments`; for the SDK's own parts."""
-        return Action(self._state, Plan(ask=_ask(tool, arguments, reason=reason), wait=wait), self.perform)
-
-    def plan_async(self, tool: str, arguments: bytes, *, reason: str | None, wait: float | None) -> AsyncAction:
-        """Return the async action of canonical `arguments`; for the SDK's own parts."""
-        return AsyncAction(self._state, Plan(ask=_ask(tool, arguments, reason=reason), wait=wait), self.perform_async)
+        return guard(self._link, tool, wait=wait, unjudged=unjudged, reason=reason)
 
     def close(self) -> None:
         """Close idle connections; the client can be used again."""
-        self._sockets.close()
+        self._link.close()
 
     async def aclose(self) -> None:
         """Close idle connections, those of the running event loop too; the client can be used again."""
-        self.close()
-        if self._streams is not None:
-            await self._streams.aclose()
+        await self._link.aclose()
 
 
 class Assent(_Client):
@@ -135,19 +113,19 @@ class Assent(_Client):
         `wait`: seconds to wait for a human, None until the approval ends. Go on with `resume(decision)`.
 
         Raises:
-            BrokerUnavailable: nobody could say. ActionDenied: this agent may not even ask.
+            BrokerUnavailable: nobody could say. ConfigurationError: the key is not taken, or the call cannot be read.
 
         """
-        asked = _ask(
+        asked = ask_of(
             tool,
-            _frozen(tool, arguments),
+            frozen(tool, arguments),
             reason=reason,
             run_id=run_id,
             call_id=call_id,
             on_behalf_of=on_behalf_of,
             model=model,
         )
-        return drive(calls.request(self._state, asked, wait=wait), self.perform)
+        return drive(calls.request(self._link.state, asked, wait=given.seconds("wait", wait)), self._link.perform)
 
     def action(
         self,
@@ -167,36 +145,39 @@ class Assent(_Client):
             ActionDenied, ApprovalPending, ApprovalTimeout, AlreadyExecuted, BrokerUnavailable: nothing ran.
 
         """
-        asked = _ask(
+        asked = ask_of(
             tool,
-            _frozen(tool, arguments),
+            frozen(tool, arguments),
             reason=reason,
             run_id=run_id,
             call_id=call_id,
             on_behalf_of=on_behalf_of,
             model=model,
         )
-        return Action(self._state, Plan(ask=asked, wait=wait), self.perform)
+        return self._link.action(Plan(ask=asked, wait=wait))
 
     def resume(self, decision: Decision, *, wait: float | None = 0) -> Action:
         """Return the action of a decision made before (by `request`, `wait` or `decided`) for `with`."""
-        return Action(self._state, Plan(decision=decision, wait=wait), self.perform)
+        return self._link.action(Plan(decision=_decision(decision), wait=wait))
 
     def wait(self, action_id: str, *, timeout: float | None = None) -> Decision:
         """Return the decision on an action after waiting up to `timeout` seconds for a human; maybe still pending."""
-        return drive(calls.look(self._state, action_id, wait=timeout), self.perform)
+        steps = calls.look(self._link.state, given.name("action_id", action_id), wait=given.seconds("timeout", timeout))
+        return drive(steps, self._link.perform)
 
     def cancel(self, action_id: str, reason: str | None = None) -> None:
         """Withdraw an action that has not run. Raises ActionDenied when it is too late."""
-        drive(calls.cancel(self._state, action_id, reason), self.perform)
+        steps = calls.cancel(self._link.state, given.name("action_id", action_id), given.text_or_none("reason", reason))
+        drive(steps, self._link.perform)
 
     def decided(self, *, since: str | None = None, wait_seconds: int = 0) -> Decided:
         """Return what was decided after the cursor `since`, waiting up to `wait_seconds` for something."""
-        return drive(calls.decided(self._state, since=since, wait_seconds=wait_seconds), self.perform)
+        since, wait_seconds = given.name_or_none("since", since), given.whole_seconds("wait_seconds", wait_seconds)
+        return drive(calls.decided(self._link.state, since=since, wait_seconds=wait_seconds), self._link.perform)
 
     def tools(self) -> tuple[ToolNotice, ...]:
         """Return the tools that this agent may use."""
-        return drive(calls.tools(self._state), self.perform)
+        return drive(calls.tools(self._link.state), self._link.perform)
 
     def __enter__(self) -> Self:
         return self
@@ -221,16 +202,17 @@ class AsyncAssent(_Client):
         model: tuple[str, str] | None = None,
     ) -> Decision:
         """Ask whether `tool` may run with `arguments` and return the decision; see `Assent.request`."""
-        asked = _ask(
+        asked = ask_of(
             tool,
-            _frozen(tool, arguments),
+            frozen(tool, arguments),
             reason=reason,
             run_id=run_id,
             call_id=call_id,
             on_behalf_of=on_behalf_of,
             model=model,
         )
-        return await drive_async(calls.request(self._state, asked, wait=wait), self.perform_async)
+        steps = calls.request(self._link.state, asked, wait=given.seconds("wait", wait))
+        return await drive_async(steps, self._link.perform_async)
 
     def action(
         self,
@@ -245,36 +227,40 @@ class AsyncAssent(_Client):
         model: tuple[str, str] | None = None,
     ) -> AsyncAction:
         """Return the action for `async with`; see `Assent.action`."""
-        asked = _ask(
+        asked = ask_of(
             tool,
-            _frozen(tool, arguments),
+            frozen(tool, arguments),
             reason=reason,
             run_id=run_id,
             call_id=call_id,
             on_behalf_of=on_behalf_of,
             model=model,
         )
-        return AsyncAction(self._state, Plan(ask=asked, wait=wait), self.perform_async)
+        return self._link.async_action(Plan(ask=asked, wait=wait))
 
     def resume(self, decision: Decision, *, wait: float | None = 0) -> AsyncAction:
         """Return the action of a decision made before for `async with`; see `Assent.resume`."""
-        return AsyncAction(self._state, Plan(decision=decision, wait=wait), self.perform_async)
+        return self._link.async_action(Plan(decision=_decision(decision), wait=wait))
 
     async def wait(self, action_id: str, *, timeout: float | None = None) -> Decision:
         """Return the decision on an action after waiting up to `timeout` seconds for a human; maybe still pending."""
-        return await drive_async(calls.look(self._state, action_id, wait=timeout), self.perform_async)
+        steps = calls.look(self._link.state, given.name("action_id", action_id), wait=given.seconds("timeout", timeout))
+        return await drive_async(steps, self._link.perform_async)
 
     async def cancel(self, action_id: str, reason: str | None = None) -> None:
         """Withdraw an action that has not run. Raises ActionDenied when it is too late."""
-        await drive_async(calls.cancel(self._state, action_id, reason), self.perform_async)
+        steps = calls.cancel(self._link.state, given.name("action_id", action_id), given.text_or_none("reason", reason))
+        await drive_async(steps, self._link.perform_async)
 
     async def decided(self, *, since: str | None = None, wait_seconds: int = 0) -> Decided:
         """Return what was decided after the cursor `since`, waiting up to `wait_seconds` for something."""
-        return await drive_async(calls.decided(self._state, since=since, wait_seconds=wait_seconds), self.perform_async)
+        since, wait_seconds = given.name_or_none("since", since), given.whole_seconds("wait_seconds", wait_seconds)
+        steps = calls.decided(self._link.state, since=since, wait_seconds=wait_seconds)
+        return await drive_async(steps, self._link.perform_async)
 
     async def tools(self) -> tuple[ToolNotice, ...]:
         """Return the tools that this agent may use."""
-        return await drive_async(calls.tools(self._state), self.perform_async)
+        return await drive_async(calls.tools(self._link.state), self._link.perform_async)
 
     async def __aenter__(self) -> Self:
         return self
@@ -283,32 +269,7 @@ class AsyncAssent(_Client):
         await self.aclose()
 
 
-def _ask(
-    tool: str,
-    arguments: bytes,
-    *,
-    reason: str | None = None,
-    run_id: str | None = None,
-    call_id: str | None = None,
-    on_behalf_of: Sequence[str] | None = None,
-    model: tuple[str, str] | None = None,
-) -> Ask:
-    """Return the ask, completed by the run that this context is in."""
-    run = current_run()
-    return Ask(
-        tool=tool,
-        arguments=arguments,
-        idempotency_key=new_secret(),
-        reason=reason,
-        run_id=run_id if run_id is not None else run.run_id,
-        call_id=call_id,
-        on_behalf_of=tuple(run.on_behalf_of if on_behalf_of is None else on_behalf_of),
-        model=run.model if model is None else model,
-    )
-
-
-def _frozen(tool: str, arguments: Mapping[str, Jsonable]) -> bytes:
-    try:
-        return canonical(dict(arguments))
-    except (BadJson, TypeError, ValueError) as fault:
-        raise ConfigurationError(f"`{tool}`: the arguments cannot be judged: {fault}", hint="pass plain JSON") from None
+def _decision(decision: Decision) -> Decision:
+    if not isinstance(decision, Decision):
+        raise ConfigurationError("what is resumed is no decision", hint="give what `request`, `wait` or `decided` told")
+    return decision

@@ -23,6 +23,7 @@ from assent.sdk.errors import (
     AlreadyExecuted,
     BreakerOpen,
     BrokerUnavailable,
+    ConfigurationError,
     UntrustedAnswer,
 )
 from assent.sdk.http import Response
@@ -31,6 +32,13 @@ UNRECOGNISED: Final = "unrecognised_answer"
 MEDIA_TYPES: Final = frozenset({"application/json", "application/problem+json"})
 OK: Final = 200
 NOT_NOW: Final = frozenset({408, 425, 429})  # asking again later may help
+_UNAUTHENTICATED: Final = 401
+_MALFORMED: Final = frozenset({400, 413, 415, 422})
+_CONFLICT: Final = "idempotency_conflict"  # a request that could be read, and meant something else before
+_ANOTHER_KEY: Final = (
+    "set ASSENT_AGENT_KEY (a tool's own service: ASSENT_SERVICE_KEY) to a key that lives; "
+    "an operator issues one with `assent agents key issue`"
+)
 ENDED_BY_RUNNING: Final = frozenset({ActionState.SUCCEEDED, ActionState.FAILED, ActionState.UNKNOWN})
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -173,6 +181,11 @@ def refusal(response: Response) -> AssentError:
     said = _text(problem.get("detail")) or _text(problem.get("title")) or f"the broker answered {response.status}"
     if not response.is_client_error or not code or code == BrokerUnavailable.code or response.status in NOT_NOW:
         return BrokerUnavailable(said, hint=f"the broker answered {response.status}")
+    if response.status == _UNAUTHENTICATED:
+        return ConfigurationError(f"the broker does not take this key: {said}", hint=_ANOTHER_KEY)
+    if response.status in _MALFORMED and code != _CONFLICT:
+        told = _text(problem.get("hint")) or "correct the call; no retry helps"
+        return ConfigurationError(f"the broker cannot read this request: {said}", hint=f"{told} (`{code}`)")
     return denial(code, said, reasons=(Reason(code, said),))
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from assent.core.characters import visible
 from assent.core.credentials import PREFIXES, Kind
+from assent.sdk import given
 from assent.sdk.errors import ConfigurationError
 
 URL_VARIABLE: Final = "ASSENT_URL"
@@ -78,9 +79,11 @@ def endpoint(url: str | None, key: str | None, *, kind: Kind, unsafe_plain_http:
         ConfigurationError: something is missing, malformed, of the wrong kind, or would send the key in the clear.
 
     """
-    url = url or os.environ.get(URL_VARIABLE)
+    url = given.text_or_none("url", url) or os.environ.get(URL_VARIABLE)
     if not url:
         raise ConfigurationError("no broker is named", hint=f"pass its url or set {URL_VARIABLE}")
+    if key is not None and not isinstance(key, str):
+        raise ConfigurationError(f"this is no {kind} key", hint=f"pass the text of one, or set {KEY_VARIABLES[kind]}")
     key = os.environ.get(KEY_VARIABLES[kind]) if key is None else key
     return _checked(url, _checked_key(key, kind), unsafe_plain_http)
 

@@ -133,7 +133,7 @@ class UntrustedAnswer(BrokerUnavailable):
 
 
 class ConfigurationError(AssentError):
-    """The program uses the SDK in a way that cannot work; no retry helps."""
+    """The program uses the SDK in a way that cannot work, or a key that the broker does not take; no retry helps."""
 
     code = "configuration_error"
 

@@ -7,38 +7,26 @@ checked as soon as the client knows its tools, at the latest before the first as
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import ParamSpec, Protocol, TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
 
-from assent.sdk import calls
-from assent.sdk.action import Action, AsyncAction
+from assent.sdk import calls, given
 from assent.sdk.binding import Binding, bind, refuse_unknown_parameters
 from assent.sdk.errors import ConfigurationError
+from assent.sdk.link import Link, plan_of
 from assent.sdk.state import ClientState
-from assent.sdk.steps import Answer, Step, Steps, drive, drive_async
+from assent.sdk.steps import Steps, drive, drive_async
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Guarding(Protocol):
-    """What a guard needs of its client."""
-
-    @property
-    def state(self) -> ClientState: ...
-
-    def perform(self, step: Step) -> Answer: ...
-
-    async def perform_async(self, step: Step) -> Answer: ...
-
-    def plan_sync(self, tool: str, arguments: bytes, *, reason: str | None, wait: float | None) -> Action: ...
-
-    def plan_async(self, tool: str, arguments: bytes, *, reason: str | None, wait: float | None) -> AsyncAction: ...
-
-
 def guard(
-    client: Guarding, tool: str, *, wait: float | None, unjudged: Sequence[str], reason: str | None
+    link: Link, tool: str, *, wait: float | None, unjudged: Sequence[str], reason: str | None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return the decorator for functions that are `tool`."""
+    given.name("tool", tool)
+    given.seconds("wait", wait)
+    given.text_or_none("reason", reason)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if not inspect.isfunction(function):
@@ -48,10 +36,10 @@ def guard(
                 f"`{tool}`: a generator runs after its call returned, when nobody holds the action",
                 hint="return a list, or use `with broker.action(...)` around the loop",
             )
-        schema = _Schema(client.state, bind(function, tool, unjudged))
+        schema = _Schema(link.state, bind(function, tool, unjudged))
         if inspect.iscoroutinefunction(function):
-            return cast("Callable[P, R]", _guard_async(client, function, schema, wait=wait, reason=reason))
-        return _guard_sync(client, function, schema, wait=wait, reason=reason)
+            return cast("Callable[P, R]", _guard_async(link, function, schema, wait=wait, reason=reason))
+        return _guard_sync(link, function, schema, wait=wait, reason=reason)
 
     return decorate
 
@@ -83,15 +71,15 @@ class _Schema:
 
 
 def _guard_sync(
-    client: Guarding, function: Callable[P, R], schema: _Schema, *, wait: float | None, reason: str | None
+    link: Link, function: Callable[P, R], schema: _Schema, *, wait: float | None, reason: str | None
 ) -> Callable[P, R]:
     body: Callable[..., R] = function
 
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         call = schema.binding.freeze(args, kwargs)
-        drive(schema.check(), client.perform)
-        with client.plan_sync(schema.binding.tool, call.arguments, reason=reason, wait=wait) as action:
+        drive(schema.check(), link.perform)
+        with link.action(plan_of(schema.binding.tool, call.arguments, reason=reason, wait=wait)) as action:
             _refuse_token(action.token, schema.binding.tool)
             frozen_args, frozen_kwargs = call.thaw(action.arguments)
             return _complete(body(*frozen_args, **frozen_kwargs), schema.binding.tool)
@@ -101,15 +89,15 @@ def _guard_sync(
 
 
 def _guard_async(
-    client: Guarding, function: Callable[P, Awaitable[R]], schema: _Schema, *, wait: float | None, reason: str | None
+    link: Link, function: Callable[P, Awaitable[R]], schema: _Schema, *, wait: float | None, reason: str | None
 ) -> Callable[P, Awaitable[R]]:
     body: Callable[..., Awaitable[R]] = function
 
     @functools.wraps(function)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         call = schema.binding.freeze(args, kwargs)
-        await drive_async(schema.check(), client.perform_async)
-        async with client.plan_async(schema.binding.tool, call.arguments, reason=reason, wait=wait) as action:
+        await drive_async(schema.check(), link.perform_async)
+        async with link.async_action(plan_of(schema.binding.tool, call.arguments, reason=reason, wait=wait)) as action:
             _refuse_token(action.token, schema.binding.tool)
             frozen_args, frozen_kwargs = call.thaw(action.arguments)
             return _complete(await body(*frozen_args, **frozen_kwargs), schema.binding.tool)

@@ -22,12 +22,13 @@ from assent.core.errors import AssentError
 from assent.sdk import calls
 from assent.sdk.decisions import parse_key_set, parse_redemption
 from assent.sdk.endpoint import DEFAULT_LIMITS, Limits, endpoint
-from assent.sdk.errors import AlreadyExecuted, BrokerUnavailable, GrantInvalid, UntrustedAnswer
+from assent.sdk.errors import AlreadyExecuted, BrokerUnavailable, ConfigurationError, GrantInvalid, UntrustedAnswer
 from assent.sdk.messages import OutcomeReport, build_key_set, build_redeem_token
 from assent.sdk.spool import Spool, spool_path
 from assent.sdk.state import ClientState, new_secret
 from assent.sdk.steps import Steps, drive_async, exchange
 from assent.sdk.streams import StreamDriver
+from assent.sdk.trouble import log_event
 from assent.sdk.verify import Grant, verify_grant
 
 if TYPE_CHECKING:
@@ -313,6 +314,10 @@ def _scope_for(scope: Scope, running: RunningGrant, body: bytes) -> Scope:
 
 
 def _refusal_of(fault: AssentError) -> _Refusal:
+    if isinstance(fault, ConfigurationError):
+        # About this service and its key, so for whoever runs it; the caller can do nothing about it.
+        log_event("broker_refuses_this_service", why=fault.message)
+        return _Refusal(503, fault.code, "this service cannot ask its broker; nothing was run")
     if isinstance(fault, BrokerUnavailable):
         return _Refusal(503, fault.code, "the broker could not be asked; nothing was run")
     if isinstance(fault, AlreadyExecuted):

@@ -3,7 +3,7 @@
 A new thread starts outside every run: pass `run_id` there, or run it in a copy of the context.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -28,9 +28,8 @@ def current_run() -> Run:
 
 
 @contextmanager
-def enter_run(run_id: str, on_behalf_of: Sequence[str], model: tuple[str, str] | None) -> Iterator[Run]:
-    """Make every ask inside belong to `run_id`; the one around is back afterwards."""
-    run = Run(run_id=run_id, on_behalf_of=tuple(on_behalf_of), model=model)
+def enter_run(run: Run) -> Iterator[Run]:
+    """Make every ask inside belong to `run`; the one around is back afterwards."""
     token = _current.set(run)
     try:
         yield run

@@ -1,5 +1,6 @@
 """What one client knows, shared by its sync and async side: endpoint, limits, spool, asks in flight, the log head."""
 
+import inspect
 import secrets
 import warnings
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from assent.sdk.errors import RunIdMissing
 from assent.sdk.in_flight import InFlight
 from assent.sdk.spool import Spool
 
+_OURS: Final = "assent.sdk."
 _RANDOM_BYTES: Final = 32  # 256 bits; the contract asks for 128 at least
 
 
@@ -39,8 +41,17 @@ class ClientState:
         warnings.warn(
             "an ask without a run_id is not found again after a restart; use `with broker.run(...)`",
             RunIdMissing,
-            stacklevel=2,
+            stacklevel=_to_the_caller(),
         )
+
+
+def _to_the_caller() -> int:
+    """Return the `stacklevel` at which the line stands that called the SDK, seen from whoever warns."""
+    # Whoever warns is level 1. Modules of the SDK are passed over, also where one coroutine waits for another.
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_OURS):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def new_secret() -> str:
