@@ -47,15 +47,16 @@ class ServiceCaller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorCaller:
-    """An operator of the loaded policy, on the surface that found out who it is."""
+    """An operator of the loaded policy, on the surface that found out who it is; `account` is its id for them."""
 
     operator: Operator
     surface: str
     assurance: Assurance
+    account: str = ""
 
     def voter(self) -> Voter:
         """Return this caller as approvals look at them."""
-        return Voter(operator=self.operator, assurance=self.assurance, surface=self.surface)
+        return Voter(operator=self.operator, assurance=self.assurance, surface=self.surface, account=self.account)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

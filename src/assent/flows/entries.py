@@ -115,7 +115,8 @@ def action_revoked(action: Action, act: Act) -> Entry:
 
 
 def _how(voter: Voter) -> dict[str, Json]:
-    return {"assurance": voter.assurance.name.lower(), "surface": voter.surface}
+    account: dict[str, Json] = {"account": voter.account} if voter.account else {}
+    return {"assurance": voter.assurance.name.lower(), "surface": voter.surface, **account}
 
 
 def _words(name: str, said: str) -> dict[str, bytes]:
@@ -172,6 +173,20 @@ def vote_refused(action: Action, approval: Approval, voter: Voter, act: str, rea
         approval=approval.id,
         reasons=(reason.code,),
         detail={"act": act, **_how(voter)},
+        **_about(action),
+    )
+
+
+def stranger_refused(
+    action: Action, approval: Approval, *, account: str, surface: str, act: str, reason: Reason
+) -> Entry:
+    """Return the record of an act on an approval by somebody for whom no operator stands, or not for certain."""
+    return Entry(
+        kind=RecordKind.APPROVAL_VOTE_REFUSED,
+        approval=approval.id,
+        reasons=(reason.code,),
+        detail={"act": act, "surface": surface, "account": account},
+        payload=_words("why", reason.message),
         **_about(action),
     )
 

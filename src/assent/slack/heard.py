@@ -40,11 +40,15 @@ class Who:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """What a button carried: the approval, the revision that was shown, the beginning of the digest that was shown."""
+    """What a button carried: the approval, the revision that was shown, the beginning of the digest that was shown.
+
+    `text` is how it carried that, to be carried on by a dialog.
+    """
 
     approval: ApprovalId
     revision: int
     digest: str
+    text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,7 +283,7 @@ def _submitted(found: _Submission) -> Submitted:
 def carried_in(text: str) -> Carried:
     """Return what a button or dialog carries. Raises ValueError."""
     found = _Carried.model_validate(json.loads(text))
-    return Carried(approval=ApprovalId(found.a), revision=found.r, digest=found.d)
+    return Carried(approval=ApprovalId(found.a), revision=found.r, digest=found.d, text=text)
 
 
 def _who(found: _Common) -> Who:

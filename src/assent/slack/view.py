@@ -40,6 +40,15 @@ class Form(StrEnum):
     TRIP = "assent.trip"
 
 
+@dataclass(frozen=True, slots=True)
+class Heeded:
+    """What to do about an interaction: acknowledge it (`taken`), with `payload`, and tell its person `said`."""
+
+    taken: bool = True
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    said: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """What this agent did with this tool in the last 30 days, counted by the broker."""

@@ -1,0 +1,106 @@
+"""What somebody types, and the home tab: one's own inbox. No yes is given here, because nothing is in sight here."""
+
+from datetime import datetime
+from typing import Final
+
+from assent.core.approvals import OPEN
+from assent.core.breakers import Scope, denies
+from assent.core.operators import Permission
+from assent.core.reasons import Reason
+from assent.core.rendering import spelled_out
+from assent.flows.authenticate import OperatorCaller
+from assent.flows.broker import Broker
+from assent.flows.resolve_approval import list_mine, show_approval
+from assent.flows.trip_breaker import list_breakers, trip
+from assent.ports import View
+from assent.slack.heard import HomeOpened, Typed
+from assent.slack.home import Inbox, home
+from assent.slack.view import Heeded
+from assent.slack.web import SlackFault, SlackWeb
+from assent.slack.who import Door
+
+HELP: Final = (
+    "pending: what waits for you · show CODE: one of them · trip agent:NAME, tool:NAME or env:NAME, and why: stop it"
+    " now. To approve or deny, press the buttons of the card: what will run must be in sight."
+)
+MOST_LISTED: Final = 15
+_STATES: Final = tuple(sorted(OPEN))
+_DIMENSIONS: Final = {"agent": "agent", "tool": "tool", "env": "environment", "environment": "environment"}
+
+
+class Commands:
+    """The slash command and the home tab."""
+
+    def __init__(self, broker: Broker, web: SlackWeb, door: Door) -> None:
+        self._broker = broker
+        self._web = web
+        self._door = door
+
+    async def typed(self, typed: Typed) -> Heeded:
+        """Return what is said to who typed."""
+        caller = await self._door.operator(typed.who)
+        if isinstance(caller, Reason):
+            return Heeded(said=f"{caller.message}.")
+        match typed.words:
+            case ("pending",):
+                return await self._pending(caller)
+            case ("show", code):
+                return await self._show(caller, code)
+            case ("trip", what, *why):
+                return await self._trip(caller, what, " ".join(why))
+        return Heeded(said=HELP)
+
+    async def _pending(self, caller: OperatorCaller) -> Heeded:
+        listed = await list_mine(self._broker, caller, _STATES, limit=MOST_LISTED)
+        lines = [
+            f"{seen.approval.code}  {seen.approval.agent}: {seen.approval.tool} in {seen.approval.environment}"
+            for seen in listed.items
+        ]
+        return Heeded(said="\n".join(lines) or "Nothing waits for you.")
+
+    async def _show(self, caller: OperatorCaller, code: str) -> Heeded:
+        seen = await show_approval(self._broker, caller, code)
+        approval, action = seen.approval, seen.action
+        mine = "you can answer it on its card" if seen.why_not_me is None else f"you cannot: {seen.why_not_me.message}"
+        what = f"{approval.code} ({approval.state}): {approval.agent} wants {approval.tool} at {action.resource}"
+        return Heeded(said=f"{spelled_out(what)}; {mine}.")
+
+    async def _trip(self, caller: OperatorCaller, what: str, why: str) -> Heeded:
+        dimension, _, name = what.partition(":")
+        if dimension not in _DIMENSIONS or not name:
+            return Heeded(said=f"Name what to stop. {HELP}")
+        scope = Scope(**{_DIMENSIONS[dimension]: name})
+        tripped = await trip(self._broker, caller, scope, reason=why)
+        cut, running = len(tripped.cut_off), len(tripped.running)
+        return Heeded(said=f"Stopped: {scope.describe()}. {cut} cancelled, {running} still running.")
+
+    async def opened_home(self, opened: HomeOpened) -> Heeded:
+        """Draw somebody's home tab anew."""
+        caller = await self._door.operator(opened.who)
+        inbox = await self._inbox(caller if isinstance(caller, OperatorCaller) else None)
+        try:
+            await self._web.call("views.publish", user_id=opened.who.user, view=home(inbox))
+        except SlackFault:
+            return Heeded()  # it is drawn again when it is opened again
+        return Heeded()
+
+    async def _inbox(self, caller: OperatorCaller | None) -> Inbox:
+        if caller is None or not caller.operator.may(Permission.APPROVALS_READ):
+            return Inbox(
+                operator=None if caller is None else caller.operator.id, waiting=(), stopped=(), now=await self._now()
+            )
+        listed = await list_mine(self._broker, caller, _STATES, limit=MOST_LISTED)
+        may_look = caller.operator.may(Permission.BREAKERS_TRIP) or caller.operator.may(Permission.AUDIT_READ)
+        breakers = await list_breakers(self._broker, caller) if may_look else ()
+        return Inbox(
+            operator=caller.operator.id,
+            waiting=[seen.approval for seen in listed.items],
+            stopped=[breaker for breaker in breakers if denies(breaker)],
+            now=await self._now(),
+        )
+
+    async def _now(self) -> datetime:
+        async def work(view: View) -> datetime:
+            return view.now
+
+        return await self._broker.ledger.read(work)

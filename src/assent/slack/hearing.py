@@ -1,0 +1,47 @@
+"""One interaction from the wire to its answer, whichever way it came: read, heeded, and its person told."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from assent.logs import EventLog
+from assent.slack import heard
+from assent.slack.callbacks import Callbacks
+from assent.slack.heard import Heard, Pressed, Typed, Unreadable
+from assent.slack.speaking import Speaker
+from assent.slack.view import Heeded
+
+log = EventLog("assent.slack")
+
+INTERACTION: Final = "interactive"
+COMMAND: Final = "slash_commands"
+EVENT: Final = "events_api"
+
+
+class Hearing:
+    """What both ways in share."""
+
+    def __init__(self, callbacks: Callbacks, speaker: Speaker) -> None:
+        self._callbacks = callbacks
+        self._speaker = speaker
+
+    async def hear(self, kind: str, payload: Mapping[str, Any]) -> Heeded:
+        """Return what became of a payload of `kind`; what is not ours is taken and does nothing. Never raises."""
+        try:
+            found = _read(kind, payload)
+        except Unreadable as fault:
+            log.warning("slack_unreadable", kind=kind, said=fault.message)
+            return Heeded()
+        if found is None:
+            return Heeded()
+        heeded = await self._callbacks.hear(found)
+        if isinstance(found, Pressed | Typed):
+            await self._speaker.say(found.response_url, heeded.said)
+        return heeded
+
+
+def _read(kind: str, payload: Mapping[str, Any]) -> Heard | None:
+    if kind == INTERACTION:
+        return heard.interaction(payload)
+    if kind == COMMAND:
+        return heard.command(payload)
+    return heard.event(payload) if kind == EVENT else None

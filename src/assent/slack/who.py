@@ -1,0 +1,73 @@
+"""Who acts: an account that is live now, of an operator, at a card of ours. Whoever is not is refused, on record."""
+
+from dataclasses import dataclass
+
+from assent.core.deliveries import SLACK
+from assent.core.operators import Assurance
+from assent.core.reasons import Reason
+from assent.flows.authenticate import OperatorCaller
+from assent.flows.broker import Broker
+from assent.flows.refuse_stranger import ToldOf, refuse_stranger, told_of
+from assent.slack.accounts import Standing, look_at, name_of, operator_of
+from assent.slack.heard import Carried, Who
+from assent.slack.web import SlackWeb
+
+NO_OPERATOR = "no operator of the policy is declared with this Slack account"
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """An operator before one approval."""
+
+    caller: OperatorCaller
+    about: ToldOf
+
+
+class Door:
+    """Lets in who may act at all; whether they may do this is for the flows to say."""
+
+    def __init__(self, broker: Broker, web: SlackWeb, *, team: str) -> None:
+        self._broker = broker
+        self._web = web
+        self._team = team
+
+    async def let_in(self, who: Who, carried: Carried, *, act: str, place: str | None) -> Acting | Reason:
+        """Return who acts on the approval that is carried, or why nobody can say that it is an operator: on record.
+
+        `place` is the card that was pressed, None where a dialog was sent.
+
+        Raises:
+            NotFound: no such approval. LedgerUnavailable: the refusal is not on record.
+
+        """
+        about = await told_of(self._broker, carried.approval)
+        caller = await self._caller(who, about, place=place)
+        if isinstance(caller, OperatorCaller):
+            return Acting(caller, about)
+        account = name_of(who)
+        await refuse_stranger(self._broker, carried.approval, account=account, surface=SLACK, act=act, reason=caller)
+        return caller
+
+    async def operator(self, who: Who) -> OperatorCaller | Reason:
+        """Return the operator whose account this is, live as Slack says now, or why there is none."""
+        looked = await look_at(self._web, who, team=self._team)
+        if looked.standing is not Standing.LIVE:
+            return Reason.of("not_eligible", f"this Slack account {looked.why}")
+        return self._declared(who)
+
+    async def _caller(self, who: Who, about: ToldOf, *, place: str | None) -> OperatorCaller | Reason:
+        if place is not None and not about.is_card(place):
+            return Reason.of("not_eligible", "this is no card that this broker knows")
+        looked = await look_at(self._web, who, team=self._team)
+        if looked.standing is Standing.NOT_LIVE or (looked.standing is Standing.UNHEARD and self._is_production(about)):
+            return Reason.of("not_eligible", f"this Slack account {looked.why}")
+        return self._declared(who)
+
+    def _is_production(self, about: ToldOf) -> bool:
+        return not self._broker.policy().is_nonproduction(about.action.environment)
+
+    def _declared(self, who: Who) -> OperatorCaller | Reason:
+        operator = operator_of(self._broker.policy(), who)
+        if operator is None:
+            return Reason.of("not_eligible", NO_OPERATOR)
+        return OperatorCaller(operator=operator, surface=SLACK, assurance=Assurance.SLACK, account=name_of(who))
