@@ -49,14 +49,16 @@ class DidNotStart(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """Where a broker lives and what opens it: several keys of its one agent, its tool's service, two operators."""
+    """Where a broker lives and what opens it: keys of its two agents, its tool's service, two operators, the owner."""
 
     folder: Path
     port: int
     agent_keys: tuple[str, ...]
+    other_agent_key: str
     service_key: str
     eve: str
     omar: str
+    nora: str
 
     @property
     def url(self) -> str:
@@ -111,8 +113,7 @@ def install(folder: Path, *, lease_seconds: int = 600, pick_up_seconds: int = 60
     settings = _SETTINGS.format(port=port, lease_seconds=lease_seconds, pick_up_seconds=pick_up_seconds)
     (folder / "assent.toml").write_text(settings)
     assembly = assemble(load_settings(folder / "assent.toml"), issuer=f"http://127.0.0.1:{port}")
-    agents, service, eve, omar = asyncio.run(_issue(assembly))
-    return Installation(folder=folder, port=port, agent_keys=agents, service_key=service, eve=eve, omar=omar)
+    return asyncio.run(_issued(assembly, folder, port))
 
 
 def _free_port() -> int:
@@ -121,15 +122,22 @@ def _free_port() -> int:
         return port
 
 
-async def _issue(assembly: Assembly) -> tuple[tuple[str, ...], str, str, str]:
+async def _issued(assembly: Assembly, folder: Path, port: int) -> Installation:
     async def token(kind: Kind, principal: str, tools: tuple[str, ...] = ()) -> str:
         issued = await issue_credential(assembly.broker, kind, principal, issued_by=ISSUED_BY, tools=tools)
         return issued.token
 
     try:
-        agents = tuple([await token(Kind.AGENT, policy.AGENT) for _ in range(KEYS)])
-        service = await token(Kind.SERVICE, policy.SERVICE, ("shape.*",))
-        return agents, service, await token(Kind.OPERATOR, policy.EVE), await token(Kind.OPERATOR, policy.OMAR)
+        return Installation(
+            folder=folder,
+            port=port,
+            agent_keys=tuple([await token(Kind.AGENT, policy.AGENT) for _ in range(KEYS)]),
+            other_agent_key=await token(Kind.AGENT, policy.OTHER_AGENT),
+            service_key=await token(Kind.SERVICE, policy.SERVICE, ("shape.*",)),
+            eve=await token(Kind.OPERATOR, policy.EVE),
+            omar=await token(Kind.OPERATOR, policy.OMAR),
+            nora=await token(Kind.OPERATOR, policy.OWNER),
+        )
     finally:
         await assembly.ledger.close()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 AGENT: Final = "hammer-agent"
+OTHER_AGENT: Final = "other-agent"
 OWNER: Final = "nora"
 EVE: Final = "eve"
 OMAR: Final = "omar"
@@ -34,7 +35,10 @@ FILES: Final = {
     "routes.yaml": (
         "default:\n  needs: [{any: 1, of: approvers}]\n  assurance: token\n  expires_after: 1h\n  pick_up_within: 1h\n"
     ),
-    "agents.yaml": f"{AGENT}: {{owner: {OWNER}, roles: [hammerer], expires: 2099-01-01}}\n",
+    "agents.yaml": (
+        f"{AGENT}: {{owner: {OWNER}, roles: [hammerer], expires: 2099-01-01}}\n"
+        f"{OTHER_AGENT}: {{owner: {OWNER}, roles: [hammerer], expires: 2099-01-01}}\n"
+    ),
     "tools/notes.yaml": f"""notes.read:
   description: read a note
   impact: read

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hammers import clock, crashes, double_spend, hostile, mutations, reloads, sinks, tampering, trips
+from tests.hammers import clock, crashes, double_spend, hostile, mutations, reloads, sinks, storm, tampering, trips
 from tests.hammers.budget import short_budget
 
 # On a machine that is busy with other things everybody finishes, only later.
@@ -54,3 +54,8 @@ def test_every_decision_is_that_of_one_whole_version(tmp_path: Path) -> None:
 @pytest.mark.requirement("P8", "T16")
 def test_every_changed_byte_of_a_log_is_found_and_its_record_named(tmp_path: Path) -> None:
     print(tampering.run(tmp_path, short_budget()))
+
+
+@pytest.mark.requirement("P1", "P2", "P4", "P5", "P6", "T5", "T11", "T18", "T20")
+def test_nothing_happens_in_a_storm_that_must_never_happen(tmp_path: Path) -> None:
+    print(storm.run(tmp_path, short_budget()))

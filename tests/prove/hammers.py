@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.hammers import clock, crashes, double_spend, hostile, mutations, reloads, sinks, tampering, trips
+from tests.hammers import clock, crashes, double_spend, hostile, mutations, reloads, sinks, storm, tampering, trips
 from tests.hammers.budget import Budget, Report
 
 
@@ -95,5 +95,11 @@ HAMMERS: Final = {
         requirements=("P8", "T16"),
         hits=tampering.FULL_RECORDS,
         of="records, every byte",
+    ),
+    "storm": Hammer(
+        run=storm.run,
+        promise="whatever happens under whatever load, the log shows that nothing happened that must never happen",
+        requirements=("P1", "P2", "P4", "P5", "P6", "T5", "T11", "T18", "T20"),
+        minutes=storm.FULL_MINUTES,
     ),
 }
