@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from textwrap import dedent, indent
@@ -10,7 +11,10 @@ import pytest
 
 from assent.core.decisions import Effect
 from assent.policy import LoadedPolicy
-from assent.policy.loading import read_declared
+from assent.policy.declared import Declared
+from assent.policy.files import Source
+from assent.policy.findings import Findings
+from assent.policy.loading import declare
 from assent.policy.packs import PACKS, pack, starter
 from assent.policy.rules import ANY, covered
 from tests.policy.directory import load_files, write
@@ -25,6 +29,14 @@ TOOL = re.compile(r"`([a-z0-9]+\.[a-z0-9_.]+)`")
 
 def as_text(packs: tuple[str, ...]) -> dict[str, str]:
     return {name: content.decode() for name, content in starter(packs).items()}
+
+
+def declared_by(texts: Mapping[str, str]) -> Declared:
+    """Return what files declare, which must hold no finding."""
+    findings = Findings()
+    declared = declare(Source({name: text.encode() for name, text in sorted(texts.items())}), findings)
+    assert findings.lines() == ()
+    return declared
 
 
 @pytest.fixture(scope="module")
@@ -59,22 +71,22 @@ def test_all_packs_together_decide_what_their_cases_say(all_of_them: LoadedPolic
 
 
 @pytest.mark.parametrize("name", PACKS)
-def test_every_rule_of_a_pack_decides_one_of_its_cases(name: str, tmp_path: Path) -> None:
-    declared = read_declared(write(tmp_path / "p", as_text((name,))))
+def test_every_rule_of_a_pack_decides_one_of_its_cases(name: str) -> None:
+    declared = declared_by(as_text((name,)))
     decided = {rule for case in declared.cases for rule in case.expect.rules or ()}
     assert sorted(set(declared.rules) - decided) == []
 
 
 @pytest.mark.parametrize("name", PACKS)
-def test_every_tool_of_a_pack_has_a_rule(name: str, tmp_path: Path) -> None:
-    declared = read_declared(write(tmp_path / "p", as_text((name,))))
+def test_every_tool_of_a_pack_has_a_rule(name: str) -> None:
+    declared = declared_by(as_text((name,)))
     ruled = {tool for rule in declared.rules.values() for tool in covered(rule.tools, declared.tools)}
     assert sorted(set(declared.tools) - ruled) == []
 
 
 @pytest.mark.requirement("P1")
-def test_no_pack_lets_anything_change_production_without_a_human(tmp_path: Path) -> None:
-    declared = read_declared(write(tmp_path / "p", as_text(TOGETHER)))
+def test_no_pack_lets_anything_change_production_without_a_human() -> None:
+    declared = declared_by(as_text(TOGETHER))
     free = {
         rule.id: tool
         for rule in declared.rules.values()
@@ -86,10 +98,10 @@ def test_no_pack_lets_anything_change_production_without_a_human(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", PACKS)
-def test_the_page_of_a_pack_names_its_tools_and_roles_and_no_others(name: str, tmp_path: Path) -> None:
+def test_the_page_of_a_pack_names_its_tools_and_roles_and_no_others(name: str) -> None:
     page = (PAGES / f"{name}.md").read_text()
-    declared = read_declared(write(tmp_path / "p", as_text((name,))))
-    own = read_declared(write(tmp_path / "q", as_text(())))
+    declared = declared_by(as_text((name,)))
+    own = declared_by(as_text(()))
     tools, roles = (set(declared.tools) - set(own.tools), {rule.role for rule in declared.rules.values()})
     assert sorted(tool for tool in tools if f"`{tool}`" not in page) == []
     assert sorted(role for role in roles - {"file-worker"} if f"`{role}`" not in page) == []
