@@ -5,7 +5,7 @@ tests, not code.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Protocol, TypeVar
@@ -20,6 +20,7 @@ from assent.core.decisions import Load, Verdict
 from assent.core.deliveries import Delivery
 from assent.core.denials import Denial
 from assent.core.grants import Grant
+from assent.core.looking import FoundRecords, LogState, RecordFilter
 from assent.core.operators import Operator, OperatorId
 from assent.core.privileges import Change
 from assent.core.reasons import Reason
@@ -60,39 +61,6 @@ class OpenApprovals:
 
     count: int
     oldest_asked_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordFilter:
-    """Which records to list; None means any.
-
-    `since` is included, `until` is not; `first` is the lowest index to look at, `before` the lowest not to.
-    """
-
-    agent: str | None = None
-    operator: str | None = None
-    tool: str | None = None
-    kind: str | None = None
-    decision: str | None = None
-    action: str | None = None
-    approval: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    first: int | None = None
-    before: int | None = None
-    oldest_first: bool = False
-
-    def going_on(self, rest: int) -> "RecordFilter":
-        """Return the filter for what comes after a look that ended with this `rest`."""
-        return replace(self, first=rest) if self.oldest_first else replace(self, before=rest)
-
-
-@dataclass(frozen=True, slots=True)
-class FoundRecords:
-    """Records in the order asked for; `rest` says where to go on looking, None when everything was looked at."""
-
-    records: tuple[Record, ...]
-    rest: int | None = None
 
 
 class View(Protocol):
@@ -258,6 +226,21 @@ class View(Protocol):
 
     async def record(self, key: RecordId) -> Record | None:
         """Return one record with its disclosed payload, or None."""
+        ...
+
+    async def log_state(self) -> LogState:
+        """Return how far the log is signed; nothing is verified here."""
+        ...
+
+    async def unknown(self, limit: int) -> Sequence[Action]:
+        """Return actions whose end nobody knows, newest first, at most `limit`.
+
+        One whose MAC does not hold is left out.
+        """
+        ...
+
+    async def damaged(self, limit: int) -> Sequence[str]:
+        """Return what does not carry its MAC among the newest `limit` rows of each kind and records, by name."""
         ...
 
 

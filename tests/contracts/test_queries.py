@@ -397,3 +397,12 @@ async def test_an_approval_is_told_once_at_one_destination(ledger: Ledger) -> No
     await put(ledger, samples.delivery())
     with pytest.raises(Stale):
         await put(ledger, samples.delivery("dlv_2"))
+
+
+async def test_actions_whose_end_nobody_knows_are_listed_newest_first(ledger: Ledger) -> None:
+    await put(ledger, *(action(f"{state.value} {n}", state=state) for state in ActionState for n in (1, 2)))
+
+    async def work(view: View) -> list[list[str]]:
+        return [ids(await view.unknown(limit)) for limit in (10, 1)]
+
+    assert await ledger.read(work) == [["unknown 2", "unknown 1"], ["unknown 2"]]

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from assent.core.canonical import commitment_of
+from assent.core.looking import FoundRecords, LogState, RecordFilter
 from assent.core.records import Entry, Record, RecordKind
-from assent.ports import FoundRecords, Ledger, RecordFilter, Tx, View
+from assent.ports import Ledger, Tx, View
 from tests.contracts import samples
 from tests.contracts.samples import T0, Clock
 
@@ -186,3 +187,14 @@ async def test_what_no_index_knows_is_looked_for_in_bounded_steps(ledger: Ledger
         assert await walked(ledger, 10, kind="key.issued", oldest_first=order) == ([45_000], 1)
         assert await walked(ledger, 10, tool="none", before=20_000, oldest_first=order) == ([], 1)
         assert await walked(ledger, 10, tool="none", first=25_001, oldest_first=order) == ([], 1)
+
+
+async def test_how_far_the_log_is_signed_is_told(ledger: Ledger, clock: Clock) -> None:
+    async def work(view: View) -> LogState:
+        return await view.log_state()
+
+    assert await ledger.read(work) == LogState(records=0, signed=0, signed_at=None, unsigned_since=None)
+    clock.step(seconds=5)
+    await append(ledger, samples.entry(), samples.entry())
+    since = T0 + timedelta(seconds=5)
+    assert await ledger.read(work) == LogState(records=2, signed=0, signed_at=None, unsigned_since=since)

@@ -12,7 +12,8 @@ from assent.core.actions import Action
 from assent.core.breakers import Breaker
 from assent.core.errors import AssentError, ForeignAwait
 from assent.core.grants import Grant
-from assent.ports import Gate, Ledger, RecordFilter, Tx, View
+from assent.core.looking import RecordFilter
+from assent.ports import Gate, Ledger, Tx, View
 from tests.contracts import samples
 from tests.contracts.samples import T0, Clock
 

@@ -6,11 +6,12 @@ import pytest
 
 from assent.core.actions import ActionState
 from assent.core.errors import Forbidden, NotFound, Unauthenticated
+from assent.core.looking import RecordFilter
 from assent.flows import manage_principals
 from assent.flows.read_records import list_records
 from assent.flows.resolve_approval import approve_action
 from assent.flows.watch_actions import watch_action, watch_decided
-from assent.ports import RecordFilter, decision_cursor
+from assent.ports import decision_cursor
 from tests.flows.world import World
 
 

@@ -12,6 +12,7 @@ from assent.core.approvals import Need, Route
 from assent.core.canonical import Json, canonical, load, sha256_hex
 from assent.core.credentials import Kind
 from assent.core.decisions import Effect, Verdict
+from assent.core.looking import RecordFilter
 from assent.core.operators import PERMISSION_SETS, Assurance, Operator, OperatorId
 from assent.core.privileges import Change
 from assent.core.reasons import Reason
@@ -21,7 +22,7 @@ from assent.flows.answers import Answered
 from assent.flows.authenticate import AgentCaller, ServiceCaller, TokenCaller
 from assent.flows.broker import Broker
 from assent.flows.request_action import Ask, request_action
-from assent.ports import Ledger, NewId, Policy, RecordFilter, ToolView, View
+from assent.ports import Ledger, NewId, Policy, ToolView, View
 from assent.stores.sealing import LedgerKeys
 from assent.stores.signals_local import LocalSignals
 from assent.stores.sqlite import SqliteLedger

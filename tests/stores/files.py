@@ -10,7 +10,8 @@ from typing import Any
 
 from assent.core.actions import Action
 from assent.core.grants import Grant
-from assent.ports import Ledger, RecordFilter, Tx, View
+from assent.core.looking import RecordFilter
+from assent.ports import Ledger, Tx, View
 from assent.stores.sqlite import SqliteLedger
 from tests.contracts import samples
 from tests.contracts.samples import KEYS, Clock, Ids

@@ -15,8 +15,9 @@ from assent.core.breakers import BreakerState, Scope
 from assent.core.credentials import Credential, Kind
 from assent.core.errors import Forged
 from assent.core.grants import Grant
+from assent.core.looking import RecordFilter
 from assent.core.records import RecordId, RecordKind
-from assent.ports import Ledger, RecordFilter, Row, Tx, View
+from assent.ports import Ledger, Row, Tx, View
 from assent.stores.sqlite import SqliteLedger, journal
 from assent.stores.sqlite.view import TABLES
 from tests.contracts import samples
@@ -433,3 +434,33 @@ async def test_the_files_of_a_ledger_hold_no_payload(ledger: SqliteLedger, path:
 
     assert any(b"k8s.scale" in content for content in found.values())
     assert [name for name, content in found.items() if samples.SECRET.encode() in content] == []
+
+
+async def test_whoever_asks_what_is_damaged_hears_of_each_row_and_record(ledger: SqliteLedger, path: Path) -> None:
+    await put(ledger, *samples.PLAIN_ROWS)
+    await put(ledger)
+
+    async def work(view: View) -> list[str]:
+        return list(await view.damaged(100))
+
+    assert await ledger.read(work) == []
+    names = [f"{TABLES[type(row)].name} {row.id}" for row in samples.PLAIN_ROWS]
+    with outside(path) as database:
+        for row in samples.PLAIN_ROWS:
+            table = TABLES[type(row)].name
+            database.execute(f"UPDATE {table} SET revision = revision + 1 WHERE id = ?", (row.id,))
+        database.execute("DROP TRIGGER record_is_never_changed")
+        (record,) = database.execute("UPDATE record SET mac = x'00' WHERE idx = 0 RETURNING id").fetchone()
+    found = await ledger.read(work)
+    assert sorted(found) == sorted([*names, "the breakers and suspensions as a whole", f"record {record}"])
+
+
+async def test_a_removed_breaker_is_damage_to_all_of_them(ledger: SqliteLedger, path: Path) -> None:
+    await put(ledger, samples.breaker())
+    with outside(path) as database:
+        database.execute("DELETE FROM breaker")
+
+    async def work(view: View) -> list[str]:
+        return list(await view.damaged(100))
+
+    assert await ledger.read(work) == ["the breakers and suspensions as a whole"]

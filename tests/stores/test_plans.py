@@ -8,13 +8,24 @@ from types import ModuleType
 
 import pytest
 
-from assent.ports import RecordFilter
+from assent.core.looking import RecordFilter
 from assent.stores.sqlite import journal, latches, migrations, opening, search, tree, view
 from assent.stores.sqlite.view import TABLES
 
 MODULES = (journal, latches, opening, search, tree, view)
 # Small for ever (breakers, statuses, who holds credentials), or the newest row alone, by the order that rows have.
-MAY_SCAN = {"_BREAKERS", "_STATUSES", "_HOLDERS", "_HEAD", "_LAST", "SIZE", "_GAPS"}
+MAY_SCAN = {
+    "_BREAKERS",
+    "_STATUSES",
+    "_HOLDERS",
+    "_HEAD",
+    "_LAST",
+    "SIZE",
+    "_CHECKPOINT",
+    "_NEWEST",
+    "_NEWEST_RECORDS",
+    "_GAPS",
+}
 
 
 def statements() -> Iterator[tuple[str, str]]:

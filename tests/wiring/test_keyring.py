@@ -15,8 +15,9 @@ from assent.core.canonical import Json
 from assent.core.errors import KeysInvalid, LedgerUnavailable
 from assent.core.grants import GrantState
 from assent.core.handovers import KeyUse, open_handover
+from assent.core.looking import RecordFilter
 from assent.core.records import RecordKind
-from assent.ports import RecordFilter, Tx, View
+from assent.ports import Tx, View
 from assent.stores.keys import Keys, verifier
 from assent.stores.rotation import rotate
 from assent.stores.sqlite import SqliteLedger, SqliteTree

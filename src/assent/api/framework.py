@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from assent.api import (
     agents,
     approvals,
+    audit,
     breakers,
     documentation,
     grants,
@@ -42,6 +43,7 @@ _ROUTERS = (
     breakers.router,
     manage_agents.router,
     manage_operators.router,
+    audit.router,
     records.router,
     log.router,
     health.router,

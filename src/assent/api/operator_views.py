@@ -16,11 +16,11 @@ from assent.core.approvals import Approval, is_self_approved
 from assent.core.breakers import Breaker
 from assent.core.canonical import Json, canonical, load
 from assent.core.characters import invisible_count
+from assent.core.looking import FoundRecords
 from assent.core.operators import Operator, Permission
 from assent.core.records import Record, rfc3339
 from assent.flows.resolve_approval import Listed, Resolved, Seen
 from assent.flows.trip_breaker import ResetAnswer, Tripped
-from assent.ports import FoundRecords
 from assent.wire import operators as wire
 from assent.wire.agents import ReasonView
 

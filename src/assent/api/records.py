@@ -9,10 +9,10 @@ from assent.api.dependencies import ApiOf, OperatorOf
 from assent.api.documentation import OPERATOR, answers, described
 from assent.api.operator_views import record_view, records_page
 from assent.api.replies import Replied, Reply
+from assent.core.looking import RecordFilter
 from assent.core.operators import Permission
 from assent.core.records import RecordId
 from assent.flows.read_records import list_records, show_record
-from assent.ports import RecordFilter
 from assent.wire.operators import RecordPage, RecordsQuery, RecordView
 from assent.wire.shapes import PlainId
 

@@ -54,6 +54,8 @@ class RecordKind(StrEnum):
     BROKER_KEY_ROTATED = "broker.key_rotated"
     LEDGER_RECOVERED = "ledger.recovered"
     LOG_VERIFIED = "log.verified"
+    LOG_EXPORTED = "log.exported"
+    PAYLOAD_REVEALED = "payload.revealed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from assent.core.breakers import Scope
 from assent.core.canonical import Json, load
 from assent.core.handovers import Handover, KeyUse, ToVerifier, open_handover
+from assent.core.looking import RecordFilter
 from assent.core.records import Record, RecordKind
 from assent.flows import entries
-from assent.ports import Gate, Ledger, RecordFilter, Tx, View
+from assent.ports import Gate, Ledger, Tx, View
 
 # A hundred years of a rotation each month.
 MAX_HANDOVERS = 1_200

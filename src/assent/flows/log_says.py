@@ -6,8 +6,9 @@ something twice, the deciding transaction asks the log first.
 
 from assent.core.actions import Action
 from assent.core.errors import Forged
+from assent.core.looking import RecordFilter
 from assent.core.records import RecordKind
-from assent.ports import RecordFilter, View
+from assent.ports import View
 
 
 async def believe_log(view: View, action: Action, *never: RecordKind) -> None:

@@ -13,12 +13,13 @@ from assent.core.agents import AgentId, AgentProfile, AgentStatus, why_not
 from assent.core.canonical import load
 from assent.core.credentials import MAX_LIVE_PER_PRINCIPAL, Credential, Kind, is_live
 from assent.core.errors import NotFound
+from assent.core.looking import RecordFilter
 from assent.core.operators import Operator, OperatorId, Permission
 from assent.core.reasons import Reason
 from assent.core.records import Record, RecordKind
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
-from assent.ports import Policy, RecordFilter, View
+from assent.ports import Policy, View
 
 # How many records are looked through for when an agent asked last: a bound for the reader, whatever the log holds.
 LAST_DECISIONS: Final = 1_000

@@ -1,11 +1,12 @@
 """Operators read the log: records that match, one record, without payloads."""
 
 from assent.core.errors import NotFound
+from assent.core.looking import FoundRecords, RecordFilter
 from assent.core.operators import Permission
 from assent.core.records import Record, RecordId
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
-from assent.ports import FoundRecords, RecordFilter, View
+from assent.ports import View
 
 # What no index knows is looked for in steps, each a question of its own, so that none of them takes long.
 LOOKS_AT_ONCE = 5

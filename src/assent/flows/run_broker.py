@@ -1,10 +1,11 @@
 """A broker starts, stops, and takes up or refuses a policy: each is a record, so that the log has no silent gaps."""
 
 from assent.core.canonical import load
+from assent.core.looking import RecordFilter
 from assent.core.records import RecordKind
 from assent.flows import entries
 from assent.flows.broker import Broker
-from assent.ports import Gate, RecordFilter, Tx, View
+from assent.ports import Gate, Tx, View
 
 
 async def start_broker(broker: Broker, *, version: str) -> None:

@@ -9,9 +9,10 @@ from typing import Final
 
 from assent.api import Readiness
 from assent.core.errors import AssentError
+from assent.core.looking import RecordFilter
 from assent.core.records import RecordKind
 from assent.metrics import Measured
-from assent.ports import Clock, OpenApprovals, RecordFilter, View
+from assent.ports import Clock, OpenApprovals, View
 from assent.stores.sqlite import SqliteLedger
 from assent.wiring.published import PublishedLog
 

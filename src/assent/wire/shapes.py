@@ -4,10 +4,11 @@ A request is strict: no coercion, no unknown field (a typing error in a security
 text and list bounded. The JSON itself was read by `core.canonical.parse` before.
 """
 
+import re
 from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from assent.core.canonical import MAX_INTEGER
 from assent.core.characters import hidden_characters
@@ -27,6 +28,7 @@ MAX_TTL_SECONDS: Final = 31_536_000
 MIN_YEAR: Final = 1970
 MAX_YEAR: Final = 9998
 
+_RFC_3339: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
 ID_PATTERN: Final = r"^[\x21-\x7e]{1,255}$"
 
 
@@ -58,7 +60,15 @@ def _in_calendar(moment: datetime) -> datetime:
     return moment
 
 
+def _written(value: object) -> object:
+    if not isinstance(value, str) or not _RFC_3339.match(value):
+        raise ValueError("must be a time such as 2027-03-31T12:00:00Z")
+    return value
+
+
 Moment = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
+# The same in a body, where nothing else becomes a time: no number, and no number in quotes.
+WrittenMoment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written), AfterValidator(_in_calendar)]
 
 
 class Body(BaseModel):

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from assent.core.looking import RecordFilter
 from assent.core.records import Record
-from assent.ports import RecordFilter
 from assent.stores.sqlite.journal import COLUMNS, TABLE
 from assent.stores.sqlite.moments import stamp
 

@@ -22,8 +22,9 @@ from assent.core.deliveries import Delivery
 from assent.core.denials import Denial
 from assent.core.errors import Forged, LedgerUnavailable, Stale
 from assent.core.grants import Grant
+from assent.core.looking import FoundRecords, LogState, RecordFilter
 from assent.core.records import Record, RecordId
-from assent.ports import Due, FoundRecords, OpenApprovals, R, RecordFilter
+from assent.ports import Due, OpenApprovals, R
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, journal, latches, search
 from assent.stores.sqlite.actions import ACTIONS, CONTENT, GRANTS
@@ -87,6 +88,10 @@ _OUTDATED = DELIVERIES.select(
 )
 _FIRST, _LAST = 0, stamp(datetime.max.replace(tzinfo=UTC))
 _DENIALS = DENIALS.select("WHERE agent = ? AND tool = ? AND in_force_until > ? ORDER BY in_force_until DESC")
+_UNKNOWN = ACTIONS.select("WHERE state = 'unknown' ORDER BY id DESC")
+_CHECKPOINT = "SELECT size, time FROM checkpoint ORDER BY size DESC LIMIT 1"
+_NEWEST = {table.name: table.select("ORDER BY rowid DESC LIMIT ?") for table in TABLES.values()}
+_NEWEST_RECORDS = f"SELECT {journal.COLUMNS} FROM {journal.TABLE} ORDER BY idx DESC LIMIT ?"  # noqa: S608  # no input
 _GRANT_OF = GRANTS.select("WHERE action = ?")
 _IN_USE = "json_extract(facts, '$.revoked_at') IS NULL AND ifnull(json_extract(facts, '$.expires_at') > ?, 1)"
 _CREDENTIALS = CREDENTIALS.select(f"WHERE principal = ? AND kind = ? ORDER BY {_IN_USE} DESC, issued_at DESC, id DESC")
@@ -306,6 +311,40 @@ class SqliteView:
         look = search.records(self.fetch_one, which, limit=limit)
         found = tuple(journal.load(row, self._keys) for row in self.fetch(look.query, look.parameters))
         return FoundRecords(found, look.rest(which, found, limit))
+
+    async def log_state(self) -> LogState:
+        (records,) = self.fetch_one(search.SIZE)
+        checkpoint = self.fetch_one(_CHECKPOINT)
+        signed, signed_at = (0, None) if checkpoint is None else (checkpoint[0], moment(checkpoint[1]))
+        waiting = self.fetch_one(search.TIME_AT, (signed,))
+        since = None if waiting is None else moment(waiting[0])
+        return LogState(records=records, signed=signed, signed_at=signed_at, unsigned_since=since)
+
+    async def unknown(self, limit: int) -> Sequence[Action]:
+        return list(islice(self._sound(ACTIONS, _UNKNOWN), limit))
+
+    async def damaged(self, limit: int) -> Sequence[str]:
+        found = [name for table in TABLES.values() for name in self._damaged(table, limit)]
+        with suppress(Forged):
+            self._believed()
+            return found + self._damaged_records(limit)
+        return [*found, "the breakers and suspensions as a whole", *self._damaged_records(limit)]
+
+    def _damaged(self, table: Table[Any], limit: int) -> Iterator[str]:
+        for row in self.fetch(_NEWEST[table.name], (limit,)):
+            try:
+                table.load(row, self._keys)
+            except Forged:
+                yield f"{table.name} {row[0]}"
+
+    def _damaged_records(self, limit: int) -> list[str]:
+        found = []
+        for row in self.fetch(_NEWEST_RECORDS, (limit,)):
+            try:
+                journal.load_disclosed(row, self._keys)
+            except Forged:
+                found.append(f"record {row[1]}")
+        return found
 
     async def record(self, key: RecordId) -> Record | None:
         row = self.fetch_one(search.RECORD_BY_ID, (key,))

@@ -1,0 +1,205 @@
+"""Telling: what one record says, as a sentence for a person; from its public leaf alone, so it holds no payload.
+
+A leaf may come from anywhere that a log is copied to: what is missing or of another form is left out, nothing raises.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from assent.core.breakers import Scope
+from assent.core.canonical import Json
+from assent.core.records import RecordKind
+
+Leaf = Mapping[str, Json]
+
+
+def tell(leaf: Leaf) -> str:
+    """Return what happened, in words; a kind that is not known here is told by its name."""
+    kind = _text(leaf, "kind")
+    known = _SENTENCES.get(kind)
+    return kind if known is None else known(leaf)
+
+
+def _decided(leaf: Leaf) -> str:
+    asked = f"{_text(leaf, 'agent')} asked for {_text(leaf, 'tool')}"
+    rules = f" (rules {_list(leaf, 'rules')})" if _list(leaf, "rules") else ""
+    answer = _text(leaf, "decision")
+    if answer == "deny":
+        return f"{asked}: denied, {_reasons(leaf)}{rules}"
+    if answer == "pending":
+        return f"{asked}: a human decides{rules}"
+    began = ", it runs from here on" if _detail(leaf, "state") == "executing" else ""
+    return f"{asked}: allowed{began}{rules}"
+
+
+def _replayed(leaf: Leaf) -> str:
+    return f"{_text(leaf, 'agent')} asked the same again and was told no: {_reasons(leaf)}"
+
+
+def _asked(leaf: Leaf) -> str:
+    least = f", accepting {_inner(leaf, 'assurance')} or better" if _inner(leaf, "assurance") else ""
+    return f"people were asked on the route {_inner(leaf, 'routes')}{least}, until {_detail(leaf, 'expires_at')}"
+
+
+def _voted(leaf: Leaf) -> str:
+    more = ", more votes are needed" if _detail(leaf, "state") == "partial" else ""
+    own = "; self-approved under `single_person`" if leaf_detail(leaf).get("self_approved") is True else ""
+    return f"{_who(leaf)} said yes{_how(leaf)}{more}{own}"
+
+
+def _vote_refused(leaf: Leaf) -> str:
+    return f"{_who(leaf)} tried to {_detail(leaf, 'act')}{_how(leaf)}, which did not count: {_reasons(leaf)}"
+
+
+def _approval_moved(leaf: Leaf) -> str:
+    state = _detail(leaf, "state")
+    if state == "approved":
+        return f"approved, completed by {_who(leaf)}"
+    if state == "denied":
+        category = f": {_detail(leaf, 'category')}" if _detail(leaf, "category") else ""
+        return f"{_who(leaf)} said no{_how(leaf)}{category}; nothing was run"
+    if state == "expired":
+        return "nobody answered in time; nothing was run"
+    return f"the question was withdrawn: {_reasons(leaf)}"
+
+
+def _let_again(leaf: Leaf) -> str:
+    return f"{_who(leaf)} let it be asked again{_how(leaf)}"
+
+
+def _grant_issued(leaf: Leaf) -> str:
+    return f"a grant was issued, for the {_detail(leaf, 'redeemed_by')} to redeem until {_detail(leaf, 'expires_at')}"
+
+
+def _grant_redeemed(leaf: Leaf) -> str:
+    return f"{_detail(leaf, 'by')} redeemed the grant and runs it; the lease ends {_detail(leaf, 'lease_expires_at')}"
+
+
+def _grant_refused(leaf: Leaf) -> str:
+    return f"{_detail(leaf, 'by')} presented the grant and was refused: {_reasons(leaf)}"
+
+
+def _grant_replayed(leaf: Leaf) -> str:
+    return f"{_detail(leaf, 'by')} presented the grant again after it was spent, and was refused"
+
+
+def _grant_killed(leaf: Leaf) -> str:
+    return f"the grant was withdrawn: {_reasons(leaf)}"
+
+
+def _action_moved(leaf: Leaf) -> str:
+    by = f" by {_who(leaf)}{_how(leaf)}" if "operator" in leaf else ""
+    return f"{_detail(leaf, 'state')}{by}, {_reasons(leaf)}; nothing was run"
+
+
+def _outcome(leaf: Leaf) -> str:
+    if leaf_detail(leaf).get("reported") is not True:
+        return "the lease ended and nobody said what became of it: unknown"
+    took = leaf_detail(leaf).get("duration_ms")
+    return f"reported {_detail(leaf, 'state')}" + (f" after {took} ms" if isinstance(took, int) else "")
+
+
+def _tripped(leaf: Leaf) -> str:
+    numbers = f"{_count(leaf, 'cancelled')} cut off, {_count(leaf, 'running')} running"
+    return f"{_who(leaf)} tripped the breaker over {_scope(leaf)}: {numbers}"
+
+
+def _reset_asked(leaf: Leaf) -> str:
+    return f"{_who(leaf)} asked to reset the breaker over {_scope(leaf)}, a second person is needed"
+
+
+def _reset(leaf: Leaf) -> str:
+    return f"{_who(leaf)} reset the breaker over {_scope(leaf)}"
+
+
+def _suspended(leaf: Leaf) -> str:
+    return f"{_who(leaf)} suspended the agent {_text(leaf, 'agent')}"
+
+
+def _resumed(leaf: Leaf) -> str:
+    return f"{_who(leaf)} let the agent {_text(leaf, 'agent')} go on"
+
+
+def _revealed(leaf: Leaf) -> str:
+    return f"{_who(leaf)} was shown payload: {_inner(leaf, 'fields') or 'none was there'}"
+
+
+def _exported(leaf: Leaf) -> str:
+    return f"{_who(leaf)} exported {_count(leaf, 'records')} records"
+
+
+_SENTENCES: Final[Mapping[str, Callable[[Leaf], str]]] = {
+    RecordKind.ACTION_DECIDED: _decided,
+    RecordKind.ACTION_REPLAYED: _replayed,
+    RecordKind.ACTION_MOVED: _action_moved,
+    RecordKind.ACTION_OUTCOME: _outcome,
+    RecordKind.APPROVAL_ASKED: _asked,
+    RecordKind.APPROVAL_VOTED: _voted,
+    RecordKind.APPROVAL_VOTE_REFUSED: _vote_refused,
+    RecordKind.APPROVAL_MOVED: _approval_moved,
+    RecordKind.APPROVAL_LET_AGAIN: _let_again,
+    RecordKind.GRANT_ISSUED: _grant_issued,
+    RecordKind.GRANT_REDEEMED: _grant_redeemed,
+    RecordKind.GRANT_REFUSED: _grant_refused,
+    RecordKind.GRANT_REPLAYED: _grant_replayed,
+    RecordKind.GRANT_KILLED: _grant_killed,
+    RecordKind.BREAKER_TRIPPED: _tripped,
+    RecordKind.BREAKER_RESET_ASKED: _reset_asked,
+    RecordKind.BREAKER_RESET: _reset,
+    RecordKind.AGENT_SUSPENDED: _suspended,
+    RecordKind.AGENT_RESUMED: _resumed,
+    RecordKind.PAYLOAD_REVEALED: _revealed,
+    RecordKind.LOG_EXPORTED: _exported,
+}
+
+
+def leaf_detail(leaf: Leaf) -> Mapping[str, Json]:
+    """Return the further facts of a leaf, nothing where it has none."""
+    found = leaf.get("detail")
+    return found if isinstance(found, Mapping) else {}
+
+
+def scope_of(leaf: Leaf) -> Scope:
+    """Return what the breaker covers that a leaf is about."""
+    named = {name: _text(leaf, name) or None for name in ("agent", "tool", "environment")}
+    return Scope(**named)
+
+
+def _scope(leaf: Leaf) -> str:
+    return scope_of(leaf).describe()
+
+
+def _who(leaf: Leaf) -> str:
+    return _text(leaf, "operator") or "nobody"
+
+
+def _how(leaf: Leaf) -> str:
+    named = [_detail(leaf, name) for name in ("assurance", "surface")]
+    return f" ({', '.join(filter(None, named))})" if any(named) else ""
+
+
+def _reasons(leaf: Leaf) -> str:
+    return _list(leaf, "reasons") or "no reason is on record"
+
+
+def _text(leaf: Leaf, name: str) -> str:
+    found = leaf.get(name)
+    return found if isinstance(found, str) else ""
+
+
+def _detail(leaf: Leaf, name: str) -> str:
+    return _text(leaf_detail(leaf), name)
+
+
+def _count(leaf: Leaf, name: str) -> str:
+    found = leaf_detail(leaf).get(name)
+    return str(found) if isinstance(found, int) else "0"
+
+
+def _list(leaf: Leaf, name: str) -> str:
+    found = leaf.get(name)
+    return ", ".join(map(str, found)) if isinstance(found, list) else ""
+
+
+def _inner(leaf: Leaf, name: str) -> str:
+    return _list(leaf_detail(leaf), name)
