@@ -11,11 +11,11 @@ from assent.core.actions import Action, ActionState
 from assent.core.breakers import Scope
 from assent.core.errors import Forbidden, LedgerUnavailable, Unauthenticated
 from assent.core.operators import Operator, SinglePerson
+from assent.core.records import Entry, RecordKind
 from assent.flows import manage_principals
 from assent.flows.examine_log import CHECKS, Finding, examine
 from assent.flows.resolve_approval import approve_action
 from assent.flows.run_action import redeem_as_agent
-from assent.flows.run_broker import policy_taken_up, policy_turned_down, start_broker
 from assent.flows.tick import tick
 from assent.flows.trip_breaker import trip
 from assent.flows.watch_actions import watch_action
@@ -101,9 +101,13 @@ async def an_agent_expired_with_its_key(world: World) -> str:
 
 
 async def a_policy_was_refused(world: World) -> str:
-    await start_broker(world.broker, version="1")
-    await policy_turned_down(world.broker, findings=2)
+    for kind in (RecordKind.BROKER_STARTED, RecordKind.POLICY_ACTIVATED, RecordKind.POLICY_REFUSED):
+        await recorded(world, kind)
     return "refused 0 s ago"
+
+
+async def recorded(world: World, kind: RecordKind) -> None:
+    await world.ledger.transact(lambda tx: tx.append(Entry(kind=kind)))
 
 
 async def a_breaker_was_forgotten(world: World) -> str:
@@ -162,7 +166,7 @@ async def test_what_was_long_ago_or_is_over_is_not_found_again(world: World) -> 
 
 async def test_a_policy_that_was_corrected_is_not_found(world: World) -> None:
     await a_policy_was_refused(world)
-    await policy_taken_up(world.broker, version="v2")
+    await recorded(world, RecordKind.POLICY_ACTIVATED)
     assert await spoken(world) == []
 
 
