@@ -22,6 +22,8 @@ from tests.policy.test_cases import check
 
 PAGES = Path(__file__).parents[2] / "docs" / "packs"
 TOGETHER = tuple(PACKS)
+# Says what an undo goes back to; nothing is done with it.
+ONLY_SHOWN = {("k8s.set_image", "current_image")}
 SHELL = re.compile(r"^ *```sh\n(?P<script>.*?)^ *```", re.DOTALL | re.MULTILINE)
 RULES = re.compile(r"^ *```yaml\n(?P<rules> *- .*?)^ *```", re.DOTALL | re.MULTILINE)
 TOOL = re.compile(r"`([a-z0-9]+\.[a-z0-9_.]+)`")
@@ -95,6 +97,19 @@ def test_no_pack_lets_anything_change_production_without_a_human() -> None:
         if rule.standing is not None or {"production", ANY} & set(rule.environments)
     }
     assert free == {}
+
+
+@pytest.mark.requirement("P3")
+@pytest.mark.parametrize("name", PACKS)
+def test_a_command_holds_every_argument_that_was_judged(name: str) -> None:
+    """What a command leaves out would be shown to a human and then not done."""
+    left_out = {
+        (tool.name, argument)
+        for tool in declared_by(as_text((name,))).tools.values()
+        for argument in tool.arguments
+        if tool.command and argument not in {used for element in tool.command for used in element.arguments}
+    }
+    assert left_out <= ONLY_SHOWN
 
 
 @pytest.mark.parametrize("name", PACKS)
