@@ -1,4 +1,4 @@
-"""What the site has beyond the files in docs/: pages of the repository that lie elsewhere, and every decision.
+"""What the site has beyond the files in docs/: pages of the repository that lie elsewhere, and the pages of a folder.
 
 A file outside docs/ is part of the site or no page links to it: `OUTSIDE` is the only list of them. Links are written
 as they work in the repository; here they are turned to where the page stands in the site.
@@ -16,19 +16,17 @@ from mkdocs.structure.pages import Page
 ROOT: Final = Path(__file__).parent.parent
 # Where it lies in the repository, and which page of the site it is.
 OUTSIDE: Final = {
-    "README.md": "readme.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "reporting.md",
-    "deploy/README.md": "deploy.md",
     "deploy/assent.service": "assent.service",
-    "LICENSE": "LICENSE.txt",
 }
+NOT_LISTED: Final = frozenset({"index.md", "README.md", "0000-template.md"})
 LINK: Final = re.compile(r"(?<=\]\()(?P<path>(?![a-z]+:)[^)#\s]+)(?=(#[^)\s]+)?\))")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put every decision where the navigation says `decisions/*`."""
+    """Put all pages of a folder where the navigation says `folder/*`."""
     config.nav = expanded(config.nav)
     return config
 
@@ -57,15 +55,21 @@ def turned(link: str, *, here: str, inside: str) -> str:
 
 
 def expanded(nav: Any) -> Any:  # noqa: ANN401  # whatever shape the navigation has in mkdocs.yml
-    """Return `nav` with the pages of all decisions in the place of `decisions/*`."""
+    """Return `nav` with the pages of a folder in the place of `folder/*`."""
     if isinstance(nav, dict):
         return {title: expanded(below) for title, below in nav.items()}
     if isinstance(nav, list):
-        return [entry for below in nav for entry in (decisions() if below == "decisions/*" else [expanded(below)])]
+        return [entry for below in nav for entry in (pages_of(below) if is_folder(below) else [expanded(below)])]
     return nav
 
 
-def decisions() -> list[str]:
-    """Return the pages of the decisions in the order of their numbers, without the template."""
-    pages = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
-    return [f"decisions/{name}" for name in pages if name != "0000-template.md"]
+def is_folder(entry: object) -> bool:
+    """Whether an entry of the navigation stands for all pages of a folder."""
+    return isinstance(entry, str) and entry.endswith("/*")
+
+
+def pages_of(entry: str) -> list[str]:
+    """Return the pages of `folder/*` by name, without its own page and templates."""
+    folder = entry.removesuffix("/*")
+    names = sorted(path.name for path in (ROOT / "docs" / folder).glob("*.md"))
+    return [f"{folder}/{name}" for name in names if name not in NOT_LISTED]

@@ -228,8 +228,9 @@ async def definition_changed(square: Square) -> Heard:
 
 @trigger
 async def policy_error(square: Square) -> Heard:
-    # What no directory can declare: a tool whose arguments nobody said how to spell.
-    damaged = replace(square.policy._declared, demanded={})  # noqa: SLF001  # the fault is made here, nothing is replaced
+    # What no directory can declare: rules that are not found under their own names.
+    declared = square.policy._declared  # noqa: SLF001  # the fault is made here, nothing is replaced
+    damaged = replace(declared, rules={f"lost-{name}": rule for name, rule in declared.rules.items()})
     square.serves(LoadedPolicy(damaged, square.world.clock))
     return await square.asks()
 

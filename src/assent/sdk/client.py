@@ -113,7 +113,8 @@ class Assent(_Client):
         `wait`: seconds to wait for a human, None until the approval ends. Go on with `resume(decision)`.
 
         Raises:
-            BrokerUnavailable: nobody could say. ConfigurationError: the key is not taken, or the call cannot be read.
+            BrokerUnavailable: nobody could say.
+            ConfigurationError: the key is not taken, or the call cannot be read.
 
         """
         asked = ask_of(

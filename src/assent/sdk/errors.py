@@ -38,9 +38,12 @@ class ActionDenied(AssentError):
         refusal = REFUSALS.get(self.code)
         if refusal is None:
             return f"{_named(self.tool)} did not run: {self.message}; do not retry unless a person tells you to"
-        why = self.message if refusal.sentence in self.message else refusal.sentence
-        again = "you may ask again once that is done" if refusal.agent_may_retry else "do not retry unless that changed"
-        return f"{_named(self.tool)} did not run: {why}; {refusal.next_step}; {again}"
+        told = next((reason.message for reason in self.reasons if reason.code == self.code), self.message)
+        why = told if refusal.sentence in told else refusal.sentence
+        said = f"{_named(self.tool)} did not run: {why}; {refusal.next_step}"
+        if refusal.agent_may_retry:
+            return f"{said}; you may ask again once that is done"
+        return said if "do not retry" in refusal.next_step else f"{said}; do not retry unless that changed"
 
 
 class BreakerOpen(ActionDenied):

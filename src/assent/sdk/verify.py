@@ -52,7 +52,8 @@ def verify_grant(
     redeem the token: until then another run on the same token is not excluded.
 
     Raises:
-        GrantInvalid: the token does not permit this. ConfigurationError: the extra `verify` is not installed.
+        GrantInvalid: the token does not permit this.
+        ConfigurationError: the extra `verify` is not installed.
 
     """
     # (1) form, type, algorithm, published key and signature, before a single claim is believed

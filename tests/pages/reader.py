@@ -1,7 +1,7 @@
-"""The README and the quick start do what they say: every command and program in them is run as written.
+"""A reader who types what a page says, at terminals of their own, and what pages hold for them to type.
 
-What differs from a reader's clone: `./run` and `.venv/demo-*` lead to this environment, the port is free, and codes and
-ids are the real ones.
+What differs from a reader's folder: `.venv` leads to this environment, the port is free, and codes and ids are the real
+ones.
 """
 
 import os
@@ -12,22 +12,33 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).parent.parent.parent
-BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
+RUN = ("sh", "python")
 SECONDS = 60
 CODE, BREAKER = "K7Q-4MX", "brk_0123456789"
 ASK, YES = b"[y/N]", b"y\n"
 
 
-def blocks(page: str, after: str) -> list[str]:
-    """Returns the shell blocks and programs of a page below a heading, in order."""
-    text = (ROOT / page).read_text()
-    return [found[2] for found in BLOCK.finditer(text[text.index(after) :])]
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block of a page: `sh`, `python`, or what is only shown."""
+
+    kind: str
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    """Returns the blocks of a page in order."""
+    return [Block(found["kind"], found["text"]) for found in BLOCK.finditer(page.read_text())]
+
+
+def to_run(page: Path) -> list[str]:
+    """Returns what a page gives its reader to run: commands and programs, in order."""
+    return [block.text for block in blocks(page) if block.kind in RUN]
 
 
 class Reader:
@@ -37,10 +48,11 @@ class Reader:
         self.folder = folder
         self.port = "8420"
         self.started: list[subprocess.Popen[str]] = []
-        python = shlex.quote(sys.executable)
-        self._script(folder / "run", f'[ "$1" = assent ] && shift\nexec {python} -m assent "$@"')
-        (folder / ".venv/demo-3/bin").mkdir(parents=True)
-        self._script(folder / ".venv/demo-3/bin/python", f'exec {python} "$@"')
+        python, tools = shlex.quote(sys.executable), folder / ".venv/bin"
+        tools.mkdir(parents=True)
+        self._script(tools / "assent", f'exec {python} -m assent "$@"')
+        self._script(tools / "python", f'exec {python} -u "$@"')
+        (tools / "activate").write_text(f"PATH={shlex.quote(str(tools))}:$PATH\n")
 
     def types(self, block: str, expect: int = 0) -> str:
         """Runs a block to its end and returns what it printed."""
@@ -109,12 +121,19 @@ class Reader:
     def code(self, yours: str) -> str:
         """Returns the code of what waits, as soon as something does."""
         until = time.monotonic() + SECONDS
-        while not (listed := self.types(f"{yours}\n./run assent approvals list")):
+        while not (listed := self.types(f"{yours}\nassent approvals list")):
             assert time.monotonic() < until
         return listed.split("\t", 1)[0]
 
+    def until_tool(self, agents: str, tool: str) -> None:
+        """Waits until the broker lists `tool` to the agent: it has noticed the reader's files."""
+        program = "import assent; print(*(tool.name for tool in assent.Assent().tools()))"
+        until = time.monotonic() + SECONDS
+        while tool not in self.types(f"{agents}\npython -c '{program}'").split():
+            assert time.monotonic() < until
+
     def writes(self, name: str, program: str) -> None:
-        (self.folder / name).write_text(self._here(program))
+        (self.folder / name).write_text(program.replace("8420", self.port))
 
     def leaves(self) -> None:
         for process in reversed(self.started):
@@ -131,7 +150,7 @@ class Reader:
         return kept | own
 
     def _here(self, text: str) -> str:
-        return text.replace("8420", self.port)
+        return f". .venv/bin/activate\n{text.replace('8420', self.port)}"
 
     def _script(self, path: Path, body: str) -> None:
         path.write_text(f"#!/bin/sh\n{body}\n")
@@ -145,55 +164,13 @@ def _read(terminal: int) -> bytes:
         return b""  # Linux says so when the last process at the terminal has ended
 
 
-@pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
-    reader = Reader(tmp_path)
-    yield reader
-    reader.leaves()
-
-
 def line_of(process: "subprocess.Popen[str]") -> str:
     assert process.stdout
     return process.stdout.readline()
 
 
-def test_the_pages_take_a_reader_to_a_tool_that_is_guarded_stopped_and_on_record(reader: Reader) -> None:
-    init, policy, serve, program, run_agent, answer = blocks("README.md", "## Your own tool in five minutes")
-    agents, yours = run_agent.splitlines()[0], answer.splitlines()[0]
-
-    assert "my-broker/credentials.env" in reader.types(init)
-    reader.types(policy)
-    serving = reader.starts(serve)
-    found = re.search(r"serves http://127\.0\.0\.1:(\d+),", line_of(serving))
+def address(reader: Reader, serve: str) -> str:
+    """Returns the port that a broker serves on which the page has started."""
+    found = re.search(r"serves http://127\.0\.0\.1:(\d+),", line_of(reader.starts(serve)))
     assert found
-    reader.port = found[1]
-    reader.writes("newsletter.py", program)
-    agent = reader.starts(run_agent.replace("/python ", "/python -u "))
-    assert line_of(agent) == "to colleagues: lunch is at noon\n"
-    shown = reader.answers(answer.replace(CODE, reader.code(yours)))
-    assert 'subject = "we are open on Saturday"' in shown
-    assert line_of(agent) == "to customers: we are open on Saturday\n"
-    assert agent.wait(timeout=SECONDS) == 0
-
-    steps = blocks("docs/quick-start.md", "# Quick start")
-    later, ask, approve, ask_again, run_again, deny, trip, run_stopped, reset, declare, sign_in, tail, verify = steps
-    reader.writes("later.py", later)
-    assert "waits for a person: " in reader.types(f"{agents}\n{ask}")
-    reader.answers(f"{yours}\n{approve.replace(CODE, reader.code(yours))}")
-    assert reader.types(f"{agents}\n{ask_again}") == "to customers: closed on Monday\n"
-    agent = reader.starts(f"{agents}\n{run_again}")
-    reader.types(f"{yours}\n{deny.replace(CODE, reader.code(yours))}")
-    assert agent.wait(timeout=SECONDS) == 1
-
-    reader.types(f"{yours}\n{trip}")
-    assert "BreakerOpen" in reader.types(f"{agents}\n{run_stopped}", expect=1)
-    breaker = reader.types(f"{yours}\n./run assent breakers list").split("\t", 1)[0]
-    reader.types(f"{yours}\n{reset.replace(BREAKER, breaker)}")
-    assert "dana.token, for you alone" in reader.types(declare)
-    assert "dana  approver, operator" in reader.keeps_typing(sign_in)
-    told = reader.types(f"{yours}\n{tail}")
-    assert "token.issued" in told
-    assert "breaker.tripped" in told
-    assert "we are open on Saturday" not in told
-    assert "verified" in reader.types(f"{yours}\n{verify}")
-    assert (reader.folder / "elsewhere.note").read_text().startswith("assent")
+    return found[1]
