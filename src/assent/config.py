@@ -15,11 +15,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from assent.core.characters import visible
 from assent.core.errors import ConfigInvalid
+from assent.core.privileges import Activation
 
 PREFIX: Final = "ASSENT_"
 DEFAULT_FILE: Final = "assent.toml"
@@ -40,6 +41,10 @@ OTHER_VARIABLES: Final = frozenset(
 
 _URL = re.compile(r"https?://[^\s/?#@\\]+(/[^\s?#\\]*)?")
 
+# What is secret, and may stand in the environment or, as `<key>_file`, in a file that only its owner reads.
+SECRETS: Final = ("slack_bot_token", "slack_app_token", "slack_signing_secret")
+SLACK_API: Final = "https://slack.com/api/"
+_ON_THIS_MACHINE = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}/[a-z/]*")
 _ORIGIN = re.compile(r"[!-*,-~]{1,128}")
 
 
@@ -77,6 +82,7 @@ class Settings(BaseSettings):
 
     # what it works with
     policy_directory: Path = Path("policies")
+    activation: Activation = Activation.AUTO
     keys_directory: Path = Path("keys")
     ledger_file: Path = Path("ledger.db")
     log_origin: str = "assent/local"
@@ -101,6 +107,15 @@ class Settings(BaseSettings):
     max_connections: Annotated[int, Field(ge=8, le=100_000)] = 10_000
     max_connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 512
     max_head_bytes: Annotated[int, Field(ge=4_096, le=1_048_576)] = 65_536
+
+    # Slack: secrets come from the environment or from a file of their own, never from assent.toml
+    slack_bot_token: SecretStr | None = None
+    slack_bot_token_file: Path | None = None
+    slack_app_token: SecretStr | None = None
+    slack_app_token_file: Path | None = None
+    slack_signing_secret: SecretStr | None = None
+    slack_signing_secret_file: Path | None = None
+    slack_api_url: str = "https://slack.com/api/"
 
     # what others see
     log_format: LogFormat = LogFormat.AUTO
@@ -142,6 +157,20 @@ class Settings(BaseSettings):
             raise ValueError("write it as a name without spaces and `+`, such as assent/example.com")
         return value
 
+    @field_validator("slack_api_url")
+    @classmethod
+    def _is_slack(cls, value: str) -> str:
+        if value != SLACK_API and not _ON_THIS_MACHINE.fullmatch(value):
+            raise ValueError(f"the bot token goes there: it is `{SLACK_API}`, or a stand-in on this machine")
+        return value
+
+    @model_validator(mode="after")
+    def _secrets_once(self) -> Self:
+        for key in SECRETS:
+            if getattr(self, key) is not None and getattr(self, f"{key}_file") is not None:
+                raise _Unsafe(key, f"`{key}_file` is set as well, and the two may differ", "set one of them")
+        return self
+
     @model_validator(mode="after")
     def _listens_safely(self) -> Self:
         if (self.tls_certificate_file is None) != (self.tls_key_file is None):
@@ -154,6 +183,23 @@ class Settings(BaseSettings):
                 "set `tls_certificate_file` and `tls_key_file`, or `behind_proxy = true` when a proxy ends TLS",
             )
         return self
+
+    def secret(self, key: str) -> str | None:
+        """Return a secret from wherever it was given, None where it was not.
+
+        Raises:
+            ConfigInvalid: its file can be read by others, cannot be read, or is empty.
+
+        """
+        given: SecretStr | None = getattr(self, key)
+        file: Path | None = getattr(self, f"{key}_file")
+        if file is None:
+            return None if given is None else given.get_secret_value()
+        require_private(file, f"{key}_file")
+        said = file.read_text(encoding="utf-8", errors="replace").strip()
+        if not said:
+            raise ConfigInvalid(f"`{key}_file`: `{visible(str(file))}` is empty", hint="put the secret in, and no more")
+        return said
 
     @property
     def is_loopback(self) -> bool:
@@ -230,12 +276,21 @@ def _read(file: Path) -> dict[str, Any]:
     if len(raw) > MAX_FILE_BYTES:
         raise ConfigInvalid(f"`{name}` is longer than {MAX_FILE_BYTES} bytes")
     try:
-        return tomllib.loads(raw.decode())
+        return _without_secrets(tomllib.loads(raw.decode()), name)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         said = visible(str(fault))
         raise ConfigInvalid(
             f"`{name}` is not TOML: {said[:1].lower()}{said[1:]}", hint="correct it at that place"
         ) from None
+
+
+def _without_secrets(written: dict[str, Any], name: str) -> dict[str, Any]:
+    for key in SECRETS:
+        if key in written:
+            variable = PREFIX + key.upper()
+            hint = f"set `{variable}` in the environment, or `{key}_file` to a file of mode 0600"
+            raise ConfigInvalid(f"`{key}` stands in `{name}`, where secrets are copied around", hint=hint)
+    return written
 
 
 def _path_keys() -> list[str]:
@@ -290,7 +345,7 @@ def _explained(fault: ValidationError, file: Path | None) -> ConfigInvalid:
             f"`{visible(key)}` in {where} is no setting{suggestion}",
             hint="remove it; the settings stand in docs/configuration.md",
         )
-    said = visible(str(first["input"])[:200])
+    said = "…" if key in SECRETS else visible(str(first["input"])[:200])
     message = first["msg"].removeprefix("Value error, ")
     problem = message[:1].lower() + message[1:]
     variable = PREFIX + key.upper()

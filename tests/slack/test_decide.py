@@ -393,7 +393,6 @@ async def test_a_click_that_cannot_be_stored_is_not_acknowledged_and_says_so(off
 
 async def test_another_app_presses_nothing(office: Office) -> None:
     await office.ask()
-    eve = office.slack.as_user("eve")
     payload = (await office.press("eve", Press.MORE, choose="why")).payload | {"api_app_id": "A0OTHER"}
     payload["actions"] = [{"action_id": Press.APPROVE, "value": office.card.control(Press.APPROVE)[0]["value"]}]  # type: ignore[index]  # it stands there
     await office.slack.delivery.deliver("interactive", "U0EVE", payload)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.types import Receive, Scope, Send
 
 from assent.api import hot, problems, replies
-from assent.api.given import Api, ApiSettings, LogReader, Readiness
+from assent.api.given import Api, ApiSettings, LogReader, Readiness, SlackInbox
 from assent.api.replies import send_reply
 from assent.core.canonical import Json
 from assent.core.errors import NotFound
@@ -31,6 +31,7 @@ def create_app(
     log: LogReader,
     key_set: Callable[[], Mapping[str, Json]],
     measure: Callable[[], Awaitable[Measured]],
+    slack: SlackInbox | None = None,
     closing: asyncio.Event | None = None,
     settings: ApiSettings | None = None,
 ) -> "InFront":
@@ -46,6 +47,7 @@ def create_app(
         log=log,
         key_set=key_set,
         measure=measure,
+        slack=slack,
         closing=closing or asyncio.Event(),
         settings=settings or ApiSettings(),
     )

@@ -27,6 +27,7 @@ from assent.api import (
     metrics,
     problems,
     records,
+    slack,
 )
 from assent.api.failures import reply_to
 from assent.api.given import Api
@@ -48,6 +49,7 @@ _ROUTERS = (
     log.router,
     health.router,
     metrics.router,
+    slack.router,
 )
 # What the framework could tell a tracing set-up includes bodies and credentials: it tells nothing.
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}

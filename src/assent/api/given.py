@@ -6,7 +6,7 @@ Every route works with one `Api`; nothing here is global.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from assent.core.canonical import MAX_BODY_BYTES, Json
 from assent.core.records import RecordId
@@ -67,6 +67,16 @@ class LogReader(Protocol):
         ...
 
 
+class SlackInbox(Protocol):
+    """Takes what claims to come from Slack over HTTP."""
+
+    async def receive(
+        self, body: bytes, *, timestamp: bytes | None, signature: bytes | None, media_type: bytes | None
+    ) -> tuple[int, Mapping[str, Any]]:
+        """Return status and JSON; 401 for whatever Slack did not sign, or was seen before."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """Everything that routes work with; `closing` ends long waits when the process shuts down.
@@ -80,5 +90,6 @@ class Api:
     key_set: Callable[[], Mapping[str, Json]]
     measure: Callable[[], Awaitable[Measured]]
     closing: asyncio.Event
+    slack: SlackInbox | None = None
     tally: Tally = field(default_factory=Tally)
     settings: ApiSettings = field(default_factory=ApiSettings)

@@ -119,6 +119,16 @@ async def read_json(receive: Receive, head: Head, shape: type[B], *, max_bytes: 
     return shaped(shape, parse(raw, max_bytes=max_bytes))
 
 
+async def read_bytes(receive: Receive, head: Head, *, max_bytes: int) -> bytes:
+    """Return the body of a request as it came.
+
+    Raises:
+        RequestRefused: too large, or it ended before it was complete.
+
+    """
+    return await _read(receive, head, max_bytes)
+
+
 async def _read(receive: Receive, head: Head, max_bytes: int) -> bytes:
     if head.content_length is not None and (
         _LENGTH.fullmatch(head.content_length) is None or int(head.content_length) > max_bytes

@@ -18,12 +18,14 @@ from typing import Final
 from assent.api import ApiSettings, InFront, create_app
 from assent.config import LogFormat, Settings, require_private
 from assent.core.errors import AssentError, LedgerUnavailable
+from assent.flows.activate_policy import Uptake
 from assent.flows.run_broker import start_broker, stop_broker
 from assent.logs import EventLog, set_up_at_first_event
 from assent.serving.listening import Server, listen, loop_factory, server_for, url_of
 from assent.serving.measuring import Gauges
 from assent.serving.readiness import ReadinessProbe
-from assent.serving.upkeep import PolicyWatch, for_ever, keep_log, keep_time
+from assent.serving.slack import slack_of
+from assent.serving.upkeep import PolicyWatch, for_ever, keep_log, keep_time, tell_of
 from assent.stores.sqlite import ServingLock
 from assent.wiring import MACHINE, Assembly, Clocks, assemble, publish_key
 
@@ -70,6 +72,7 @@ class _Process:
         self._version = version_of("assent")
         self._stop = asyncio.Event()
         self._closing = asyncio.Event()
+        self._slack = slack_of(assembly.broker, assembly.settings)
         self._app = self._application()
 
     async def run(self) -> None:
@@ -80,7 +83,9 @@ class _Process:
             await self._assembly.kept.ring.open()
             # A log that was changed below its last checkpoint is not served on: whoever serves would vouch for it.
             await self._assembly.log.integrate()
-            await start_broker(self._assembly.broker, version=self._version)
+            taken = await start_broker(self._assembly.broker, version=self._version)
+            if taken.uptake is Uptake.WAITING:
+                tell_of(taken)
             fault = await self._serve()
             if fault is None:
                 await self._record_end()
@@ -108,6 +113,8 @@ class _Process:
         for task in (*loops, stop, failed):
             task.cancel()
         await asyncio.gather(*loops, stop, failed, return_exceptions=True)
+        if self._slack is not None:
+            await self._slack.close()
         return fault
 
     def _application(self) -> InFront:
@@ -119,6 +126,7 @@ class _Process:
             log=assembly.log,
             key_set=assembly.kept.ring.key_set,
             measure=Gauges(assembly.ledger, assembly.log, assembly.clocks.wall, readiness).look,
+            slack=self._slack,
             closing=self._closing,
             settings=ApiSettings(
                 public_log=settings.public_log,
@@ -168,6 +176,8 @@ class _Process:
             "keys": assembly.kept.ring.look,
             "log": partial(keep_log, assembly.log, each_seconds=self._settings.checkpoint_seconds),
         }
+        if self._slack is not None:
+            rounds["slack"] = self._slack.round
         return [for_ever(name, once, after_fault_seconds=AFTER_FAULT_SECONDS) for name, once in rounds.items()]
 
     async def _record_end(self) -> None:

@@ -128,8 +128,10 @@ def _how_much(view: CardView, shown: Shown) -> str:
     if not shown.is_whole:
         count = len(shown.lines)
         return f"The beginning of {count} lines ({size}). The rest is not shown — cannot be approved from Slack"
-    if view.action.sensitive:
+    if view.action.to_be_revealed:
         return f"Everything but sensitive values ({size}) — cannot be approved from Slack"
+    if view.action.sensitive:
+        return f"This will run; what is not shown is declared opaque, it cannot change what happens ({size})"
     return f"Exactly this will run ({size}, shown in full)"
 
 

@@ -121,6 +121,11 @@ class SlackWeb:
         )
 
     @property
+    def session(self) -> aiohttp.ClientSession:
+        """The connections themselves, for answers to response addresses."""
+        return self._session
+
+    @property
     def client(self) -> AsyncWebClient:
         """The client itself, for Socket Mode, which opens its connections with it."""
         return self._client

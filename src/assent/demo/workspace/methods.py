@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from assent.demo.workspace import rules
-from assent.demo.workspace.state import APP, BOT, Message, Opened, Refused, Workspace
+from assent.demo.workspace.state import APP, BOT, BOT_ID, Message, Opened, Refused, Workspace
 
 Arguments: TypeAlias = dict[str, Any]
 Answer: TypeAlias = dict[str, Any]
@@ -93,7 +93,7 @@ def _form(arguments: Arguments, *, most: int, is_update_of: list[dict[str, Any]]
 
 
 def _shown(message: Message) -> dict[str, Any]:
-    return {"type": "message", "user": BOT.id, "bot_id": "B0ASSENT", "app_id": APP, "ts": message.ts, **message.now}
+    return {"type": "message", "user": BOT.id, "bot_id": BOT_ID, "app_id": APP, "ts": message.ts, **message.now}
 
 
 def _history(slack: Workspace, arguments: Arguments) -> Answer:
@@ -164,13 +164,14 @@ def _open_direct(slack: Workspace, arguments: Arguments) -> Answer:
 
 
 def _who_am_i(slack: Workspace, _arguments: Arguments) -> Answer:
-    return {
-        "url": "https://town.slack.com/",
-        "team": "Town",
-        "team_id": slack.team,
-        "user": BOT.name,
-        "user_id": BOT.id,
-    }
+    who = {"user": BOT.name, "user_id": BOT.id, "bot_id": BOT_ID}
+    return {"url": "https://town.slack.com/", "team": "Town", "team_id": slack.team, **who}
+
+
+def _bot(_slack: Workspace, arguments: Arguments) -> Answer:
+    if arguments["bot"] != BOT_ID:
+        raise Refused("bot_not_found")
+    return {"bot": {"id": BOT_ID, "app_id": APP, "user_id": BOT.id, "name": BOT.name, "deleted": False}}
 
 
 def _upload_address(slack: Workspace, arguments: Arguments) -> Answer:
@@ -205,6 +206,7 @@ _BLOCKS = ("text", "blocks", "metadata", "thread_ts", "unfurl_links", "unfurl_me
 
 METHODS: Final[Mapping[str, Method]] = {
     "auth.test": Method(handle=_who_am_i, per_minute=T4),
+    "bots.info": Method(handle=_bot, must=_names("bot"), scopes=_names("users:read"), per_minute=T3),
     "apps.connections.open": Method(handle=_open_socket, per_minute=T3, app_token=True),
     "chat.postMessage": Method(
         handle=_post, must=_names("channel"), may=_names(*_BLOCKS), scopes=_names("chat:write"), takes_json=True

@@ -13,6 +13,7 @@ from typing import Any, Final
 from assent.demo.workspace.people import TEAM, Channel, Person
 
 APP: Final = "A0ASSENT"
+BOT_ID: Final = "B0ASSENT"
 BOT: Final = Person(id="U0ASSENT", name="assent", is_bot=True)
 TRIGGER_SECONDS: Final = 3.0
 RESPONSE_SECONDS: Final = 1_800.0
