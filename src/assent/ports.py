@@ -458,6 +458,45 @@ class Policy(Protocol):
         ...
 
 
+class Policies(Protocol):
+    """The version that serves, the one that waits to be confirmed, and what the policy directory holds."""
+
+    @property
+    def current(self) -> Policy:
+        """The version in force; take it once for everything that belongs to one decision."""
+        ...
+
+    @property
+    def waiting(self) -> Policy | None:
+        """A sound version that does not serve until an operator confirms it, or None."""
+        ...
+
+    def read_again(self) -> Policy:
+        """Return what the directory holds now, serving nothing of it; slow, so not on the event loop.
+
+        Raises:
+            PolicyInvalid: the directory was refused.
+
+        """
+        ...
+
+    def version_on_disk(self) -> str | None:
+        """Return the version that the files of the directory have now, None when they cannot be read; slow too."""
+        ...
+
+    def kept(self, version: str) -> Policy | None:
+        """Return a version that was read before, from a copy whose digest it is, or None; slow too."""
+        ...
+
+    def serve(self, version: Policy) -> None:
+        """Let `version` serve from now on, in one step."""
+        ...
+
+    def hold(self, version: Policy | None) -> None:
+        """Let `version` wait, in place of whatever waited."""
+        ...
+
+
 def decision_cursor(action: Action) -> str:
     """Return the position of a decided action in its agent's list of decisions, for `decided_for`."""
     decided = action.decided_at or action.created_at

@@ -132,6 +132,7 @@ class Action:
     Payload (encrypted at rest, never in a record's leaf): `arguments`, `nonce`, `resource`, `reason`, `context`,
     `how_bad`, `undo` and the outcome's `error`. `content` is SHA-256 over what was asked, to find the action again.
     `attempt` is the SHA-256 of the attempt that holds it. `decided_by_human` is true once an approval was needed.
+    `opaque` are those of the `sensitive` arguments that cannot change what happens.
     """
 
     id: ActionId
@@ -170,6 +171,12 @@ class Action:
     pick_up_until: datetime | None = None
     lease_expires_at: datetime | None = None
     outcome: Outcome | None = None
+    opaque: tuple[str, ...] = ()
+
+    @property
+    def to_be_revealed(self) -> tuple[str, ...]:
+        """The sensitive arguments that whoever says yes must have seen."""
+        return tuple(name for name in self.sensitive if name not in self.opaque)
 
 
 def action_digest(*, agent: str, proposal: Proposal, nonce: bytes) -> str:

@@ -124,7 +124,9 @@ def redeem(grant: Grant, action: Action, claim: Claim, holds: RedeemFacts, now: 
     if not compare_digest(grant.digest, action.digest) or not _matches(action, claim):
         return Reason.of("digest_mismatch")
     # (4) nothing that allowed it has changed since
-    why_no_longer = _why_stopped(action, holds, now) or _why_judged_otherwise(action, holds)
+    why_no_longer = _why_stopped(action, holds, now) or why_judged_otherwise(
+        action, holds.proposal, holds.verdict, asks_the_same=holds.asks_the_same
+    )
     if why_no_longer is not None:
         return why_no_longer
     spent = replace(grant, state=GrantState.SPENT, attempt=claim.attempt, spent_at=now, revision=grant.revision + 1)
@@ -147,17 +149,23 @@ def _why_stopped(action: Action, holds: RedeemFacts, now: datetime) -> Reason | 
     return why_stopped(holds.breakers, agent=action.agent, tool=action.tool, environment=action.environment)
 
 
-def _why_judged_otherwise(action: Action, holds: RedeemFacts) -> Reason | None:
+def why_judged_otherwise(
+    action: Action, proposal: Proposal | None, verdict: Verdict, *, asks_the_same: bool
+) -> Reason | None:
+    """Return why policy would not grant `action` like this any more, or None.
+
+    `proposal` and `verdict` are what it makes of the frozen arguments now; `asks_the_same` says whether it would ask
+    the same people, for an action that somebody was asked about.
+    """
     # The catalogue must make the very same of it: tool, definition, resource and environment are all in the digest.
-    proposal = holds.proposal
     if proposal is None or not is_same_action(action, proposal):
         return Reason.of("definition_changed")
-    if holds.verdict.effect is Effect.DENY:
+    if verdict.effect is Effect.DENY:
         return Reason.of("rule_denied")
     if action.decided_by_human:
-        return None if holds.asks_the_same else Reason.of("definition_changed", "other people would be asked now")
+        return None if asks_the_same else Reason.of("definition_changed", "other people would be asked now")
     # What nobody was asked about may run only while nobody would be asked: a hoarded grant outlives no exception.
-    if holds.verdict.effect is not Effect.ALLOW or is_under_the_floor(proposal, holds.verdict):
+    if verdict.effect is not Effect.ALLOW or is_under_the_floor(proposal, verdict):
         return Reason.of("rule_denied", "a human would be asked now, so ask anew")
     return None
 

@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+class Activation(StrEnum):
+    """What it takes for a policy version to serve."""
+
+    AUTO = "auto"
+    CONFIRM = "confirm"
+
+
 class Direction(StrEnum):
     """Which way a change goes."""
 

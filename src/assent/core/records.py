@@ -42,6 +42,7 @@ class RecordKind(StrEnum):
     BREAKER_RESET_ASKED = "breaker.reset_asked"
     BREAKER_RESET = "breaker.reset"
     POLICY_ACTIVATED = "policy.activated"
+    POLICY_PROPOSED = "policy.proposed"
     POLICY_REFUSED = "policy.refused"
     AGENT_SUSPENDED = "agent.suspended"
     AGENT_RESUMED = "agent.resumed"

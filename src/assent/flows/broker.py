@@ -6,8 +6,9 @@ from datetime import timedelta
 
 from assent.core.canonical import Json
 from assent.core.decisions import Limits
+from assent.core.privileges import Activation
 from assent.flows.recognised import Recognised
-from assent.ports import Ledger, NewId, Policy, Signals
+from assent.ports import Ledger, NewId, Policies, Policy, Signals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,8 @@ class Broker:
 
     `policy` returns the version that is loaded now: take it once per flow. `sign_grant` turns claims into a signed
     token, `open_grant` gives the claims of a token that this broker signed, or None. `lease` is how long a redeemed
-    grant may take to report, `pick_up_within` how long a grant that no human was asked about may wait.
+    grant may take to report, `pick_up_within` how long a grant that no human was asked about may wait. `policies`
+    takes up other versions, as `activation` says; without it the one version serves.
     """
 
     ledger: Ledger
@@ -33,3 +35,5 @@ class Broker:
     lease: timedelta = timedelta(minutes=5)
     pick_up_within: timedelta = timedelta(minutes=5)
     recognised: Recognised = field(default_factory=Recognised)
+    policies: Policies | None = None
+    activation: Activation = Activation.AUTO

@@ -1,9 +1,10 @@
 """Entries: what each flow writes into the log; public facts by name, payload only as commitments."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from assent.core.actions import Action
 from assent.core.agents import AgentStatus
@@ -15,9 +16,13 @@ from assent.core.decisions import Decision
 from assent.core.denials import Denial
 from assent.core.grants import Grant
 from assent.core.handovers import Handover
+from assent.core.privileges import Change, widening
 from assent.core.reasons import Reason
 from assent.core.records import Entry, RecordId, RecordKind, rfc3339
 from assent.ports import Told
+
+MAX_TOLD_CHANGES: Final = 40
+MAX_TOLD_CHARACTERS: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -373,9 +378,31 @@ def _status(kind: RecordKind, status: AgentStatus, detail: Mapping[str, Json]) -
     )
 
 
-def policy_activated(version: str, previous: str | None) -> Entry:
-    """Return the record of a policy version that serves from now on."""
-    return Entry(kind=RecordKind.POLICY_ACTIVATED, policy=version, detail={"previous": previous} if previous else {})
+def policy_activated(
+    version: str, previous: str | None, changes: Sequence[Change] | None, *, by: str | None = None
+) -> Entry:
+    """Return the record of a policy version that serves from now on.
+
+    `changes` is the diff of privileges, None where the previous version is not at hand; `by` confirmed it.
+    """
+    return Entry(
+        kind=RecordKind.POLICY_ACTIVATED, operator=by, policy=version, detail=_policy_detail(previous, changes)
+    )
+
+
+def policy_proposed(version: str, serving: str, changes: Sequence[Change]) -> Entry:
+    """Return the record of a policy version that widens something, and does not serve until somebody confirms it."""
+    return Entry(kind=RecordKind.POLICY_PROPOSED, policy=version, detail=_policy_detail(serving, changes))
+
+
+def _policy_detail(previous: str | None, changes: Sequence[Change] | None) -> dict[str, Json]:
+    detail: dict[str, Json] = {"previous": previous} if previous else {}
+    if changes is None:
+        return {**detail, "diff": "unknown"} if previous else detail
+    counts = Counter(change.direction.value for change in changes)
+    told: list[Json] = [str(change)[:MAX_TOLD_CHARACTERS] for change in widening(changes)[:MAX_TOLD_CHANGES]]
+    detail["diff"] = dict(sorted(counts.items()))
+    return {**detail, "widens": told} if told else detail
 
 
 def policy_refused(findings: int, serving: str) -> Entry:

@@ -99,9 +99,11 @@ async def request_action(broker: Broker, caller: AgentCaller, ask: Ask) -> Answe
         LedgerUnavailable: nothing was decided, or not known to be.
 
     """
-    judged = _judge(broker, caller, ask)
+    first = _judge(broker, caller, ask)
 
     async def work(tx: Tx) -> Answered:
+        # A policy that was taken up since then decides: nothing judged by an older one commits after it.
+        judged = first if broker.policy() is first.policy else _judge(broker, caller, ask)
         key = await confirm(tx, caller.key)
         found = await _find_again(tx, caller, ask, judged.content)
         if found is None:
@@ -260,6 +262,7 @@ def _action(tx: Tx, key: Credential, ask: Ask, judged: _Judged, fate: _Fate) -> 
         resource_is_public=facts.resource_is_public,
         redeemed_by=facts.redeemed_by,
         sensitive=facts.sensitive,
+        opaque=facts.opaque,
         how_bad=facts.how_bad,
         undo=facts.undo,
         reason=ask.reason,

@@ -225,9 +225,10 @@ async def approve_action(
         Unauthenticated: the caller's token was revoked since.
 
     """
-    grant_id, policy = GrantId(broker.new_id("grt")), broker.policy()
+    grant_id = GrantId(broker.new_id("grt"))
 
     async def work(tx: Tx) -> Resolved:
+        policy = broker.policy()
         await confirm_operator(tx, caller)
         approval = await _find(tx, key)
         action = await _action_of(tx, approval)
@@ -263,10 +264,11 @@ async def _why_one_hand(view: View, approval: Approval, caller: OperatorCaller) 
 
 
 def _why_not_displayable(action: Action) -> Reason | None:
-    # No surface of this version reveals a sensitive value, and nobody says yes to what nobody could see.
-    if not action.sensitive:
+    # No surface of this version reveals a sensitive value, and nobody says yes to what nobody could see, unless it is
+    # declared that it cannot change what happens.
+    if not action.to_be_revealed:
         return None
-    names = ", ".join(f"`{name}`" for name in action.sensitive)
+    names = ", ".join(f"`{name}`" for name in action.to_be_revealed)
     return Reason.of("step_up_required", f"{names} would have to be revealed, which no surface does yet")
 
 

@@ -1,22 +1,55 @@
-"""A broker starts, stops, and takes up or refuses a policy: each is a record, so that the log has no silent gaps."""
+"""A broker starts, stops, and refuses a policy: each is a record, so that the log has no silent gaps."""
 
 from assent.core.canonical import load
+from assent.core.errors import PolicyInvalid
 from assent.core.looking import RecordFilter
-from assent.core.records import RecordKind
+from assent.core.privileges import Activation, widening
+from assent.core.records import Entry, RecordKind
 from assent.flows import entries
+from assent.flows.activate_policy import TakenUp, Uptake, judge_what_waits
 from assent.flows.broker import Broker
 from assent.ports import Gate, Tx, View
 
 
-async def start_broker(broker: Broker, *, version: str) -> None:
-    """Record that this broker begins to serve, and the policy it serves when that is not the one last recorded."""
+async def start_broker(broker: Broker, *, version: str) -> TakenUp:
+    """Record that this broker (of this program `version`) begins, and settle which policy serves.
+
+    Where the directory holds another version than the log names last, the older one is compared with it, from a copy
+    that is believed because the log names its digest.
+
+    Raises:
+        PolicyInvalid: `activation` is `confirm`, and what was confirmed last is not at hand to compare with.
+
+    """
+    found, policies = broker.policy(), broker.policies
+    recorded = await broker.ledger.read(_last_policy)
+    older = policies.kept(recorded) if policies is not None and recorded not in {None, found.version} else None
+    changes = None if older is None else tuple(found.changes_since(older))
+    if broker.activation is Activation.CONFIRM and recorded not in {None, found.version}:
+        if older is None or changes is None:
+            raise _nothing_to_compare_with(recorded, found.version)
+        if policies is not None and widening(changes):
+            policies.serve(older)
+            policies.hold(found)
+            await _record_beginning(broker, version, entries.policy_proposed(found.version, older.version, changes))
+            return TakenUp(version=found.version, serving=older.version, uptake=Uptake.WAITING, changes=changes)
+    if recorded == found.version:
+        await _record_beginning(broker, version)
+        return TakenUp(version=found.version, serving=found.version, uptake=Uptake.UNCHANGED)
+    await _record_beginning(broker, version, entries.policy_activated(found.version, recorded, changes))
+    ended = await judge_what_waits(broker)
+    return TakenUp(
+        version=found.version, serving=found.version, uptake=Uptake.ACTIVATED, changes=changes or (), ended=ended
+    )
+
+
+async def _record_beginning(broker: Broker, version: str, *more: Entry) -> None:
     serving = broker.policy().version
 
     async def work(tx: Tx) -> None:
         await tx.append(entries.broker_started(version, serving))
-        previous = await _last_policy(tx)
-        if previous != serving:
-            await tx.append(entries.policy_activated(serving, previous))
+        for entry in more:
+            await tx.append(entry)
 
     await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
 
@@ -30,16 +63,6 @@ async def stop_broker(broker: Broker, *, version: str) -> None:
     await broker.ledger.transact(work)
 
 
-async def policy_taken_up(broker: Broker, *, version: str) -> None:
-    """Record that the policy `version` serves from now on in place of the present one; let it serve after that."""
-    previous = broker.policy().version
-
-    async def work(tx: Tx) -> None:
-        await tx.append(entries.policy_activated(version, previous))
-
-    await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
-
-
 async def policy_turned_down(broker: Broker, *, findings: int) -> None:
     """Record that a policy directory was refused, and which version goes on serving."""
     serving = broker.policy().version
@@ -48,6 +71,14 @@ async def policy_turned_down(broker: Broker, *, findings: int) -> None:
         await tx.append(entries.policy_refused(findings, serving))
 
     await broker.ledger.transact(work)
+
+
+def _nothing_to_compare_with(recorded: str | None, found: str) -> PolicyInvalid:
+    return PolicyInvalid(
+        f"the policy directory holds `{found[:12]}`, but `{str(recorded)[:12]}` was confirmed last and no copy of it is"
+        " here to compare with",
+        hint='put the directory back to that version, or start once with `activation = "auto"`',
+    )
 
 
 async def _last_policy(view: View) -> str | None:

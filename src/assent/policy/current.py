@@ -1,26 +1,37 @@
-"""The version that serves, and how it is replaced: a new one is built beside it, then one reference is swapped.
+"""The version that serves, one that may wait to be confirmed, and how either is replaced.
 
-A directory that is refused changes nothing: the last good version goes on serving. There is no moment without a
-version, and nobody sees half of two. Reading and serving are two steps: what serves is on record before it does.
+A new version is built beside the one that serves, then one reference is swapped: there is no moment without a version,
+and nobody sees half of two. A directory that is refused changes nothing. Reading and serving are two steps: what serves
+is on record before anybody is answered by it. Versions that were read are kept as copies, so that a broker that starts
+on changed files can still tell what changed.
 """
 
 from pathlib import Path
 
-from assent.policy import LoadedPolicy, load
-from assent.ports import Clock
+from assent.core.errors import PolicyInvalid
+from assent.policy import LoadedPolicy, of_copy, of_directory
+from assent.policy.copies import Copies
+from assent.policy.files import version_of
+from assent.ports import Clock, Policy
 
 
 class PolicyHolder:
     """Holds the version in force; read `current` once for everything that belongs to one decision."""
 
-    def __init__(self, directory: Path, clock: Clock) -> None:
+    def __init__(self, directory: Path, clock: Clock, copies: Copies | None = None) -> None:
         self._directory = directory
         self._clock = clock
-        self._current = load(directory, clock)
+        self._copies = copies
+        self._waiting: Policy | None = None
+        self._current: Policy = self.read_again()
 
     @property
-    def current(self) -> LoadedPolicy:
+    def current(self) -> Policy:
         return self._current
+
+    @property
+    def waiting(self) -> Policy | None:
+        return self._waiting
 
     def read_again(self) -> LoadedPolicy:
         """Return what the directory holds now, serving nothing of it; slow with many rules: call it off the event loop.
@@ -29,8 +40,26 @@ class PolicyHolder:
             PolicyInvalid: the directory was refused.
 
         """
-        return load(self._directory, self._clock)
+        policy, source = of_directory(self._directory, self._clock)
+        if self._copies is not None:
+            self._copies.put(source)
+        return policy
 
-    def serve(self, version: LoadedPolicy) -> None:
-        """Let `version` serve from now on; record that first."""
+    def version_on_disk(self) -> str | None:
+        return version_of(self._directory)
+
+    def kept(self, version: str) -> Policy | None:
+        source = None if self._copies is None else self._copies.get(version)
+        if source is None:
+            return None
+        try:
+            return of_copy(source, self._clock)
+        except PolicyInvalid:
+            # An earlier program took it and this one does not: there is nothing to compare with.
+            return None
+
+    def serve(self, version: Policy) -> None:
         self._current = version
+
+    def hold(self, version: Policy | None) -> None:
+        self._waiting = version

@@ -66,6 +66,13 @@ def read_directory(directory: Path, findings: Findings) -> Source:
     return Source(files)
 
 
+def version_of(directory: Path) -> str | None:
+    """Return the version that the files of `directory` have, sound or not; None when they cannot be read."""
+    findings = Findings()
+    source = read_directory(directory, findings)
+    return None if findings else source.version
+
+
 def _survey(directory: Path, findings: Findings) -> dict[str, _Seen]:
     """Return what identifies the state of each file; a link, a stranger or an unsafe mode becomes a finding."""
     found: dict[str, _Seen] = {}

@@ -28,7 +28,7 @@ _NOTHING: Final = MappingNode(".")
 
 
 def read_declared(directory: Path) -> Declared:
-    """Return everything that `directory` declares.
+    """Return everything that `directory` declares; its cases are not asked.
 
     Raises:
         PolicyInvalid: with every finding, `file:line:column: message`.

@@ -76,10 +76,10 @@ class Plan:
             nonproduction=environment in self._nonproduction,
             redeemed_by=tool.redeemed_by,
             resource_is_public=tool.resource_is_public,
-            sensitive=tool.sensitive,
+            sensitive=tuple([key for key in tool.sensitive if key in arguments]) if tool.sensitive else (),
             how_bad=tool.how_bad.show(arguments),
             undo=tool.undo.show(arguments),
-            opaque=self._opaque,
+            opaque=tuple([key for key in self._opaque if key in arguments]) if self._opaque else (),
             command=command,
         )
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from assent.core.errors import AssentError, PolicyInvalid
+from assent.core.privileges import widening
+from assent.flows.activate_policy import TakenUp, Uptake, take_up_policy
 from assent.flows.broker import Broker
-from assent.flows.run_broker import policy_taken_up, policy_turned_down
+from assent.flows.run_broker import policy_turned_down
 from assent.flows.tick import tick
 from assent.logs import EventLog
 from assent.policy.current import PolicyHolder
@@ -98,11 +100,18 @@ class PolicyWatch:
             log.exception("policy_refused", findings=refused.findings[:MAX_LOGGED_FINDINGS], serving=serving)
             await policy_turned_down(self._broker, findings=len(refused.findings))
             return
-        changed = found.version != self._policies.current.version
-        if changed:
-            await policy_taken_up(self._broker, version=found.version)
-            self._policies.serve(found)
-        log.info("policy_loaded", policy=found.version, changed=changed)
+        tell_of(await take_up_policy(self._broker, found))
+
+
+def tell_of(taken: TakenUp) -> None:
+    """Log what became of a policy version, and what it widens."""
+    widens = [str(change) for change in widening(taken.changes)[:MAX_LOGGED_FINDINGS]]
+    if taken.uptake is Uptake.WAITING:
+        hint = f"an operator confirms it with `assent policy activate {taken.version[:12]}`"
+        log.warning("policy_waits", policy=taken.version, serving=taken.serving, widens=widens, hint=hint)
+        return
+    changed = taken.uptake is Uptake.ACTIVATED
+    log.info("policy_loaded", policy=taken.version, changed=changed, widens=widens, ended=len(taken.ended))
 
 
 def fingerprint(directory: Path) -> Fingerprint:

@@ -14,6 +14,7 @@ from assent.config import Settings
 from assent.core.decisions import Limits
 from assent.core.handovers import Sign
 from assent.flows.broker import Broker
+from assent.policy.copies import Copies
 from assent.policy.current import PolicyHolder
 from assent.ports import Clock, Ledger
 from assent.stores.ledger_time import LedgerTime
@@ -79,7 +80,8 @@ def assemble(settings: Settings, *, issuer: str, clocks: Clocks = MACHINE) -> As
     die_at = failpoint()
     # One time for both: a rule that has run out is not in force again because somebody set the clock back.
     told = LedgerTime(clocks.wall, clocks.steady)
-    policies = PolicyHolder(settings.policy_directory, told)
+    copies = Copies(settings.ledger_file.with_name(f"{settings.ledger_file.name}.policies"))
+    policies = PolicyHolder(settings.policy_directory, told, copies)
     kept = opening.open_kept(settings, told, wrap=_as_it_is if die_at is None else die_at.signature)
     deciding: Ledger = kept.ledger if die_at is None else die_at.ledger(kept.ledger)
     broker = Broker(
@@ -96,6 +98,8 @@ def assemble(settings: Settings, *, issuer: str, clocks: Clocks = MACHINE) -> As
         limits=_limits(settings),
         lease=timedelta(seconds=settings.lease_seconds),
         pick_up_within=timedelta(seconds=settings.pick_up_seconds),
+        policies=policies,
+        activation=settings.activation,
     )
     return Assembly(
         settings=settings,

@@ -60,6 +60,7 @@ def _action_facts(action: Action) -> dict[str, object]:
     sometimes = {
         "resource_is_public": action.resource_is_public,
         "sensitive": action.sensitive,
+        "opaque": action.opaque,
         "on_behalf_of": action.on_behalf_of,
         "rules": action.rules,
         "decided_by_human": action.decided_by_human,
@@ -127,6 +128,7 @@ def _join_action(stored: Stored) -> Action:
         resource_is_public=facts.get("resource_is_public", False),
         redeemed_by=RedeemedBy(facts["redeemed_by"]),
         sensitive=tuple(facts.get("sensitive", ())),
+        opaque=tuple(facts.get("opaque", ())),
         on_behalf_of=tuple(facts.get("on_behalf_of", ())),
         rules=tuple(facts.get("rules", ())),
         policy_version=facts["policy_version"],

@@ -1,0 +1,398 @@
+"""Policies are taken up on record: by themselves or confirmed; what waits is judged again by the one that serves."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assent.core.actions import Action, ActionState
+from assent.core.approvals import ApprovalState
+from assent.core.canonical import Json, load
+from assent.core.credentials import Kind
+from assent.core.decisions import Answer
+from assent.core.errors import Forbidden, LedgerUnavailable, NotFound, PolicyInvalid
+from assent.core.privileges import Activation
+from assent.flows import authenticate, manage_principals
+from assent.flows.activate_policy import NotWaiting, TakenUp, Uptake, activate_policy, take_up_policy
+from assent.flows.answers import Answered
+from assent.flows.authenticate import AgentCaller, TokenCaller
+from assent.flows.broker import Broker
+from assent.flows.request_action import Ask, request_action
+from assent.flows.run_broker import start_broker
+from assent.policy.copies import Copies
+from assent.policy.current import PolicyHolder
+from assent.ports import Gate, Ledger, Tx
+from assent.stores.sqlite import SqliteLedger
+from tests.flows.world import SetClock, a_world
+from tests.policy.directory import NOW, SAMPLE, write
+from tests.policy.edits import NARROWS, WIDENS, Edit
+
+ADMIN = {**SAMPLE, "operators.yaml": SAMPLE["operators.yaml"] + "ada: {may: [security_admin]}\n"}
+ATTEMPT = "a" * 22
+
+
+class Town:
+    """A broker that serves a directory of policy files; close it when the story is over."""
+
+    def __init__(self, folder: Path, activation: Activation = Activation.AUTO) -> None:
+        self.directory = write(folder / "policies", ADMIN)
+        self.copies = Copies(folder / "copies")
+        clock = SetClock()
+        clock.now = NOW
+        self.world = a_world(clock)
+        self.holder = PolicyHolder(self.directory, lambda: NOW, self.copies)
+        self.broker = self._broker(self.world.broker, activation)
+
+    def _broker(self, made: Broker, activation: Activation) -> Broker:
+        return replace(made, policy=lambda: self.holder.current, policies=self.holder, activation=activation)
+
+    def restart(self) -> None:
+        """Begin anew with what lies on disk."""
+        self.holder = PolicyHolder(self.directory, lambda: NOW, self.copies)
+        self.broker = self._broker(self.world.broker, self.broker.activation)
+
+    async def start(self) -> TakenUp:
+        return await start_broker(self.broker, version="1")
+
+    async def close(self) -> None:
+        ledger = self.world.ledger
+        assert isinstance(ledger, SqliteLedger)
+        await ledger.close()
+
+    async def take_up(self, files: dict[str, str]) -> TakenUp:
+        write(self.directory, files)
+        return await take_up_policy(self.broker, self.holder.read_again())
+
+    async def operator(self, name: str = "ada") -> TokenCaller:
+        issued = await manage_principals.issue_credential(self.broker, Kind.OPERATOR, name, issued_by="init")
+        return await authenticate.operator(self.broker, issued.token, "api")
+
+    async def agent(self, name: str = "bot") -> AgentCaller:
+        issued = await manage_principals.issue_credential(self.broker, Kind.AGENT, name, issued_by="init")
+        return await authenticate.agent(self.broker, issued.token)
+
+    async def ask(self, bot: AgentCaller, *, attempt: str | None = None, **changes: Any) -> Answered:
+        where: dict[str, Json] = {"cluster": "stg-1", "namespace": "payments", "deployment": "d", "replicas": 3}
+        where |= changes
+        return await request_action(self.broker, bot, Ask(tool="k8s.scale", arguments=where, attempt=attempt))
+
+    async def state(self, asked: Answered) -> Action:
+        async def look(view: Any) -> Action | None:
+            found: Action | None = await view.get(Action, asked.action.id)
+            return found
+
+        found = await self.world.ledger.read(look)
+        assert found is not None
+        return found
+
+    async def records(self, kind: str) -> list[dict[str, Any]]:
+        leaves = [load(record.leaf) for record in await self.world.records(kind=kind)]
+        return [leaf for leaf in leaves if isinstance(leaf, dict)]
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[Town]:
+    made = Town(tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def careful(tmp_path: Path) -> AsyncIterator[Town]:
+    made = Town(tmp_path, Activation.CONFIRM)
+    yield made
+    await made.close()
+
+
+def with_admin(edit: Edit) -> dict[str, str]:
+    return {**ADMIN, edit.file: ADMIN[edit.file].replace(edit.old, edit.new, 1)}
+
+
+MORE = with_admin(WIDENS[5])
+LESS = with_admin(NARROWS[5])
+
+
+@pytest.mark.requirement("P2", "T23")
+async def test_a_version_is_recorded_with_what_it_widens_and_serves(town: Town) -> None:
+    await town.start()
+    taken = await town.take_up(MORE)
+    assert (taken.uptake, town.holder.current.version) == (Uptake.ACTIVATED, taken.version)
+    first, second = await town.records("policy.activated")
+    assert "detail" not in first
+    assert second["policy"] == taken.version
+    assert second["detail"]["previous"] == first["policy"]
+    assert second["detail"]["diff"] == {"widens": 1}
+    assert second["detail"]["widens"][0].startswith("rule scale-stg: now allows")
+
+
+async def test_the_same_version_again_changes_and_records_nothing(town: Town) -> None:
+    await town.start()
+    assert (await town.take_up({})).uptake is Uptake.UNCHANGED
+    assert len(await town.records("policy.activated")) == 1
+
+
+@pytest.mark.requirement("T23")
+@pytest.mark.parametrize("edit", WIDENS, ids=lambda edit: edit.said)
+async def test_every_kind_of_widening_serves_at_once_or_waits_as_the_mode_says(tmp_path: Path, edit: Edit) -> None:
+    for mode, uptake in ((Activation.AUTO, Uptake.ACTIVATED), (Activation.CONFIRM, Uptake.WAITING)):
+        town = Town(tmp_path / mode, mode)
+        await town.start()
+        before = town.holder.current.version
+        taken = await town.take_up(with_admin(edit))
+        assert taken.uptake is uptake
+        assert (town.holder.current.version == before) is (uptake is Uptake.WAITING)
+        assert len(await town.records("policy.proposed")) == (uptake is Uptake.WAITING)
+        await town.close()
+
+
+@pytest.fixture(autouse=True)
+def _folders(tmp_path: Path) -> None:
+    for mode in Activation:
+        (tmp_path / mode).mkdir()
+
+
+@pytest.mark.requirement("T23")
+async def test_what_narrows_serves_without_a_confirmation(careful: Town) -> None:
+    await careful.start()
+    assert (await careful.take_up(LESS)).uptake is Uptake.ACTIVATED
+
+
+@pytest.mark.requirement("T23")
+async def test_a_version_that_widens_serves_once_an_operator_confirms_its_digest(careful: Town) -> None:
+    await careful.start()
+    ada, taken = await careful.operator(), await careful.take_up(MORE)
+    bot = await careful.agent()
+    assert (await careful.ask(bot, replicas=21, attempt=ATTEMPT)).decision.answer is Answer.DENY
+    confirmed = await activate_policy(careful.broker, ada, taken.version[:12])
+    assert (confirmed.uptake, careful.holder.waiting) == (Uptake.ACTIVATED, None)
+    assert (await careful.ask(bot, replicas=21, attempt=ATTEMPT)).decision.answer is Answer.ALLOW
+    record = (await careful.records("policy.activated"))[-1]
+    assert (record["operator"], record["policy"]) == ("ada", taken.version)
+    again = await activate_policy(careful.broker, ada, taken.version)
+    assert again.uptake is Uptake.UNCHANGED
+
+
+@pytest.mark.requirement("T23")
+async def test_nobody_confirms_without_the_permission_of_the_version_that_serves(careful: Town) -> None:
+    await careful.start()
+    promoted = {**MORE, "operators.yaml": MORE["operators.yaml"].replace("dana: {}", "dana: {may: [security_admin]}")}
+    taken = await careful.take_up(promoted)
+    dana = await careful.operator("dana")
+    with pytest.raises(Forbidden):
+        await activate_policy(careful.broker, dana, taken.version)
+    assert careful.holder.current.version != taken.version
+
+
+@pytest.mark.requirement("T23")
+async def test_another_digest_than_the_one_that_waits_confirms_nothing(careful: Town) -> None:
+    await careful.start()
+    ada = await careful.operator()
+    with pytest.raises(NotFound):
+        await activate_policy(careful.broker, ada, "0" * 64)
+    first = await careful.take_up(MORE)
+    second = await careful.take_up({**MORE, "agents.yaml": MORE["agents.yaml"] + "# another\n"})
+    assert first.version != second.version
+    for digest in (first.version, second.version[:7], ""):
+        with pytest.raises(NotWaiting):
+            await activate_policy(careful.broker, ada, digest)
+    assert (await activate_policy(careful.broker, ada, second.version.upper())).uptake is Uptake.ACTIVATED
+
+
+async def test_a_proposal_is_recorded_once_and_goes_when_the_files_go_back(careful: Town) -> None:
+    await careful.start()
+    await careful.take_up(MORE)
+    await careful.take_up({})
+    assert len(await careful.records("policy.proposed")) == 1
+    assert (await careful.take_up(ADMIN)).uptake is Uptake.UNCHANGED
+    assert careful.holder.waiting is None
+
+
+@pytest.mark.requirement("T23")
+async def test_files_that_changed_while_nobody_served_are_compared_with_what_the_log_names(careful: Town) -> None:
+    await careful.start()
+    served = careful.holder.current.version
+    write(careful.directory, MORE)
+    careful.restart()
+    taken = await careful.start()
+    assert (taken.uptake, careful.holder.current.version) == (Uptake.WAITING, served)
+    assert careful.holder.waiting is not None
+    confirmed = await activate_policy(careful.broker, await careful.operator(), taken.version)
+    assert careful.holder.current.version == confirmed.version
+
+
+async def test_files_that_narrowed_while_nobody_served_serve(careful: Town) -> None:
+    await careful.start()
+    write(careful.directory, LESS)
+    careful.restart()
+    assert (await careful.start()).uptake is Uptake.ACTIVATED
+    assert (await careful.records("policy.activated"))[-1]["detail"]["diff"] == {"narrows": 1}
+
+
+@pytest.mark.requirement("T23")
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+async def test_without_a_copy_of_what_was_confirmed_a_careful_broker_does_not_begin(careful: Town, damage: str) -> None:
+    await careful.start()
+    (copy,) = (careful.directory.parent / "copies").iterdir()
+    write(careful.directory, MORE)
+    careful.restart()
+    if damage == "gone":
+        copy.unlink()
+    else:
+        copy.write_text(copy.read_text().replace("agents.yaml", "agentz.yaml"))
+    with pytest.raises(PolicyInvalid, match="no copy of it"):
+        await careful.start()
+
+
+async def test_an_easy_broker_begins_without_a_copy_and_says_that_the_diff_is_unknown(town: Town) -> None:
+    await town.start()
+    (copy,) = (town.directory.parent / "copies").iterdir()
+    copy.unlink()
+    write(town.directory, MORE)
+    town.restart()
+    assert (await town.start()).uptake is Uptake.ACTIVATED
+    assert (await town.records("policy.activated"))[-1]["detail"]["diff"] == "unknown"
+
+
+# --- what waits ---
+
+
+async def test_a_comment_strands_nobody(town: Town) -> None:
+    await town.start()
+    bot = await town.agent()
+    asked, granted = await town.ask(bot, cluster="prod-eu"), await town.ask(bot)
+    assert (asked.decision.answer, granted.decision.answer) == (Answer.PENDING, Answer.ALLOW)
+    taken = await town.take_up({"agents.yaml": ADMIN["agents.yaml"] + "# at 03:00\n"})
+    assert (taken.uptake, taken.ended) == (Uptake.ACTIVATED, ())
+    assert (await town.state(asked)).state is ActionState.PENDING
+    assert (await town.state(granted)).state is ActionState.READY
+
+
+@pytest.mark.parametrize(
+    ("edit", "ends"),
+    [
+        (Edit("roles/deployer.yaml", "route: oncall", "route: default", ""), "asked"),
+        (Edit("roles/deployer.yaml", "effect: require_approval\n      route: oncall", "effect: deny", ""), "asked"),
+        (Edit("roles/deployer.yaml", "{max: 20}", "{max: 2}", ""), "granted"),
+        (Edit("environments.yaml", "{nonproduction: true}", "{}", ""), "granted"),
+        (Edit("routes.yaml", "assurance: console", "assurance: step_up", ""), "asked"),
+        (Edit("tools/kubernetes.yaml", "changes the capacity", "alters the capacity", ""), "both"),
+        (Edit("tools/kubernetes.yaml", '  undo: "scale', '  sensitive: [note]\n  undo: "scale', ""), "both"),
+        (Edit("roles/deployer.yaml", "{max: 20}", "{max: 200}", ""), "neither"),
+        (Edit("roles/deployer.yaml", "never to zero", "not to zero", ""), "neither"),
+    ],
+)
+async def test_what_waits_ends_only_where_verdict_route_or_sensitivity_changed(
+    town: Town, edit: Edit, ends: str
+) -> None:
+    await town.start()
+    bot = await town.agent()
+    asked, granted = await town.ask(bot, cluster="prod-eu"), await town.ask(bot)
+    taken = await town.take_up(with_admin(edit))
+    expected = {"asked": {asked.action.id}, "granted": {granted.action.id}, "neither": set()}
+    both = {asked.action.id, granted.action.id}
+    assert {action.id for action in taken.ended} == expected.get(ends, both)
+    for answered in (asked, granted):
+        is_over = (await town.state(answered)).state is ActionState.CANCELLED
+        assert is_over is (answered.action.id in expected.get(ends, both))
+
+
+async def test_an_approved_action_that_policy_would_ask_otherwise_ends_with_its_grant(town: Town) -> None:
+    await town.start()
+    bot = await town.agent()
+    asked = await town.ask(bot, cluster="prod-eu")
+    taken = await town.take_up(with_admin(Edit("routes.yaml", "any: 2", "any: 1", "")))
+    assert [action.id for action in taken.ended] == [asked.action.id]
+    approval = await town.world.ledger.read(lambda view: view.approval_of(asked.action.id))
+    assert approval is not None
+    assert approval.state is ApprovalState.CANCELLED
+    assert (await town.state(asked)).reasons[-1].code == "definition_changed"
+
+
+async def test_very_many_that_wait_are_judged_in_several_transactions(town: Town) -> None:
+    await town.start()
+    bot = await town.agent()
+    granted = [await town.ask(bot, replicas=n % 20) for n in range(99)]
+    taken = await town.take_up(with_admin(NARROWS[2]))
+    assert len(taken.ended) == len(granted)
+
+
+# --- nothing between two versions ---
+
+
+class Overtaken:
+    """A ledger in front of which another policy is taken up, after an ask was judged and before it is decided."""
+
+    def __init__(self, ledger: Ledger, first: Any) -> None:
+        self._ledger = ledger
+        self._first = first
+
+    async def transact(self, work: Any, *, within_seconds: float = 2.0, gate: Gate = Gate.SHARED) -> Any:
+        first, self._first = self._first, None
+        if first is not None:
+            await first()
+        return await self._ledger.transact(work, within_seconds=within_seconds, gate=gate)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+
+@pytest.mark.requirement("T6")
+async def test_nothing_judged_by_an_older_policy_is_decided_after_the_newer_one_is_on_record(town: Town) -> None:
+    await town.start()
+    bot = await town.agent()
+
+    async def tighten() -> None:
+        await town.take_up(with_admin(NARROWS[2]))
+
+    overtaken: Any = Overtaken(town.world.ledger, tighten)
+    where: dict[str, Json] = {"cluster": "stg-1", "namespace": "payments", "deployment": "d", "replicas": 3}
+    ask = Ask(tool="k8s.scale", arguments=where, attempt=ATTEMPT)
+    answered = await request_action(replace(town.broker, ledger=overtaken), bot, ask)
+    assert answered.decision.answer is Answer.DENY
+    assert answered.action.policy_version == town.holder.current.version
+
+
+class Full:
+    """A ledger whose commit fails."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def transact(self, work: Any, *, within_seconds: float = 2.0, gate: Gate = Gate.SHARED) -> Any:
+        async def and_fail(tx: Tx) -> None:
+            await work(tx)
+            raise LedgerUnavailable("no space left")
+
+        return await self._ledger.transact(and_fail, within_seconds=within_seconds, gate=gate)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+
+@pytest.mark.requirement("P2")
+async def test_a_policy_whose_record_is_not_durable_does_not_serve(town: Town) -> None:
+    await town.start()
+    before = town.holder.current.version
+    write(town.directory, MORE)
+    full: Any = Full(town.world.ledger)
+    with pytest.raises(LedgerUnavailable):
+        await take_up_policy(replace(town.broker, ledger=full), town.holder.read_again())
+    assert town.holder.current.version == before
+    assert len(await town.records("policy.activated")) == 1
+
+
+async def test_a_broker_of_one_version_takes_up_no_other(town: Town) -> None:
+    await town.start()
+    with pytest.raises(NotFound):
+        await take_up_policy(replace(town.broker, policies=None), town.holder.current)
+
+
+async def test_a_revoked_token_confirms_nothing(careful: Town) -> None:
+    await careful.start()
+    ada, taken = await careful.operator(), await careful.take_up(MORE)
+    careful.world.clock.forward(days=400)
+    with pytest.raises(Exception, match="expired"):
+        await activate_policy(careful.broker, ada, taken.version)
+    assert careful.holder.current.version != taken.version
