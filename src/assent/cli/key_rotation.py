@@ -156,8 +156,7 @@ def _recorded_here(settings: Settings) -> bool:
 async def _record(settings: Settings) -> None:
     kept = open_kept(settings, LedgerTime(MACHINE.wall, MACHINE.steady))
     try:
-        await kept.log.open()
-        await kept.ring.open()
+        await kept.begin()
         await kept.log.integrate()
     finally:
         await kept.ledger.close()

@@ -29,6 +29,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "breakers": ("assent.cli.breakers:app", "stop agents, tools or environments, and let them go on"),
     "stop": ("assent.cli.breakers:stop", "the same as `assent breakers trip`"),
     "keys": ("assent.cli.keys:app", "see the broker's keys, and put a new one in the place of an old one"),
+    "backup": ("assent.cli.backup:app", "copy the ledger while a broker serves it, and verify the copy"),
+    "restore": ("assent.cli.restore:app", "put a copy in the place of the ledger"),
     "audit": ("assent.cli.audit:app", "read the log, and check that nobody changed it"),
 }
 INTERRUPTED: Final = 130

@@ -63,6 +63,7 @@ class ActionEvent(StrEnum):
     SUCCEED = "succeed"
     FAIL = "fail"
     LOSE_TRACK = "lose_track"
+    PUT_BACK = "put_back"
 
 
 _S, _E = ActionState, ActionEvent
@@ -78,6 +79,10 @@ MOVES: dict[tuple[ActionState, ActionEvent], ActionState] = {
     (_S.EXECUTING, _E.SUCCEED): _S.SUCCEEDED,
     (_S.EXECUTING, _E.FAIL): _S.FAILED,
     (_S.EXECUTING, _E.LOSE_TRACK): _S.UNKNOWN,
+    # The ledger was put back to when this was open: what became of it since, nobody can say any more.
+    (_S.PENDING, _E.PUT_BACK): _S.UNKNOWN,
+    (_S.READY, _E.PUT_BACK): _S.UNKNOWN,
+    (_S.EXECUTING, _E.PUT_BACK): _S.UNKNOWN,
     # The lease ran out unheard, then the holder's report arrived after all: knowing beats not knowing. Nothing can run
     # again on either side of this move, and `report` lets only the holding attempt make it.
     (_S.UNKNOWN, _E.SUCCEED): _S.SUCCEEDED,
@@ -272,6 +277,22 @@ def report(action: Action, outcome: Outcome) -> Action:
         raise IllegalMove(f"the outcome of this action is `{action.outcome.status}` already")
     state = move(action, _REPORTED[outcome.status])
     return replace(action, state=state, outcome=outcome, revision=action.revision + 1)
+
+
+def put_back(action: Action, reason: Reason, *, now: datetime) -> Action:
+    """Return `action`, which was open when the ledger was copied, as what it is when that copy is put in place.
+
+    It may have run since, whoever held it or was to be asked; so nothing may run it again.
+    """
+    return replace(
+        action,
+        state=move(action, ActionEvent.PUT_BACK),
+        reasons=(*action.reasons, reason),
+        decided_at=action.decided_at or now,
+        pick_up_until=None,
+        outcome=Outcome(status=ActionState.UNKNOWN, at=now, reported=False),
+        revision=action.revision + 1,
+    )
 
 
 def is_held_by(action: Action, attempt: bytes | None) -> bool:

@@ -54,6 +54,7 @@ class RecordKind(StrEnum):
     BROKER_STOPPED = "broker.stopped"
     BROKER_KEY_ROTATED = "broker.key_rotated"
     LEDGER_RECOVERED = "ledger.recovered"
+    LEDGER_RESTORED = "ledger.restored"
     LOG_VERIFIED = "log.verified"
     LOG_EXPORTED = "log.exported"
     PAYLOAD_REVEALED = "payload.revealed"

@@ -40,13 +40,14 @@ async def end_without_running(
     ended = end(action, event, reason, now=tx.now)
     await tx.replace(action, ended)
     await tx.append(entries.action_moved(ended, by=by) if act is None else entries.action_revoked(ended, act))
-    approval = await _cancel_approval(tx, ended) if action.state is ActionState.PENDING else None
+    approval = await cancel_approval(tx, ended) if action.state is ActionState.PENDING else None
     if action.state is ActionState.READY:
-        await _kill_grant(tx, ended)
+        await kill_grant(tx, ended)
     return Ended(ended, approval)
 
 
-async def _cancel_approval(tx: Tx, action: Action) -> Approval | None:
+async def cancel_approval(tx: Tx, action: Action) -> Approval | None:
+    """Store the open approval of an action that ended as cancelled, on record; return it, or None without one."""
     approval = await tx.approval_of(action.id)
     if approval is None or approval.state not in approvals.OPEN:
         return None
@@ -56,7 +57,8 @@ async def _cancel_approval(tx: Tx, action: Action) -> Approval | None:
     return cancelled
 
 
-async def _kill_grant(tx: Tx, action: Action) -> None:
+async def kill_grant(tx: Tx, action: Action) -> None:
+    """Store the unredeemed grant of an action that ended as dead, on record."""
     grant = await tx.grant_of(action.id)
     if grant is None or grant.state is not GrantState.ISSUED:
         return

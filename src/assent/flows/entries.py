@@ -34,6 +34,24 @@ class Act:
     said: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A copy that took the ledger's place: its `records` and their `root`, and who did it on which machine.
+
+    `forgotten` is how many records are known to have come after it, and `known` the signed note that says so, as text;
+    whoever went on all the same said why, and `dated` when. `stop` says whether everything was stopped with it.
+    """
+
+    records: int
+    root: bytes
+    by_hand: Mapping[str, Json]
+    stop: bool = False
+    forgotten: int = 0
+    known: str = ""
+    dated: str = ""
+    reason: str = ""
+
+
 def _about(action: Action) -> dict[str, Any]:
     return {
         "agent": action.agent,
@@ -424,6 +442,20 @@ def broker_key_rotated(handover: Handover, note: bytes, *, until: datetime, by_h
         "by_hand": dict(by_hand),
     }
     return Entry(kind=RecordKind.BROKER_KEY_ROTATED, detail=detail)
+
+
+def ledger_restored(restored: Restored) -> Entry:
+    """Return the record of a copy that took the ledger's place: how much of the log it held, and what was forgotten."""
+    detail: dict[str, Json] = {
+        "records": restored.records,
+        "root": restored.root.hex(),
+        "stopped": restored.stop,
+        "by_hand": dict(restored.by_hand),
+    }
+    if restored.forgotten:
+        detail |= {"forgotten": restored.forgotten, "dated": restored.dated, "known": restored.known}
+    payload = {"reason": canonical(restored.reason)} if restored.reason else {}
+    return Entry(kind=RecordKind.LEDGER_RESTORED, detail=detail, payload=payload)
 
 
 def broker_stopped(version: str) -> Entry:

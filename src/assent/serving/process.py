@@ -79,8 +79,7 @@ class _Process:
         """Serve from the first record of this process to its last."""
         try:
             publish_key(self._assembly)
-            await self._assembly.log.open()
-            await self._assembly.kept.ring.open()
+            await self._assembly.kept.begin()
             # A log that was changed below its last checkpoint is not served on: whoever serves would vouch for it.
             await self._assembly.log.integrate()
             taken = await start_broker(self._assembly.broker, version=self._version)

@@ -85,6 +85,15 @@ def wishes(directory: Path) -> list[Wish]:
     return [_read(file) for file in sorted(folder.glob("*.json"))]
 
 
+def log_keys(directory: Path, current: VerifierKey) -> tuple[VerifierKey, ...]:
+    """Return `current` and every key of the log that led to it here, newest first. Raises KeysInvalid."""
+    before = {wish.handover.new: wish.handover.old for wish in wishes(directory)}
+    keys = [current]
+    while (older := before.get(keys[-1])) is not None and older not in keys:
+        keys.append(older)
+    return tuple(keys)
+
+
 def previous_log_key(directory: Path) -> Ed25519PrivateKey | None:
     """Return the key of the log before the present one, while it is still there. Raises KeysInvalid."""
     path = directory / PREVIOUS_LOG

@@ -24,6 +24,8 @@ _AGES: Final[Mapping[str, int]] = {
     ActionState.UNKNOWN: 3,
 }
 _ENDED: Final = 4
+# A cancelled approval follows its action, of which the record before tells.
+_AFTER_APPROVAL: Final[Mapping[str, str]] = {ApprovalState.APPROVED: ActionState.READY, ApprovalState.CANCELLED: ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def _state_after(kind: str, state: str) -> str:
     if kind in _TELLS_STATE:
         return state
     if kind == RecordKind.APPROVAL_MOVED:
-        return ActionState.READY if state == ApprovalState.APPROVED else ActionState.DENIED
+        return _AFTER_APPROVAL.get(state, ActionState.DENIED)
     return ActionState.EXECUTING if kind == RecordKind.GRANT_REDEEMED else ""
 
 

@@ -18,7 +18,7 @@ from assent.core.checkpoints import Checkpoint, claimed_size, open_checkpoint
 from assent.core.errors import VerificationFailed
 from assent.core.handovers import KeyChain, Sign
 from assent.core.merkle import Frontier, Node, leaf_hash
-from assent.core.notes import VerifierKey, cosign_note, sign_note
+from assent.core.notes import NoteInvalid, VerifierKey, cosign_note, sign_note
 from assent.stores.keys import verifier
 
 MAX_STEP: Final = 1_024
@@ -38,6 +38,15 @@ def believed(note: bytes, chain: KeyChain) -> Checkpoint:
     """Return the checkpoint of `note` when a key that may vouch for its size signed it. Raises NoteInvalid."""
     keys = chain.may_vouch(claimed_size(note))
     return open_checkpoint(note, origin=chain.newest.name, verifiers=map(verifier, keys))
+
+
+def signed_by(note: bytes, key: VerifierKey) -> bool:
+    """Whether `note` is a checkpoint that this key signed."""
+    try:
+        believed(note, KeyChain((key,)))
+    except NoteInvalid:
+        return False
+    return True
 
 
 class Tree(Protocol):

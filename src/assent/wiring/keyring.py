@@ -22,7 +22,7 @@ from typing import Final
 from assent.core.canonical import Json
 from assent.core.errors import KeysInvalid
 from assent.core.handovers import Handover, KeyChain, KeyUse, Sign, chain_of
-from assent.core.notes import NoteInvalid, VerifierKey
+from assent.core.notes import VerifierKey
 from assent.flows.hand_over_key import HandedOver, hand_over, handed_over
 from assent.logs import EventLog
 from assent.ports import Clock, Ledger
@@ -30,7 +30,7 @@ from assent.stores.key_files import public_half
 from assent.stores.keys import NAMES, Keys, key_set, verifier
 from assent.stores.rotation import PREVIOUS_LOG, Wish, previous_log_key, wishes
 from assent.stores.sqlite import SqliteTree
-from assent.stores.tree import Integrator, Signing, believed
+from assent.stores.tree import Integrator, Signing, signed_by
 from assent.wiring.grant_tokens import OpenGrant, grant_opener
 
 log = EventLog("assent.keys")
@@ -170,7 +170,7 @@ class KeyRing:
             # Nothing is signed yet: then the log begins with the first key that was ever here.
             if before is None and note is None:
                 return key
-            if note is not None and _signed(note, key):
+            if note is not None and signed_by(note, key):
                 return key
             key = before
         raise KeysInvalid(
@@ -223,14 +223,6 @@ def _refuse_other_ledger_keys(held: Keys, found: Keys) -> None:
             "`ledger_key` or `payload_key` was exchanged under the broker",
             hint="put back the ones that this ledger was written with; they are never rotated",
         )
-
-
-def _signed(note: bytes, key: VerifierKey) -> bool:
-    try:
-        believed(note, KeyChain((key,)))
-    except NoteInvalid:
-        return False
-    return True
 
 
 def _before(wanted: Sequence[Wish], key: VerifierKey) -> VerifierKey | None:

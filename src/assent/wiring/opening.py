@@ -11,10 +11,12 @@ from assent.core.handovers import KeyChain, Sign
 from assent.core.notes import VerifierKey
 from assent.stores.keys import Keys
 from assent.stores.ledger_time import LedgerTime
+from assent.stores.rotation import log_keys
 from assent.stores.sqlite import SqliteLedger, SqliteTree
 from assent.stores.tree import Integrator
 from assent.stores.verify import public_key_file
 from assent.wiring import fresh
+from assent.wiring.kept_checkpoint import KeptCheckpoint
 from assent.wiring.keyring import KeyRing
 from assent.wiring.published import PublishedLog
 
@@ -23,12 +25,30 @@ _PUBLIC_MODE: Final = 0o644
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What a broker keeps: its ledger with the log of it, and the keys that both are written with."""
+    """What a broker keeps: its ledger with the log of it, and the keys that both are written with.
+
+    `log_keys` are those that the log ever had, newest first.
+    """
 
     keys: Keys
     ring: KeyRing
     ledger: SqliteLedger
+    tree: SqliteTree
     log: PublishedLog
+    checkpoint: KeptCheckpoint
+    log_keys: tuple[VerifierKey, ...]
+
+    async def begin(self) -> None:
+        """Make ready to sign: what the keys have become is on record, and the ledger is not older than it was.
+
+        Raises:
+            VerificationFailed: it is, or it is another one.
+            KeysInvalid: a key is not the one that this log was handed over to.
+
+        """
+        await self.checkpoint.refuse_older(self.tree, self.log_keys)
+        await self.log.open()
+        await self.ring.open()
 
 
 def open_kept(settings: Settings, told: LedgerTime, *, wrap: Callable[[Sign], Sign] = lambda sign: sign) -> Kept:
@@ -40,6 +60,9 @@ def open_kept(settings: Settings, told: LedgerTime, *, wrap: Callable[[Sign], Si
 
     """
     keys = Keys.load(settings.keys_directory)
+    known = log_keys(settings.keys_directory, keys.log_verifier_key(settings.log_origin))
+    checkpoint = KeptCheckpoint(settings.ledger_file)
+    checkpoint.refuse_missing()
     ledger = SqliteLedger.open(settings.ledger_file, keys.ledger_keys(), clock=told, new_id=fresh.new_id)
     tree = SqliteTree(ledger)
     integrator = Integrator(tree, key=keys.log_verifier_key(settings.log_origin), sign=wrap(keys.sign_log))
@@ -54,7 +77,15 @@ def open_kept(settings: Settings, told: LedgerTime, *, wrap: Callable[[Sign], Si
         wrap=wrap,
         on_log_key=lambda chain: renew_public_key(settings.ledger_file, chain),
     )
-    return Kept(keys=keys, ring=ring, ledger=ledger, log=PublishedLog(ledger, tree, integrator))
+    return Kept(
+        keys=keys,
+        ring=ring,
+        ledger=ledger,
+        tree=tree,
+        log=PublishedLog(ledger, tree, integrator, keep=checkpoint.keep),
+        checkpoint=checkpoint,
+        log_keys=known,
+    )
 
 
 def publish_key(ledger: Path, key: VerifierKey) -> Path:

@@ -1,5 +1,8 @@
 """The published side of the log: the newest checkpoint from memory, tiles and proofs from the ledger."""
 
+import asyncio
+from collections.abc import Callable
+
 from assent.core.checkpoints import LogProof
 from assent.core.errors import NotFound
 from assent.core.records import Record, RecordId
@@ -10,12 +13,20 @@ from assent.stores.tree import Integrator
 
 
 class PublishedLog:
-    """What the API shows of the log, and the one step that makes it grow."""
+    """What the API shows of the log, and the one step that makes it grow; `keep` is given each new checkpoint."""
 
-    def __init__(self, ledger: Ledger, tree: SqliteTree, integrator: Integrator) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        tree: SqliteTree,
+        integrator: Integrator,
+        *,
+        keep: Callable[[bytes], None] = lambda _note: None,
+    ) -> None:
         self._ledger = ledger
         self._tree = tree
         self._integrator = integrator
+        self._keep = keep
         self._newest: bytes | None = None
         self._size = 0
 
@@ -34,6 +45,8 @@ class PublishedLog:
         before = self._size
         if await self._integrator.integrate_once() is not None:
             await self._look()
+            if self._newest is not None:
+                await asyncio.to_thread(self._keep, self._newest)
         return self._size - before
 
     async def _look(self) -> None:

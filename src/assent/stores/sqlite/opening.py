@@ -14,6 +14,7 @@ from assent.core.errors import Forged, KeysInvalid, LedgerUnavailable
 from assent.ports import Clock
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, journal, latches, migrations
+from assent.stores.sqlite.exchange import refuse_interrupted
 from assent.stores.sqlite.moments import stamp
 from assent.stores.sqlite.storage import BUSY_MILLISECONDS, Storage
 from assent.stores.sqlite.tx import Known
@@ -35,6 +36,8 @@ def opened(storage: Storage, keys: LedgerKeys, clock: Clock, scripts: Sequence[s
 
     """
     database: sqlite3.Connection | None = None
+    if storage.path is not None:
+        refuse_interrupted(storage.path)
     try:
         database = storage.writer()
         _bring_forward(database, keys, clock, scripts, storage.path)
@@ -64,7 +67,7 @@ def _bring_forward(
     if seen == len(scripts):
         return  # nothing to write, so nobody has to be waited for
     if path is not None and 0 < seen < len(scripts):
-        migrations.keep_copy(database, path)
+        _keep_copy(database, path, len(scripts))
     database.execute(f"PRAGMA busy_timeout = {_WAIT_TO_CHANGE_MILLISECONDS}")
     database.execute("BEGIN IMMEDIATE")
     try:
@@ -76,6 +79,19 @@ def _bring_forward(
             database.rollback()
         raise
     database.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+
+
+def _keep_copy(database: sqlite3.Connection, path: Path, wanted: int) -> None:
+    try:
+        migrations.keep_copy(database, path)
+    except OSError as error:
+        seen = migrations.version(database)
+        raise LedgerUnavailable(
+            f"the ledger has version {seen} and stays as it is: a copy of it cannot be kept beside it,"
+            f" {(error.strerror or 'it cannot be written').lower()}",
+            hint=f"let the broker write to `{path.parent}`, with as much space as the ledger takes; then it is brought"
+            f" to version {wanted}",
+        ) from error
 
 
 def _check(database: sqlite3.Connection, keys: LedgerKeys, path: Path | None) -> None:

@@ -1,16 +1,35 @@
 """A ledger file as it is, read by somebody who changes nothing of it and does not stand in a broker's way."""
 
 import sqlite3
+from collections.abc import Collection
 from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from assent.core.errors import LedgerUnavailable
+from assent.core.merkle import Frontier, leaf_hash
 from assent.core.records import Record, RecordKind
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import journal
 
+_RECORDS: Final = "SELECT ifnull(max(idx) + 1, 0) FROM record"
+_FIRST_NOTE: Final = "SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY size LIMIT 1"
+_LAST_NOTE: Final = "SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY size DESC LIMIT 1"
+_LEAVES: Final = "SELECT CAST(leaf AS BLOB) FROM record ORDER BY idx"
+_CHUNK: Final = 4_096
 _OF_KIND: Final = f"SELECT {journal.COLUMNS} FROM {journal.TABLE} WHERE kind = ? ORDER BY idx"  # noqa: S608  # no input
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How far a ledger file goes: its records, its first and its last checkpoint, and the version of its shape."""
+
+    records: int
+    first_note: bytes | None
+    last_note: bytes | None
+    version: int
 
 
 def read_only(path: Path) -> sqlite3.Connection:
@@ -33,6 +52,46 @@ def records_of(path: Path, keys: LedgerKeys, kind: RecordKind) -> list[Record]:
             return [journal.load(row, keys) for row in database.execute(_OF_KIND, (kind,))]
     except sqlite3.Error as error:
         raise unreadable(path, error) from error
+
+
+def extent(path: Path) -> Extent:
+    """Return how far a ledger goes; nothing of it is verified.
+
+    Raises:
+        LedgerUnavailable: the file cannot be read as a ledger.
+
+    """
+    try:
+        with closing(read_only(path)) as database:
+            database.execute("BEGIN")
+            (records,) = database.execute(_RECORDS).fetchone()
+            notes = [database.execute(query).fetchone() for query in (_FIRST_NOTE, _LAST_NOTE)]
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error as error:
+        raise unreadable(path, error) from error
+    first, last = (None if row is None else bytes(row[0]) for row in notes)
+    return Extent(records=int(records), first_note=first, last_note=last, version=int(version))
+
+
+def roots_at(path: Path, sizes: Collection[int]) -> dict[int, bytes]:
+    """Return the root over the first so many records, for each of `sizes` that the ledger reaches.
+
+    Raises:
+        LedgerUnavailable: the file cannot be read as a ledger.
+
+    """
+    try:
+        with closing(read_only(path)) as database:
+            leaves = (bytes(leaf) for (leaf,) in database.execute(_LEAVES))
+            edge, roots = Frontier(), dict[int, bytes]()
+            for size in sorted(set(sizes)):
+                while edge.size < size and (chunk := list(islice(leaves, min(_CHUNK, size - edge.size)))):
+                    edge = edge.after(map(leaf_hash, chunk))
+                if edge.size == size:
+                    roots[size] = edge.root()
+    except sqlite3.Error as error:
+        raise unreadable(path, error) from error
+    return roots
 
 
 def unreadable(path: Path, error: sqlite3.Error) -> LedgerUnavailable:

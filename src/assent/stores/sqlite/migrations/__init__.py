@@ -4,13 +4,13 @@ A ledger of a newer broker is refused: an older one would read what it does not 
 something is changed, a copy of it is kept beside it.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 
 from assent.core.errors import LedgerUnavailable
+from assent.stores.sqlite import copies
 
 
 def shipped() -> tuple[str, ...]:
@@ -46,15 +46,15 @@ def migrate(database: sqlite3.Connection, migrations: Sequence[str]) -> bool:
 
 
 def keep_copy(database: sqlite3.Connection, path: Path) -> Path:
-    """Copy the whole ledger, write-ahead log included, to `<ledger>.version-N` for its owner alone; return where."""
-    copy = path.with_name(f"{path.name}.version-{version(database)}")
-    os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    target = sqlite3.connect(copy)
-    try:
-        database.backup(target)
-    finally:
-        target.close()
-    return copy
+    """Keep the whole ledger in `<ledger>.version-N`, for its owner alone; return where.
+
+    An earlier copy of that name is from a migration that was interrupted, and older than the ledger is now.
+    """
+    kept = path.with_name(f"{path.name}.version-{version(database)}")
+    making = copies.write_copy(database, kept.with_name(f"{kept.name}.new"))
+    making.replace(kept)
+    copies.sync(path.parent)
+    return kept
 
 
 def _statements(script: str) -> Iterator[str]:
