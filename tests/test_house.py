@@ -21,9 +21,9 @@ VAGUE_NAMES = {"utils", "util", "helpers", "common", "manager", "engine", "misc"
 HEAVY_MODULES = ("pydantic", "fastapi", "starlette", "uvicorn", "casbin", "cryptography", "joserfc", "typer", "rich")
 CORE_MAY_IMPORT = sys.stdlib_module_names | {"assent", "msgspec", "rfc8785"}
 WRITTEN_FOLDERS = (*CODE_FOLDERS, ".ci", "deploy", "policies", "requirements", "typings")
-# Put together from words, so that this file does not find itself.
+# Put together from words, so that this file does not find itself. Behind a star it is a pattern about anybody's machine.
 MACHINE_PATHS = re.compile(
-    "|".join(f"/{folder}/" for folder in ("root", "work", "home", "Users", "opt/dev", "opt/pypi"))
+    "|".join(rf"(?<!\*)/{folder}/" for folder in ("root", "work", "home", "Users", "opt/dev", "opt/pypi"))
 )
 UNDONE = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "X" * 3, "NotImplemented" + "Error")))
 SUPPRESSION = re.compile(r"#\s*(noqa|type:\s*ignore)(?P<codes>[:\[][^#]*)?(?P<reason>#.*)?$")
