@@ -71,8 +71,8 @@ class KeptCheckpoint:
         if (await tree.frontier(kept.size)).root() != kept.root:
             raise VerificationFailed(
                 f"`{self._ledger}` is not the ledger that `{self._file.name}` keeps a checkpoint of",
-                hint=f"run `assent audit verify --checkpoint {self._file}` to see where they part, and put the right ledger"
-                " back; if this one is meant, move that file away and keep it",
+                hint=f"`assent audit verify --checkpoint {self._file}` says where they part: put the right ledger back;"
+                " if this one is meant, move that file away and keep it",
             )
 
     def keep(self, note: bytes) -> None:
