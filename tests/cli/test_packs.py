@@ -10,7 +10,7 @@ from assent.policy.packs import PACKS, pack
 from tests.cli.conftest import Shell
 from tests.cli.terminal import on_a_terminal
 from tests.policy.directory import NOW
-from tests.serving.broker_process import Home, run
+from tests.serving.broker_process import BrokerProcess, Home, run
 
 NAME = "kubernetes"
 
@@ -104,3 +104,21 @@ def test_what_is_written_last_refers_to_what_is_there(made: Home, tmp_path: Path
         old = (policies / path).read_bytes() if path == AGENTS else b""
         (policies / path).write_bytes(joined(old, pack(NAME)[path]) if old else pack(NAME)[path])
         assert load(policies, lambda: NOW).version
+
+
+def test_a_pack_is_tried_with_the_agent_of_the_starter_and_answered_by_its_operator(made: Home, tmp_path: Path) -> None:
+    home = made.copied(tmp_path / "b")
+    assert run("init", str(home.directory), "--pack", NAME).returncode == 0
+    agents = home.directory / "policies" / "agents.yaml"
+    agents.write_text(
+        agents.read_text().replace("[file-worker]", "[file-worker, kubernetes-reader, kubernetes-deployer]")
+    )
+    where = {"cluster": "prod", "namespace": "shop", "kind": "deployments", "name": "api"}
+    with BrokerProcess(home=home) as broker:
+        assert broker.ask("k8s.get", **where)["decision"] == "allow"
+        asked = broker.ask("k8s.scale", **where, current_replicas=2, replicas=5)
+        assert asked["decision"] == "pending"
+        sha = asked["digest"][:12]
+        said = run("approvals", "approve", asked["approval"]["code"], "--sha", sha, env=broker.operator)
+        assert said.returncode == 0, said.stderr
+        assert broker.ask("k8s.scale", **where, current_replicas=2, replicas=0)["reasons"][0]["code"] == "rule_denied"

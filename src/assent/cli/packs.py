@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory, mkstemp
 from typing import Final
 
 from assent.cli.output import Usage, print_table, words
+from assent.cli.starting import AGENT
 from assent.cli.writing import write_below
 from assent.config import DEFAULT_FILE, load_settings
 from assent.policy import load
@@ -54,7 +55,8 @@ def tell_what_to_edit(directory: Path, names: Sequence[str]) -> None:
     for name in names:
         print(f"  {name}: {PACKS[name].edit}")
         print(f"    in tools/, roles/ and tests/{name}.yaml; docs/packs/{name}.md says what passes, asks and is denied")
-    print(f"  {AGENTS}: the agents of the packs are samples, name yours and their owners")
+    print(f"  {AGENTS}: the agents of the packs are samples without keys, name yours and their owners;")
+    print(f"    to try a pack at once, add its roles to those of `{AGENT}`, which has one")
 
 
 def policies_of(directory: Path) -> Path:
