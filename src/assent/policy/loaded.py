@@ -119,6 +119,11 @@ class LoadedPolicy:
     def route(self, name: str) -> Route | None:
         return self._declared.routes.get(name)
 
+    @property
+    def route_names(self) -> tuple[str, ...]:
+        """The names of all routes."""
+        return tuple(sorted(self._declared.routes))
+
     def is_nonproduction(self, environment: str) -> bool:
         return environment in self._nonproduction
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from assent.core.errors import AssentError
 
@@ -141,12 +142,22 @@ class SlackWeb:
             NotNow, NobodyKnows, Gone, TooLong, LockedOut: see there. SlackFault: refused for another reason.
 
         """
+        answered = await self._asked(method, arguments)
+        data: dict[str, Any] = answered.data if isinstance(answered.data, dict) else {}
+        return data
+
+    async def granted(self) -> frozenset[str]:
+        """Return the scopes that this token carries, as Slack names them beside every answer. Raises as `call`."""
+        answered = await self._asked("auth.test", {})
+        named = next((value for name, value in answered.headers.items() if name.lower() == "x-oauth-scopes"), "")
+        return frozenset(scope.strip() for scope in str(named).split(",") if scope.strip())
+
+    async def _asked(self, method: str, arguments: Mapping[str, object]) -> AsyncSlackResponse:
         given = {name: value for name, value in arguments.items() if value is not None}
         try:
             if method in _TAKES_JSON:
-                answered = await self._client.api_call(method, json=given)
-            else:
-                answered = await self._client.api_call(method, data=given)
+                return await self._client.api_call(method, json=given)
+            return await self._client.api_call(method, data=given)
         except SlackApiError as error:
             raise fault_of(method, error) from error
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
@@ -154,8 +165,6 @@ class SlackWeb:
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, AttributeError) as error:
             # AttributeError is what the client makes of an answer that is not JSON.
             raise NobodyKnows(method, type(error).__name__) from error
-        data: dict[str, Any] = answered.data if isinstance(answered.data, dict) else {}
-        return data
 
     async def upload(self, address: str, content: bytes) -> None:
         """Send the bytes of a file to where Slack wants them. Raises aiohttp.ClientError."""

@@ -122,7 +122,8 @@ class _Routes:
             self._note(name, arguments, refused.said)
             return web.json_response({"ok": False, "error": refused.said, **refused.more})
         self._note(name, arguments, "ok")
-        return web.json_response(json.loads(self._addressed(json.dumps(answer))))
+        scopes = {"x-oauth-scopes": ",".join(sorted(self._slack.scopes))}
+        return web.json_response(json.loads(self._addressed(json.dumps(answer))), headers=scopes)
 
     def _addressed(self, text: str) -> str:
         base = self.stand_in.url
