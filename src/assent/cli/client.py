@@ -163,5 +163,5 @@ def _refused(problem: object, source: str) -> Refused:
     message = str(document.get("detail") or document.get("title") or "the broker refused and did not say why")
     told = str(document.get("hint") or document.get("next_step") or "") or None
     if code == "unauthenticated":
-        told = f"the token that was shown is from {source}; {told or 'check it'}, and keep that with `assent login`"
+        told = f"the token came from {source}; {told or 'check it'}, and keep yours with `assent login`"
     return Refused(code, message, hint=told, document=document)

@@ -18,7 +18,7 @@ from assent.flows.broker import Broker
 from assent.ports import View
 
 CREDENTIAL = "credential"
-_NEW_ONE = "ask somebody who may issue one for a new one"
+_NEW_ONE = "have a new one issued"
 
 BeforeLookUp = Callable[[], None]
 """Called before the ledger is asked about a secret that was not seen before; it may raise to spare the ledger."""
