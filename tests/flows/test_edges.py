@@ -108,6 +108,15 @@ async def test_a_record_names_everything_public_that_was_asked(world: World) -> 
     assert entry.payload["context"] == asked.context
 
 
+@pytest.mark.requirement("P9")
+async def test_a_resource_that_its_tool_does_not_call_public_is_only_committed_to(world: World) -> None:
+    asked = an_action(resource_is_public=False)
+    entry = entries.action_decided(asked, Decision(answer=Answer.ALLOW, reasons=()), None)
+    assert asked.resource
+    assert asked.resource not in str(dict(entry.detail))
+    assert load(entry.payload["resource"]) == asked.resource
+
+
 async def test_a_key_that_ends_says_so_on_record(world: World) -> None:
     issued = await manage_principals.issue_credential(
         world.broker, Kind.AGENT, "bot", issued_by="eve", valid_for=timedelta(days=1)

@@ -50,8 +50,9 @@ class Crew:
         self._stop = threading.Event()
         self.acknowledged = Acknowledged()
         jobs: list[Callable[[], None]] = [self._approve, self._trip, self._forget]
-        self._people = [self._thread(job) for job in jobs]
+        # Agents first: people look whether any of them still works.
         self._agents = [self._thread(self._send_agents, number) for number in range(agents)]
+        self._people = [self._thread(job) for job in jobs]
 
     def _thread(self, job: Callable[..., None], *arguments: object) -> threading.Thread:
         def guarded() -> None:

@@ -25,7 +25,10 @@ LEAF: Final = "leaf"
 TILE: Final = "tile of level"
 NOTE: Final = "checkpoint"
 _COLUMNS: Final = "idx, id, time, leaf, sealed, mac"
-_TABLES: Final = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name IN ('record', 'tile', 'checkpoint')"
+_SCHEMA: Final = (
+    "SELECT sql FROM sqlite_master WHERE tbl_name IN ('record', 'tile', 'checkpoint') AND type IN ('table', 'index')"
+    " AND sql IS NOT NULL ORDER BY type DESC"
+)
 
 Row = tuple[int, str, int, str, bytes | None, bytes]
 
@@ -84,20 +87,20 @@ def whole(ledger: Path, key: VerifierKey, path: Path) -> LogCopy:
 def windows(ledger: Path, keys: Keys, key: VerifierKey, folder: Path) -> Iterator[LogCopy]:
     """Yield the log in windows of eight records, each as a ledger of its own."""
     with closing(sqlite3.connect(ledger)) as database:
-        tables = [sql for (sql,) in database.execute(_TABLES)]
+        schema = [sql for (sql,) in database.execute(_SCHEMA)]
         rows = database.execute(f"SELECT {_COLUMNS} FROM record ORDER BY idx").fetchall()
     for first in range(0, len(rows), WINDOW):
         path = folder / f"window-{first}.db"
-        _write(path, tables, rows[first : first + WINDOW], keys, key)
+        _write(path, schema, rows[first : first + WINDOW], keys, key)
         yield LogCopy(path, key, first, _parts(path))
 
 
-def _write(path: Path, tables: list[str], rows: list[Row], keys: Keys, key: VerifierKey) -> None:
+def _write(path: Path, schema: list[str], rows: list[Row], keys: Keys, key: VerifierKey) -> None:
     hashes = [leaf_hash(row[3].encode()) for row in rows]
     head = Checkpoint(origin=key.name, size=len(rows), root=Frontier().after(hashes).root())
     note = sign_note(head.text, key.name, key.key_id, keys.sign_log).decode()
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        for sql in tables:
+        for sql in schema:
             database.execute(sql)
         numbered = [(place, *row[1:]) for place, row in enumerate(rows)]
         database.executemany(f"INSERT INTO record ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", numbered)

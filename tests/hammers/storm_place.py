@@ -144,4 +144,4 @@ class Place:
         if self._holder is not None:
             with suppress(ProcessLookupError):
                 self._holder.kill()
-            self._holder.wait()
+            self._holder.communicate()

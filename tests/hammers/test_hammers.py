@@ -4,7 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.hammers import clock, crashes, double_spend, hostile, mutations, reloads, sinks, storm, tampering, trips
+from tests.hammers import (
+    clock,
+    crashes,
+    double_spend,
+    hostile,
+    mutations,
+    reloads,
+    sabotage,
+    sinks,
+    storm,
+    tampering,
+    trips,
+)
 from tests.hammers.budget import short_budget
 
 # On a machine that is busy with other things everybody finishes, only later.
@@ -59,3 +71,8 @@ def test_every_changed_byte_of_a_log_is_found_and_its_record_named(tmp_path: Pat
 @pytest.mark.requirement("P1", "P2", "P4", "P5", "P6", "T5", "T11", "T18", "T20")
 def test_nothing_happens_in_a_storm_that_must_never_happen(tmp_path: Path) -> None:
     print(storm.run(tmp_path, short_budget()))
+
+
+@pytest.mark.requirement("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9")
+def test_a_promise_that_is_broken_on_purpose_is_noticed(tmp_path: Path) -> None:
+    print(sabotage.run(tmp_path, short_budget()))

@@ -5,8 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.hammers import clock, crashes, double_spend, hostile, mutations, reloads, sinks, storm, tampering, trips
+from tests.hammers import (
+    clock,
+    crashes,
+    double_spend,
+    hostile,
+    mutations,
+    reloads,
+    sabotage,
+    sinks,
+    storm,
+    tampering,
+    trips,
+)
 from tests.hammers.budget import Budget, Report
+from tests.hammers.sabotages import SABOTAGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,5 +114,12 @@ HAMMERS: Final = {
         promise="whatever happens under whatever load, the log shows that nothing happened that must never happen",
         requirements=("P1", "P2", "P4", "P5", "P6", "T5", "T11", "T18", "T20"),
         minutes=storm.FULL_MINUTES,
+    ),
+    "sabotage": Hammer(
+        run=sabotage.run,
+        promise="breaking a promise on purpose, by one line, is noticed by the tests that are there for it",
+        requirements=tuple(f"P{number}" for number in range(1, 10)),
+        hits=len(SABOTAGES),
+        of="lines changed",
     ),
 }
