@@ -46,17 +46,16 @@ def init(
         added = packs.add(directory, named)
         _say_what_changed(directory, added, asked=bool(named), as_json=as_json)
         return
-    started = starting.start_in(directory, named)
+    shown = as_json or sys.stdout.isatty()
+    started = starting.start_in(directory, named, keep=not shown)
     if as_json:
         operator = {"id": starting.OPERATOR, "token": started.operator_token}
         agent = {"id": starting.AGENT, "key": started.agent_key}
         more = {"packs": named} if named else {}
         print(json.dumps({"config": str(started.config), "operator": operator, "agent": agent, **more}))
         return
-    if not sys.stdout.isatty():
-        file = directory / starting.CREDENTIALS
-        kept = starting.keep_credentials(file, operator_token=started.operator_token, agent_key=started.agent_key)
-        print(kept)
+    if not shown:
+        print(directory / starting.CREDENTIALS)
         return
     print(f"made {started.config}, keys/, policies/ and agent.py\n")
     print("shown once, keep them apart:")

@@ -6,6 +6,7 @@
 import asyncio
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -27,6 +28,8 @@ AGENT_OWNER: Final = "demo-owner"
 ISSUER: Final = "assent init"
 CREDENTIALS: Final = "credentials.env"
 IGNORE: Final = ".gitignore"
+_OURS: Final = (CREDENTIALS, "keys", "policies", "ledger.db", "agent.py")
+_BESIDE: Final = ("-wal", "-shm", ".pub", ".knock", ".lock", ".checkpoint")
 URL: Final = "http://127.0.0.1:8420"
 
 CONFIGURATION: Final = """\
@@ -71,14 +74,27 @@ def is_complete(directory: Path) -> bool:
     return (directory / DEFAULT_FILE).is_file()
 
 
-def start_in(directory: Path, packs: Sequence[str] = ()) -> Started:
+def start_in(directory: Path, packs: Sequence[str] = (), *, keep: bool = False) -> Started:
     """Make everything that a broker needs in `directory`, with packs beside the starter policies.
+
+    With `keep` both credentials are written to a file there. What cannot be made whole is not left: nobody has seen
+    anything of it.
 
     Raises:
         ConfigInvalid: something of ours is there already without its configuration.
+        OSError: something cannot be written.
 
     """
-    _refuse_remains(directory, (CREDENTIALS, "keys", "policies", "ledger.db", "agent.py"))
+    _refuse_remains(directory, _OURS)
+    before = {*directory.iterdir()} if directory.is_dir() else None
+    try:
+        return _start_in(directory, packs, keep=keep)
+    except BaseException:
+        _take_back(directory, before)
+        raise
+
+
+def _start_in(directory: Path, packs: Sequence[str], *, keep: bool) -> Started:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     ignore_in_git(directory)
     for name, content in starter(packs).items():
@@ -86,8 +102,23 @@ def start_in(directory: Path, packs: Sequence[str] = ()) -> Started:
     settings = load_settings(None, root=directory)
     operator_token, agent_key = first_credentials(settings)
     write(directory / "agent.py", AGENT_PROGRAM.encode(), 0o644)
+    if keep:
+        keep_credentials(directory / CREDENTIALS, operator_token=operator_token, agent_key=agent_key)
     write(directory / DEFAULT_FILE, CONFIGURATION.encode(), 0o644)
     return Started(config=directory / DEFAULT_FILE, operator_token=operator_token, agent_key=agent_key)
+
+
+def _take_back(directory: Path, before: set[Path] | None) -> None:
+    """Remove what was made in `directory`, and itself where it was not there `before`."""
+    names = (*_OURS, IGNORE, DEFAULT_FILE, *(f"ledger.db{suffix}" for suffix in _BESIDE))
+    for path in (directory / name for name in names if directory / name not in (before or ())):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    if before is None:
+        with suppress(OSError):  # not made, or not ours to remove
+            directory.rmdir()
 
 
 def make_state(state: Path, *, keep: bool) -> tuple[str, str]:

@@ -17,8 +17,17 @@ def write_below(root: Path, name: str, content: bytes) -> None:
 
 
 def write(file: Path, content: bytes, mode: int) -> None:
-    """Write a file that is not there, with that mode."""
+    """Write a file that is not there, with that mode; what cannot be written whole is not left.
+
+    Raises:
+        OSError: it names the file.
+
+    """
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
-    with os.fdopen(descriptor, "wb") as opened:
-        os.fchmod(descriptor, mode)
-        opened.write(content)
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            os.fchmod(descriptor, mode)
+            opened.write(content)
+    except OSError as fault:
+        file.unlink(missing_ok=True)
+        raise OSError(fault.errno, fault.strerror, str(file)) from fault

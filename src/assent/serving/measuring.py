@@ -17,6 +17,7 @@ from assent.stores.sqlite import SqliteLedger
 from assent.wiring.published import PublishedLog
 
 LOOK_AGAIN_SECONDS: Final = 1.0
+LEAST_BEHIND: Final = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +71,18 @@ class Gauges:
             ledger_waiting=waiting,
             log_unsigned_records=unsigned,
             policy_age_seconds=_seconds(seen.now, seen.policy_since),
-            clock_behind_seconds=_behind(seen.now, clock),
+            clock_behind_seconds=_behind(seen.now, clock).total_seconds(),
         )
+
+
+async def clock_behind(ledger: SqliteLedger, clock: Clock) -> timedelta:
+    """Return how far the machine's clock stands behind the ledger's time; nothing when it does not."""
+    now = clock()
+
+    async def work(view: View) -> datetime:
+        return view.now
+
+    return _behind(await ledger.read(work), now)
 
 
 async def _see(view: View) -> _Seen:
@@ -88,10 +99,7 @@ def _seconds(now: datetime, since: datetime | None) -> float | None:
     return None if since is None else max(0.0, (now - since).total_seconds())
 
 
-def _behind(ledger: datetime, clock: datetime) -> float:
+def _behind(ledger: datetime, clock: datetime) -> timedelta:
     # The ledger is asked after the clock, so a little behind is only the time between the two.
     behind = ledger - clock
-    return behind.total_seconds() if behind > LEAST_BEHIND else 0.0
-
-
-LEAST_BEHIND: Final = timedelta(seconds=2)
+    return behind if behind > LEAST_BEHIND else timedelta()

@@ -22,7 +22,7 @@ from assent.flows.activate_policy import Uptake
 from assent.flows.run_broker import start_broker, stop_broker
 from assent.logs import EventLog, set_up_at_first_event
 from assent.serving.listening import Server, listen, loop_factory, server_for, url_of
-from assent.serving.measuring import Gauges
+from assent.serving.measuring import Gauges, clock_behind
 from assent.serving.readiness import ReadinessProbe
 from assent.serving.slack import slack_of
 from assent.serving.upkeep import PolicyWatch, for_ever, keep_log, keep_time, tell_of
@@ -80,6 +80,7 @@ class _Process:
         try:
             publish_key(self._assembly)
             await self._assembly.kept.begin()
+            await self._look_at_clock()
             # A log that was changed below its last checkpoint is not served on: whoever serves would vouch for it.
             await self._assembly.log.integrate()
             taken = await start_broker(self._assembly.broker, version=self._version)
@@ -178,6 +179,13 @@ class _Process:
         if self._slack is not None:
             rounds["slack"] = self._slack.round
         return [for_ever(name, once, after_fault_seconds=AFTER_FAULT_SECONDS) for name, once in rounds.items()]
+
+    async def _look_at_clock(self) -> None:
+        """Say so when the machine's clock stands behind the last record; the broker goes on by its own time."""
+        behind = await clock_behind(self._assembly.ledger, self._assembly.clocks.wall)
+        if behind:
+            hint = "set the clock right; until it has caught up, whatever expires does so later, and nothing sooner"
+            log.warning("clock_behind", seconds=int(behind.total_seconds()), hint=hint)
 
     async def _record_end(self) -> None:
         try:

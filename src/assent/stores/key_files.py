@@ -112,13 +112,23 @@ def read_secret(path: Path) -> bytes:
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a private file that must not be there yet; it is on the disk when this returns."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE), "wb") as file:
-        os.fchmod(file.fileno(), _FILE_MODE)
-        leave_to_owner(file.fileno(), path.parent)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write a private file that must not be there yet; it is on the disk when this returns.
+
+    Raises:
+        OSError: it names the file, of which nothing is left.
+
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, _FILE_MODE)
+            leave_to_owner(descriptor, path.parent)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError as fault:
+        path.unlink(missing_ok=True)
+        raise OSError(fault.errno, fault.strerror, str(path)) from fault
 
 
 def replace(path: Path, content: bytes) -> None:

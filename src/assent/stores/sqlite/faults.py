@@ -4,7 +4,9 @@ After an I/O error nobody knows what reached the disk (a failed fsync drops the 
 this process still holds in memory proves nothing. So the ledger closes for good; opening it again recovers.
 """
 
+import os
 import sqlite3
+from pathlib import Path
 from typing import Final
 
 from assent.core.errors import LedgerUnavailable
@@ -26,6 +28,19 @@ _UNIQUE: Final = frozenset({sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CON
 RESTART: Final = "restart the broker; if it refuses to start, follow what it says"
 
 
+# Less than a page and a record: SQLite calls it an I/O error when its shared memory or its log cannot grow.
+_NO_ROOM_BYTES: Final = 65_536
+
+
+def has_no_room(directory: Path) -> bool:
+    """Whether the disk under `directory` is full, whatever SQLite called it."""
+    try:
+        disk = os.statvfs(directory)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _NO_ROOM_BYTES
+
+
 def _code(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", 0))
 
@@ -33,6 +48,11 @@ def _code(error: sqlite3.Error) -> int:
 def is_fatal(error: sqlite3.Error) -> bool:
     """Whether nothing that this process believes about the ledger can be trusted any more."""
     return _code(error) & _PRIMARY in _FATAL
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file itself is not what it was."""
+    return _code(error) & _PRIMARY in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def is_busy(error: sqlite3.Error) -> bool:

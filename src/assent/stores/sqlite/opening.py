@@ -124,9 +124,15 @@ def _refuse_short(database: sqlite3.Connection, path: Path) -> None:
 def _refusal(storage: Storage, error: sqlite3.Error | OSError) -> LedgerUnavailable:
     if isinstance(error, OSError):
         reason = error.strerror or type(error).__name__
-        return LedgerUnavailable(f"the ledger `{storage.path}` cannot be opened: {reason.lower()}")
-    if faults.is_fatal(error):
+        return LedgerUnavailable(
+            f"the ledger `{storage.path}` cannot be opened: {reason.lower()}", hint="correct that at this place"
+        )
+    if storage.path is not None and faults.is_damage(error):
         return LedgerUnavailable(f"the ledger `{storage.path}` is damaged", hint=_NEXT_STEP)
+    if storage.path is not None and faults.has_no_room(storage.path.parent):
+        return LedgerUnavailable(
+            f"the disk under the ledger `{storage.path}` is full", hint="free some space; nothing was changed"
+        )
     return faults.unavailable(error)
 
 

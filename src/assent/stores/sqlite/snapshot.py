@@ -12,7 +12,7 @@ from assent.core.errors import LedgerUnavailable
 from assent.core.merkle import Frontier, leaf_hash
 from assent.core.records import Record, RecordKind
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite import journal
+from assent.stores.sqlite import faults, journal
 
 _RECORDS: Final = "SELECT ifnull(max(idx) + 1, 0) FROM record"
 _FIRST_NOTE: Final = "SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY size LIMIT 1"
@@ -96,6 +96,11 @@ def roots_at(path: Path, sizes: Collection[int]) -> dict[int, bytes]:
 
 def unreadable(path: Path, error: sqlite3.Error) -> LedgerUnavailable:
     """Return what is said of a file that cannot be read as a ledger."""
+    if faults.has_no_room(path.parent):
+        return LedgerUnavailable(
+            f"`{path}` cannot be read: the disk that it lies on is full",
+            hint="free some space, or copy it with its `-wal` file to another disk",
+        )
     return LedgerUnavailable(
         f"`{path}` cannot be read as a ledger: {error}", hint="copy it with its `-wal` file to a folder of yours"
     )

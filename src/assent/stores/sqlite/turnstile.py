@@ -77,7 +77,14 @@ class ServingLock:
 
 
 def _open_beside(ledger: Path, suffix: str) -> int:
-    file = os.open(ledger.with_name(ledger.name + suffix), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+    path = ledger.with_name(ledger.name + suffix)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+    except OSError as error:
+        raise LedgerUnavailable(
+            f"the folder of the ledger cannot be used, `{path}`: {(error.strerror or 'it cannot be opened').lower()}",
+            hint=f"`{ledger.parent}` must be there, writable by who runs the broker, and have space left",
+        ) from error
     leave_to_owner(file, ledger.parent)
     return file
 
