@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from assent.cli.exits import Exit
-from assent.cli.main import COMMANDS, OnDemand
+from assent.cli.main import COMMANDS, OnDemand, app
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "cli.md").read_text()
 
@@ -41,7 +42,8 @@ def test_a_command_stands_on_the_page_with_its_options(name: str) -> None:
 
 
 def test_the_page_names_no_option_that_does_not_exist() -> None:
-    known = {option for command in ALL.values() for parameter in command.params for option in parameter.opts}
+    every = [get_command(app), *ALL.values()]
+    known = {option for command in every for parameter in command.params for option in parameter.opts}
     assert sorted(set(re.findall(r"--[a-z][a-z-]+", PAGE)) - known - {"--help"}) == []
 
 

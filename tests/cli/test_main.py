@@ -93,6 +93,27 @@ def test_who_debugs_sees_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> 
         fail_unexpectedly(ValueError("here"))
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("assent app", {"approvals"}),
+        ("assent audit ex", {"export"}),
+        ("assent audit search --ki", {"--kind"}),
+        ("assent audit search --kind approval.v", {"approval.voted", "approval.vote_refused"}),
+        ("assent approvals deny X --category too", {"too_risky"}),
+    ],
+)
+def test_a_shell_completes_commands_options_and_values(words: str, expected: set[str]) -> None:
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1), "_ASSENT_COMPLETE": "complete_bash"}
+    assert set(run(env=asked).stdout.split()) == expected
+
+
+@pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
+def test_the_words_that_a_shell_needs_for_that_are_printed(kind: str) -> None:
+    said = run("--show-completion", kind)
+    assert (said.returncode, "_ASSENT_COMPLETE" in said.stdout) == (0, True)
+
+
 CONTRACT: dict[str, int] = {
     "not_eligible": 3,
     "forbidden": 3,

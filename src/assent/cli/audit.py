@@ -1,4 +1,4 @@
-"""`assent audit`: read the newest records, and verify a log with nothing but a public key."""
+"""`assent audit`: read and search the log, tell stories from it, export it, verify it with nothing but a public key."""
 
 import json
 import sys
@@ -11,8 +11,11 @@ import typer
 
 from assent.cli import output
 from assent.cli.client import Client, connect
-from assent.cli.output import AsJson
+from assent.cli.exits import Exit
+from assent.cli.output import AsJson, Usage
+from assent.cli.searching import line
 from assent.core.characters import visible
+from assent.core.decisions import Answer
 from assent.core.errors import VerificationFailed
 from assent.core.records import RecordKind
 
@@ -74,25 +77,98 @@ def _pages(client: Client, which: dict[str, str | None]) -> Iterator[dict[str, A
 
 def _print_records(items: Iterator[dict[str, Any]], *, as_json: bool) -> None:
     for item in items:
-        print(json.dumps(item) if as_json else _line(item))
+        print(json.dumps(item) if as_json else line(item))
     sys.stdout.flush()
 
 
-def _line(item: dict[str, Any]) -> str:
-    leaf = item["leaf"]
-    parts = [
-        str(item["index"]).rjust(6),
-        leaf["time"][:19],
-        leaf["kind"].ljust(20),
-        leaf.get("agent", ""),
-        leaf.get("tool", ""),
-        leaf.get("environment", ""),
-        leaf.get("decision", ""),
-        output.words(leaf.get("reasons", ())),
-        f"by {leaf['operator']}" if "operator" in leaf else "",
-        output.words(leaf.get("rules", ())),
-    ]
-    return "  ".join(visible(str(part)) for part in parts if part)
+@app.command()
+def search(
+    *,
+    agent: Annotated[str | None, typer.Option(help="Only of this agent.")] = None,
+    tool: Annotated[str | None, typer.Option(help="Only of this tool.")] = None,
+    kind: Annotated[RecordKind | None, typer.Option(help="Only of this kind, such as approval.voted.")] = None,
+    decision: Annotated[Answer | None, typer.Option(help="Only decisions that came out so.")] = None,
+    operator: Annotated[str | None, typer.Option(help="Only what this person did.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only about the action with this id.")] = None,
+    approval: Annotated[str | None, typer.Option(help="Only about the approval with this id.")] = None,
+    since: Annotated[str | None, typer.Option(help="From this time on, or from so long ago: 2h, 3d.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this time, or so long ago.")] = None,
+    oldest: Annotated[bool, typer.Option("--oldest", help="The oldest first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on where the last search ended.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find records, newest first; together the options narrow what is found."""
+    from assent.cli import searching
+    from assent.cli.moments import moment_of
+
+    which = {
+        "agent": agent,
+        "tool": tool,
+        "kind": kind,
+        "decision": decision,
+        "operator": operator,
+        "action": action,
+        "approval": approval,
+        "since": moment_of(since),
+        "until": moment_of(until),
+        "order": "oldest" if oldest else None,
+    }
+    searching.print_found(searching.search(connect(), which, limit=limit, cursor=cursor), as_json=as_json)
+
+
+@app.command()
+def show(
+    key: Annotated[str, typer.Argument(metavar="ID", help="A record, an action, an approval, or its short code.")],
+    *,
+    payload: Annotated[bool, typer.Option("--payload", help="With the values; who saw them is recorded.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why the values are needed, for the record.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the life of an action: who asked, who was asked, who said what, what ran, how it ended, what stopped it."""
+    from assent.cli import stories
+
+    stories.show(connect(), key, payload=payload, reason=reason, as_json=as_json)
+
+
+@app.command()
+def export(
+    *,
+    since: Annotated[str | None, typer.Option(help="From this time on, or from so long ago: 2h, 3d.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this time, or so long ago.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write this file, for you alone; else standard output.")] = None,
+    after: Annotated[int | None, typer.Option(min=0, help="Without --out: go on behind this index.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Export records as JSON lines, complete or not at all; what was interrupted goes on with the same command."""
+    from assent.cli import exporting
+    from assent.cli.moments import moment_of
+
+    if out is None and as_json:
+        raise Usage("--json tells of a file", hint="name one with --out; without it each record is JSON already")
+    if out is not None and after is not None:
+        raise Usage("a file goes on by itself", hint="leave out --after")
+    client, begin, end = connect(), moment_of(since), moment_of(until)
+    if out is None:
+        stretch = exporting.begin(client, since=begin, until=end)
+        typer.echo(exporting.to_stream(client, stretch, sys.stdout.buffer, after=after).as_sentence(), err=True)
+        return
+    done = exporting.to_file(client, out, since=begin, until=end)
+    print(done.as_json(out) if as_json else f"{visible(str(out))}: {done.as_sentence()}")
+
+
+@app.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Say what a human should look at in log and ledger; ends with 1 when there is anything."""
+    from assent.cli import findings
+
+    heard = connect().get("v1", "findings")
+    if as_json:
+        output.print_json(heard)
+    else:
+        findings.print_findings(heard.body["items"])
+    if not all(item["ok"] for item in heard.body["items"]):
+        raise typer.Exit(Exit.FINDINGS)
 
 
 @app.command()

@@ -59,7 +59,7 @@ class OnDemand(TyperGroup):
             formatter.write_dl([(name, sentence) for name, (_, sentence) in COMMANDS.items()])
 
 
-app = typer.Typer(cls=OnDemand, name="assent", add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(cls=OnDemand, name="assent", rich_markup_mode=None, no_args_is_help=True)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it with the value
