@@ -55,6 +55,17 @@ def test_the_page_takes_a_reader_to_a_tool_that_is_guarded_stopped_and_on_record
     assert (reader.folder / "elsewhere.note").read_text().startswith("assent")
 
 
+def test_every_file_that_a_broker_makes_stands_on_the_page_for_reviewers(reader: Reader) -> None:
+    reader.types("assent init my-broker | cat")
+    reader.port = address(reader, "assent serve --config my-broker/assent.toml")
+    page = (ROOT / "docs" / "security.md").read_text()
+    made = {path.name + "/" * path.is_dir() for path in (reader.folder / "my-broker").iterdir()}
+    made -= {".gitignore", "agent.py"}
+    known = set(re.findall(r"`([^`]+)`", page))
+    assert "ledger.db" in made
+    assert {name.replace("ledger.db-", "-") for name in made} - known == set()
+
+
 def test_what_the_page_installs_is_an_extra_of_the_project() -> None:
     wanted = re.findall(r"assent\[(\w+)\]", to_run(PAGE)[0])
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]

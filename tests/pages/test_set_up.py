@@ -76,7 +76,7 @@ def test_the_page_takes_two_people_from_nothing_to_an_agent_that_asks_and_a_brea
 ) -> None:
     reader = machine.reader
     steps = iter(to_run(PAGE))
-    install, make, people, owners, serve, ready, tokens, login, key, agent, ben, trip, agree = steps
+    install, make, people, owners, serve, ready, tokens, login, key, copy, agent, ben, trip, agree = steps
     assert "--require-hashes -r requirements/demo.txt" in install
     for block in (make, people, owners, serve):
         machine.root(block)
@@ -89,7 +89,8 @@ def test_the_page_takes_two_people_from_nothing_to_an_agent_that_asks_and_a_brea
         assert name in reader.types(machine.person(name, login))
     reader.types(machine.person("ada", key))
 
-    program = reader.folder / "etc/assent/agent.py"
+    machine.root(copy)
+    program = reader.folder / "ada" / "agent.py"
     program.write_text(program.read_text().replace("8420", reader.port))
     running = reader.starts(machine.person("ada", agent))
     assert line_of(running) == "wrote town/staging/hello.txt\n"
