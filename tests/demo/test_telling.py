@@ -20,6 +20,11 @@ from tests.demo.stage import Keyboard
 COLUMNS = 100
 
 
+def nobody() -> bool | None:
+    """Nobody has answered on the card."""
+    return None
+
+
 def narrator(out: io.StringIO | None = None) -> Narrator:
     return Narrator(out or io.StringIO(), colour=False)
 
@@ -61,28 +66,35 @@ def test_a_key_answers_in_either_case_and_any_other_key_does_not(
 ) -> None:
     ours, theirs = terminal
     out = Keyboard(keys=keys, writer=ours)
-    assert Reader(theirs).decide(narrator(out), "noor") is answer
+    assert Reader(theirs).decide(narrator(out), "noor", nobody) is answer
     assert out.keys == []
     assert f"you, as noor: {'approve' if answer else 'deny'}" in out.getvalue()
+
+
+@pytest.mark.parametrize("clicked", [True, False])
+def test_a_click_on_the_card_answers_too(terminal: tuple[int, int], *, clicked: bool) -> None:
+    out = io.StringIO()
+    assert Reader(terminal[1]).decide(narrator(out), "noor", lambda: clicked) is clicked
+    assert f"you, as noor, on the card: {'approve' if clicked else 'deny'}" in out.getvalue()
 
 
 def test_keys_that_were_pressed_before_the_question_answer_nothing(terminal: tuple[int, int]) -> None:
     ours, theirs = terminal
     os.write(ours, b"d\n")
     out = Keyboard(keys=["a"], writer=ours)
-    assert Reader(theirs).decide(narrator(out), "noor") is True
+    assert Reader(theirs).decide(narrator(out), "noor", nobody) is True
     assert out.pressed == ["a"]
 
 
 def test_when_the_reader_s_time_is_over_the_story_answers_and_says_so(terminal: tuple[int, int]) -> None:
     out = io.StringIO()
-    assert Reader(terminal[1], patience_seconds=0).decide(narrator(out), "noor") is True
+    assert Reader(terminal[1], patience_seconds=0).decide(narrator(out), "noor", nobody) is True
     assert "nobody answered: the story answers as noor: approve" in out.getvalue()
 
 
 def test_without_a_reader_the_story_says_who_answers() -> None:
     out = io.StringIO()
-    assert Story().decide(narrator(out), "noor") is True
+    assert Story().decide(narrator(out), "noor", nobody) is True
     assert "the story answers as noor: approve" in out.getvalue()
 
 

@@ -40,9 +40,13 @@ def end(process: "subprocess.Popen[str]") -> None:
 
 @dataclass(slots=True)
 class Broker:
-    """A real `assent serve` on the setting's ledger; its log goes to `broker/broker.log`."""
+    """A real `assent serve` on the setting's ledger; its log goes to `broker/broker.log`.
+
+    `more` is what its environment holds besides.
+    """
 
     setting: Setting
+    more: dict[str, str] = field(default_factory=dict, repr=False)
     process: "subprocess.Popen[str] | None" = None
     url: str = ""
 
@@ -68,6 +72,7 @@ class Broker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                env={**os.environ, **self.more},
                 start_new_session=True,
             )
         self.url = self._announced()

@@ -1,6 +1,6 @@
-"""Who answers when a person is asked: the reader with a key, or the story itself, which then says so.
+"""Who answers when a person is asked: the reader, on the card or with a key, or the story itself, which then says so.
 
-Both only say yes or no. The answer itself goes through the operator API with a person's token, like any other.
+A key only says yes or no; the answer itself is given by pressing the button of the card, like any other.
 """
 
 import os
@@ -8,10 +8,10 @@ import select
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from assent.demo.narrator import Narrator
 
@@ -21,17 +21,21 @@ HUNG_UP: Final = b""
 _TICK_SECONDS: Final = 1.0
 
 
+Decided: TypeAlias = Callable[[], bool | None]
+"""Tells what somebody has answered on the card meanwhile: yes, no, or None while nobody has."""
+
+
 class Answers(Protocol):
     """Says yes (true) or no to what was just shown."""
 
-    def decide(self, narrator: Narrator, who: str) -> bool: ...
+    def decide(self, narrator: Narrator, who: str, decided: Decided) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
     """Answers yes at once: there is nobody to ask."""
 
-    def decide(self, narrator: Narrator, who: str) -> bool:
+    def decide(self, narrator: Narrator, who: str, decided: Decided) -> bool:  # noqa: ARG002  # nobody else answers
         """Say yes, and that it was not the reader who said it."""
         narrator.say(f"nobody is asked here (--auto, or no terminal): the story answers as {who}: approve")
         return True
@@ -44,15 +48,20 @@ class Reader:
     keyboard: int
     patience_seconds: float = PATIENCE_SECONDS
 
-    def decide(self, narrator: Narrator, who: str) -> bool:
-        """Wait for `a` or `d`."""
+    def decide(self, narrator: Narrator, who: str, decided: Decided) -> bool:
+        """Wait for `a` or `d`, or for a click on the card."""
         until = time.monotonic() + self.patience_seconds
         with _single_keys(self.keyboard):
             while (left := until - time.monotonic()) > 0:
-                narrator.ask(f"you are {who}, press a: approve   d: deny   ({_clock(left)}, then the story approves)")
+                narrator.ask(
+                    f"you are {who}: click, or press a: approve  d: deny  ({_clock(left)}, then the story approves)"
+                )
                 key = self._key(min(left, _TICK_SECONDS))
                 if key == HUNG_UP:
                     break
+                if (clicked := decided()) is not None:
+                    narrator.answered(f"you, as {who}, on the card: {'approve' if clicked else 'deny'}")
+                    return clicked
                 if (answer := _KEYS.get(key)) is not None:
                     narrator.answered(f"you, as {who}: {'approve' if answer else 'deny'}")
                     return answer

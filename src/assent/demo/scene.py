@@ -11,6 +11,7 @@ from assent.demo.answers import Answers
 from assent.demo.narrator import Narrator
 from assent.demo.people import SHOWN_DIGITS, Person
 from assent.demo.setting import OWNER, SECOND, Setting
+from assent.demo.slack_beside import SlackBeside
 from assent.demo.telephone import Reply
 from assent.demo.town import Town
 from assent.demo.wrong import must
@@ -28,6 +29,7 @@ class Scene:
     setting: Setting
     narrator: Narrator
     answers: Answers
+    slack: SlackBeside
     broker: Broker
     running: ExitStack
     url: str = ""
@@ -69,15 +71,25 @@ class Scene:
         return seen.body
 
     def answer(self, approval: dict[str, Any]) -> bool:
-        """Show an approval to the reader, give the answer as noor through the operator API, and return it."""
+        """Show an approval to the reader, give the answer as noor on its card in Slack, and return it."""
+        code = approval["code"]
+        self.slack.card_of(code)
         self.narrator.card(_card(approval))
-        agreed = self.answers.decide(self.narrator, SECOND)
-        reply = self.noor.approve(approval) if agreed else self.noor.deny(approval)
+        self.narrator.say(f"the card is in Slack (a stand-in on this machine): {self.slack.page}")
+        agreed = self.answers.decide(self.narrator, SECOND, lambda: self._decided(code))
+        if self._decided(code) is None:
+            pressed = self.slack.approve(SECOND, code) if agreed else self.slack.deny(SECOND, code)
+            must(pressed.outcome == "acknowledged", "Slack hears that noor's answer is stored", pressed.outcome)
         expected = "approved" if agreed else "denied"
+        reply = self.noor.see(code)
         must(reply.body.get("state") == expected, f"noor's answer makes the approval {expected}", reply)
         if not agreed:
-            self._let_again(approval["code"], reply)
+            self._let_again(code, reply)
         return agreed
+
+    def _decided(self, code: str) -> bool | None:
+        state = self.noor.see(code).body.get("state")
+        return None if state == "pending" else state == "approved"
 
     def _let_again(self, code: str, denied: Reply) -> None:
         """Lift what the denial left behind: the next chapter asks a like question."""

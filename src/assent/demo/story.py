@@ -19,6 +19,7 @@ from assent.demo.chapters import approval, breaker, crash, log, misuse, routine,
 from assent.demo.narrator import Narrator, narrator_for
 from assent.demo.scene import Scene
 from assent.demo.setting import Setting, set_up
+from assent.demo.slack_beside import SlackBeside
 from assent.demo.wrong import NotAsTold
 
 
@@ -88,9 +89,11 @@ def tell(chapters: Sequence[Chapter], narrator: Narrator, answers: Answers, fold
     """Tell `chapters` in `folder`, which is empty, and return the exit code."""
     with ExitStack() as running:
         setting = set_up(folder)
-        broker = Broker(setting)
+        slack = SlackBeside()
+        running.callback(slack.stop)
+        broker = Broker(setting, slack.settings)
         running.callback(broker.stop)
-        scene = Scene(setting=setting, narrator=narrator, answers=answers, broker=broker, running=running)
+        scene = Scene(setting=setting, narrator=narrator, answers=answers, slack=slack, broker=broker, running=running)
         code = tell_in(scene, chapters)
     narrator.plain()
     if code == 0:

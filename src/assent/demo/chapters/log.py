@@ -25,6 +25,8 @@ _GUARDS: Final = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
 _ROLL_BACK: Final = (
     "DELETE FROM checkpoint WHERE size > ?",
     "DELETE FROM record WHERE idx >= ?",
+    # The story is short: all of its tree is one tile of 32-byte hashes.
+    "UPDATE tile SET hashes = substr(hashes, 1, 32 * ?)",
 )
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from assent.demo.actors import Errand
 from assent.demo.scene import OK, Scene
+from assent.demo.setting import SECOND
 from assent.demo.town import PRICES
 from assent.demo.trickster import SWAPPED, WANTED
 from assent.demo.wrong import must
@@ -43,7 +44,8 @@ def _approved_after_all(scene: Scene) -> Errand:
     """Have the same asked once more and approve it: misuse needs something that was approved."""
     work = scene.errand("cheat-again")
     approval = scene.look_at(work.hear("waiting")["code"])
-    approved = scene.noor.approve(approval)
+    scene.slack.approve(SECOND, approval["code"])
+    approved = scene.noor.see(approval["code"])
     must(approved.body.get("state") == "approved", "noor approves", approved)
     scene.narrator.say("only an approval can be misused: the clerk asks once more, and the story approves it")
     return work

@@ -17,7 +17,8 @@ SAID: Final = (
 def nothing_in_the_clear(scene: Scene) -> None:
     """Look for arguments and reasons in every byte that the broker has written."""
     folder = scene.setting.configuration.parent
-    written = [file for file in sorted(folder.iterdir()) if file.name.startswith(("ledger.db", "broker.log"))]
+    written = [file for name in ("ledger.db*", "ledger.db*/**/*", "broker.log") for file in sorted(folder.glob(name))]
+    written = [file for file in written if file.is_file()]
     must(len(written) > 1, "there are a ledger and a log to look at", written)
     found = [(file.name, word) for file in written for word in _spellings() if word in file.read_bytes()]
     must(not found, "no argument and no reason stands anywhere in the clear", found)
