@@ -98,6 +98,7 @@ def test_the_page_takes_two_people_from_nothing_to_an_agent_that_asks_and_a_brea
     sha = reader.types(machine.person("ben", "assent approvals list")).split("\t")[1]
     refused = reader.types(machine.person("ada", f"assent approvals approve {waits} --sha {sha}"), expect=3)
     assert "you own this agent" in refused
+    assert "next: ask one of the people who can: ben" in refused
     reader.answers(machine.person("ben", ben.replace(CODE, waits)))
     assert line_of(running) == "wrote town/prod/hello.txt\n"
     assert running.wait(timeout=SECONDS) == 0

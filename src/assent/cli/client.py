@@ -164,4 +164,7 @@ def _refused(problem: object, source: str) -> Refused:
     told = str(document.get("hint") or document.get("next_step") or "") or None
     if code == "unauthenticated":
         told = f"the token came from {source}; {told or 'check it'}, and keep yours with `assent login`"
+    who = document.get("who")
+    if isinstance(who, list):
+        told = f"{told or 'ask somebody who can'}: {', '.join(map(str, who)) or 'there is nobody'}"
     return Refused(code, message, hint=told, document=document)
