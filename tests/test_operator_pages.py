@@ -1,6 +1,8 @@
 """The pages for operators name what the code has: events of the log, sets of permissions, metrics in what to watch."""
 
 import ast
+import errno
+import os
 import re
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from assent.core.operators import PERMISSION_SETS, Permission
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 CODE = re.compile(r"`([a-z.]+)`")
+CODE_SPAN = re.compile(r"`([^`]+)`")
 LEVELS = {"info", "warning", "error", "exception"}
 LOGS = {"log", "_log"}
 
@@ -57,3 +60,20 @@ def test_every_metric_that_a_page_names_is_one(page: str) -> None:
     named = set(re.findall(r"\b(assent_[a-z_]+)\b", (DOCS / page).read_text()))
     assert named
     assert named - known == set()
+
+
+def words() -> str:
+    """Returns everything that our code can say, by piece, and what the system says when something cannot be done."""
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "src" / "assent").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    ours = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return "\n".join([*ours, *(os.strerror(code).lower() for code in errno.errorcode)])
+
+
+def test_what_the_runbook_says_is_said_is_said() -> None:
+    page = (DOCS / "runbook.md").read_text()
+    table = page[page.index("| it says, or the log says | do |") : page.index("There is no way to let agents pass")]
+    phrases = [phrase for row in table.splitlines() for phrase in CODE_SPAN.findall(row.split(" | ")[0])]
+    said = words()
+    assert len(phrases) > 8
+    assert [phrase for phrase in phrases if phrase not in said] == []
