@@ -32,12 +32,13 @@ def test_the_page_takes_a_reader_to_a_tool_that_is_guarded_stopped_and_on_record
     reader.writes("newsletter.py", program)
     agent = reader.starts(f"{agents}\n{run_own}")
     assert line_of(agent) == "to colleagues: lunch is at noon\n"
-    shown = reader.answers(f"{yours}\n{answer.replace(CODE, reader.code(yours))}")
+    code = reader.code(yours)
+    shown = reader.answers(f"{yours}\n{answer.replace(CODE, code)}")
     assert 'subject = "we are open on Saturday"' in shown
     assert line_of(agent) == "to customers: we are open on Saturday\n"
     assert agent.wait(timeout=SECONDS) == 0
 
-    run_again, deny, trip, run_stopped, reset, declare, sign_in, tail, verify = steps
+    run_again, deny, trip, run_stopped, reset, declare, sign_in, tail, show, verify = steps
     agent = reader.starts(f"{agents}\n{run_again}")
     reader.types(f"{yours}\n{deny.replace(CODE, reader.code(yours))}")
     assert agent.wait(timeout=SECONDS) == 1
@@ -51,6 +52,8 @@ def test_the_page_takes_a_reader_to_a_tool_that_is_guarded_stopped_and_on_record
     assert "token.issued" in told
     assert "breaker.tripped" in told
     assert "we are open on Saturday" not in told
+    life = reader.types(f"{yours}\n{show.replace(CODE, code)}")
+    assert [word for word in ("asked", "approved", "redeemed", "succeeded") if word not in life] == []
     assert "verified" in reader.types(f"{yours}\n{verify}")
     assert (reader.folder / "elsewhere.note").read_text().startswith("assent")
 
