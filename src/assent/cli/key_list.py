@@ -58,7 +58,7 @@ def keys_of(config: Path | None) -> list[ListedKey]:
     """
     settings = settings_here(config)
     keys = Keys.load(settings.keys_directory)
-    recorded = _recorded(settings, keys)
+    recorded = recorded_here(settings, keys)
     signing = [_current(settings, keys, use, recorded) for use in KeyUse]
     # Only the last key of the log before this one signs along; what older ones were promised has ended.
     still = {use: [known for known in recorded if known.handover.use is use] for use in KeyUse}
@@ -92,7 +92,8 @@ def as_facts(key: ListedKey) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _recorded(settings: Settings, keys: Keys) -> list[HandedOver]:
+def recorded_here(settings: Settings, keys: Keys) -> list[HandedOver]:
+    """Return the rotations on record; where the ledger cannot be read that is said on stderr, and there are none."""
     try:
         found = records_of(settings.ledger_file, keys.ledger_keys(), RecordKind.BROKER_KEY_ROTATED)
         return [told(record, verifier) for record in found]

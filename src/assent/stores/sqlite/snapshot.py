@@ -2,18 +2,21 @@
 
 import sqlite3
 from collections.abc import Collection
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from assent.core.errors import LedgerUnavailable
+from assent.core.credentials import Credential
+from assent.core.errors import Forged, LedgerUnavailable
 from assent.core.merkle import Frontier, leaf_hash
 from assent.core.records import Record, RecordKind
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, journal
+from assent.stores.sqlite.principals import CREDENTIALS
 
+_CREDENTIALS: Final = CREDENTIALS.select("")
 _RECORDS: Final = "SELECT ifnull(max(idx) + 1, 0) FROM record"
 _FIRST_NOTE: Final = "SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY size LIMIT 1"
 _LAST_NOTE: Final = "SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY size DESC LIMIT 1"
@@ -52,6 +55,24 @@ def records_of(path: Path, keys: LedgerKeys, kind: RecordKind) -> list[Record]:
             return [journal.load(row, keys) for row in database.execute(_OF_KIND, (kind,))]
     except sqlite3.Error as error:
         raise unreadable(path, error) from error
+
+
+def credentials_of(path: Path, keys: LedgerKeys) -> list[Credential]:
+    """Return every credential that carries its MAC; one that does not opens nothing, and is left out.
+
+    Raises:
+        LedgerUnavailable: the file cannot be read as a ledger.
+
+    """
+    found = []
+    try:
+        with closing(read_only(path)) as database:
+            for row in database.execute(_CREDENTIALS):
+                with suppress(Forged):
+                    found.append(CREDENTIALS.load(row, keys))
+    except sqlite3.Error as error:
+        raise unreadable(path, error) from error
+    return found
 
 
 def extent(path: Path) -> Extent:

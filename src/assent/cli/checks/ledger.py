@@ -1,0 +1,154 @@
+"""The ledger and what it lies on: room, a sync that works, its structure and version, its keys, its log, the clock."""
+
+import os
+import sqlite3
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from assent.cli.checks.findings import Finding, State
+from assent.cli.output import time_since
+
+if TYPE_CHECKING:
+    from assent.config import Settings
+
+LITTLE_ROOM_BYTES: Final = 256 * 1024 * 1024
+NO_ROOM_BYTES: Final = 8 * 1024 * 1024
+SLOW_SYNC_SECONDS: Final = 0.5
+MANY_UNSIGNED: Final = 10_000
+LEAST_BEHIND: Final = timedelta(seconds=2)
+_LAST: Final = "SELECT time FROM record ORDER BY idx DESC LIMIT 1"
+
+
+def disk(settings: "Settings") -> Iterator[Finding]:
+    """Look at the room where the ledger lies, and whether what is written there reaches the disk."""
+    folder = settings.ledger_file.parent
+    found = os.statvfs(folder)
+    free = found.f_bavail * found.f_frsize
+    room = f"{free // (1024 * 1024)} MiB free in {folder.absolute()}"
+    if free < LITTLE_ROOM_BYTES:
+        state = State.WRONG if free < NO_ROOM_BYTES else State.SOON
+        yield Finding("disk", state, room, "make room: on a full disk nothing is allowed, and nothing is ever deleted")
+        return
+    seconds = _sync(folder)
+    if seconds > SLOW_SYNC_SECONDS:
+        said = f"{room}; a sync took {seconds * 1_000:.0f} ms"
+        yield Finding("disk", State.WRONG, said, "every decision waits for one: put the ledger on a faster disk")
+        return
+    yield Finding("disk", State.OK, f"{room}; a sync took {seconds * 1_000:.1f} ms")
+
+
+def _sync(folder: Path) -> float:
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"a" * 4_096)
+        file.flush()
+        began = time.perf_counter()
+        os.fsync(file.fileno())
+        return time.perf_counter() - began
+
+
+def ledger(settings: "Settings") -> Iterator[Finding]:
+    """Look at the ledger file: there, for its owner alone, of a version that is known, sound, of these keys."""
+    from assent.stores.sqlite import migrations
+    from assent.stores.sqlite.copies import check_integrity
+    from assent.stores.sqlite.exchange import refuse_interrupted
+    from assent.stores.sqlite.snapshot import extent
+
+    path = settings.ledger_file
+    refuse_interrupted(path)
+    if not path.exists():
+        yield _missing(settings)
+        return
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        yield Finding("ledger", State.WRONG, f"others can open `{path}`", f"chmod 600 {path}")
+        return
+    known, found = len(migrations.shipped()), extent(path)
+    if found.version > known:
+        said = f"version {found.version}, and this broker knows versions up to {known}"
+        yield Finding("ledger", State.WRONG, said, "run the newer broker again, or restore the copy kept beside it")
+        return
+    check_integrity(path)
+    _check_keys(settings)
+    later = f", brought to version {known} at the next start" if found.version < known else ""
+    yield Finding("ledger", State.OK, f"{found.records} records, version {found.version}{later}, sound, of these keys")
+
+
+def _missing(settings: "Settings") -> Finding:
+    from assent.wiring.kept_checkpoint import file_of
+
+    path = settings.ledger_file
+    if file_of(path).exists():
+        return Finding("ledger", State.WRONG, f"`{path}` is gone", "put it back, or a backup: `assent restore FILE`")
+    return Finding("ledger", State.NOTE, f"there is none at `{path}` yet, the first start makes it")
+
+
+def _check_keys(settings: "Settings") -> None:
+    from assent.core.errors import Forged, KeysInvalid
+    from assent.stores.keys import Keys
+    from assent.stores.sqlite import latches
+    from assent.stores.sqlite.snapshot import read_only
+
+    keys = Keys.load(settings.keys_directory).ledger_keys()
+    try:
+        with closing(read_only(settings.ledger_file)) as database:
+            latches.check_keys(database, keys)
+            latches.load(database, keys)
+    except Forged as fault:
+        raise KeysInvalid(f"ledger and keys do not fit: {fault.message}", hint=fault.hint) from fault
+
+
+def log(settings: "Settings") -> Iterator[Finding]:
+    """Look at the log: signed up to now, by the keys at hand, and not older than what is kept beside it."""
+    from assent.core.checkpoints import claimed_size
+    from assent.stores.sqlite.snapshot import extent, roots_at
+    from assent.stores.verify import newest_checkpoint
+    from assent.wiring.kept_checkpoint import file_of
+
+    if not settings.ledger_file.exists():
+        return
+    found = extent(settings.ledger_file)
+    newest = newest_checkpoint(settings.ledger_file)
+    if newest is None:
+        yield Finding("log", State.NOTE, "nothing is signed yet, a serving broker signs within a second")
+        return
+    note, signed_at = newest
+    unsigned = found.records - claimed_size(note)
+    kept = file_of(settings.ledger_file)
+    if kept.is_file() and not roots_at(settings.ledger_file, [claimed_size(kept.read_bytes())]):
+        said = f"it is older than `{kept}`, the checkpoint that is kept beside it"
+        yield Finding(
+            "log", State.WRONG, said, "put the newer ledger back; a backup goes in with `assent restore FILE`"
+        )
+        return
+    age = time_since(signed_at.isoformat())
+    said = f"signed {age} ago, {unsigned} records since then"
+    if unsigned > MANY_UNSIGNED:
+        yield Finding("log", State.WRONG, said, "see `upkeep_failed` in the broker's log; restart it")
+        return
+    yield Finding("log", State.OK, f"{said}; keep a checkpoint elsewhere: assent audit verify --save-checkpoint FILE")
+
+
+def clock(settings: "Settings") -> Iterator[Finding]:
+    """Look whether the clock stands behind what is on record."""
+    from assent.stores.sqlite.moments import moment
+    from assent.stores.sqlite.snapshot import read_only, unreadable
+
+    now = datetime.now(UTC)
+    if not settings.ledger_file.exists():
+        return
+    try:
+        with closing(read_only(settings.ledger_file)) as database:
+            row = database.execute(_LAST).fetchone()
+    except sqlite3.Error as error:
+        raise unreadable(settings.ledger_file, error) from error
+    behind = timedelta() if row is None else moment(row[0]) - now
+    if behind > LEAST_BEHIND:
+        said = f"{behind.total_seconds():.0f} s behind the last record"
+        yield Finding("clock", State.WRONG, said, "set it right (timedatectl); until then what expires does so later")
+        return
+    yield Finding("clock", State.OK, f"{now.isoformat(timespec='seconds')}, not behind the last record")
