@@ -27,7 +27,7 @@ async def test_the_life_of_an_action_is_told_in_words_without_payload(town: Town
     assert (told["action_id"], told["state"], told["next_cursor"]) == (action["action_id"], "ready", None)
     assert (told["approval"]["code"], told["approval"]["state"]) == (action["approval"]["code"], "approved")
     assert [line["what"] for line in told["items"]] == [
-        "bot asked for files.write: a human decides (rules rule-files.write)",
+        "bot asked for files.write in production: a human decides (rules rule-files.write)",
         "people were asked on the route default, accepting token or better, until 2026-11-23T10:15:00.000000Z",
         "eve said yes (token, api)",
         "approved, completed by eve",

@@ -71,11 +71,17 @@ def test_two_denials_a_day_apart_stop_nothing() -> None:
     assert again(denied(1, "a", NOW - DAY), denied(2, "b"), path="c") == Again()
 
 
-def test_what_an_agent_hears_names_no_rule() -> None:
-    held = (denied(1, "a"), denied(2, "b"))
+def test_what_an_agent_hears_names_the_denial_and_no_rule() -> None:
+    earlier = NOW - MINUTE
+    held = (
+        denied(1, "a", earlier, code="AAA-1"),
+        denied(2, "b", code="AAA-2"),
+        denied(3, "c", rules=("other",), code="AAA-3"),
+    )
     told = [why_not_ask(held, content=content, rules=("r",), now=NOW) for content in (held[0].content, b"else")]
-    assert [reason and reason.code for reason in told] == ["cooling_off"] * 2
-    assert [reason and "`r`" in reason.message for reason in told] == [False, False]
+    assert [one and (one.by, one.reason.code) for one in told] == [(held[0], "cooling_off"), (held[1], "cooling_off")]
+    assert ["AAA-1" in str(told[0]), "AAA-2" in str(told[1])] == [True, True]
+    assert [one and "`r`" in one.reason.message for one in told] == [False, False]
     assert why_not_ask((), content=b"else", rules=("r",), now=NOW) is None
 
 

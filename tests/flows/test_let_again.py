@@ -74,11 +74,13 @@ async def test_two_denials_under_one_rule_stop_the_asking_for_a_day(world: World
 @pytest.mark.requirement("P2")
 async def test_a_refusal_while_it_cools_off_is_a_record_like_any_other(world: World) -> None:
     bot = await world.agent()
-    await denied(world, bot)
+    _, _, no = await denied(world, bot)
     refused = await world.ask(bot)
     (leaf,) = [load(record.leaf) for record in await world.records(action=refused.action.id)]
     assert isinstance(leaf, dict)
     assert (leaf["decision"], leaf["reasons"]) == ("deny", ["cooling_off"])
+    assert isinstance(leaf["detail"], dict)
+    assert leaf["detail"]["denied_as"] == no.approval.id
 
 
 async def test_who_denies_hears_from_when_on_it_may_be_asked_again(world: World) -> None:

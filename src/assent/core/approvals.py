@@ -148,8 +148,8 @@ class Approval:
 class Voter:
     """Who acts, as the surface found out: the operator of the loaded policy, the surface and its assurance.
 
-    `account` is the channel's id of who acted, where a channel told us. `token_issued_by` and `token_issued_at` describe
-    the bearer token used, where one was.
+    `account` is the channel's id of who acted, where a channel told us. `token_issued_by` and `token_issued_at`
+    describe the bearer token used, where one was.
     """
 
     operator: Operator

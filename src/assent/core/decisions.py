@@ -4,13 +4,14 @@ Deny wins over asking, asking over allowing, and nothing at all is a deny. A dec
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from assent.core.actions import DID_NOT_RUN, Action, ActionState, Impact, Proposal, is_held_by
 from assent.core.agents import AgentProfile, AgentStatus, why_not
 from assent.core.breakers import Breaker, why_stopped
+from assent.core.denials import Cooling
 from assent.core.reasons import Reason
 
 
@@ -73,12 +74,16 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The broker's answer with its reasons, the rules that matched and, when pending, the routes."""
+    """The broker's answer with its reasons, the rules that matched and, when pending, the routes.
+
+    `denied_as` names the approval whose denial keeps this from being asked.
+    """
 
     answer: Answer
     reasons: tuple[Reason, ...]
     rules: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
+    denied_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +101,7 @@ class Facts:
     breakers: tuple[Breaker, ...]
     load: Load
     someone_can_approve: bool
-    cooling: Reason | None = None
+    cooling: Cooling | None = None
 
 
 def decide(facts: Facts, limits: Limits, now: datetime) -> Decision:
@@ -139,7 +144,7 @@ def _ask(facts: Facts, limits: Limits) -> Decision:
     if not verdict.routes or not facts.someone_can_approve:
         return _deny(Reason.of("no_eligible_approver"), verdict)
     if facts.cooling is not None:
-        return _deny(facts.cooling, verdict)
+        return replace(_deny(facts.cooling.reason, verdict), denied_as=facts.cooling.by.id)
     if (crowded := _too_much(facts.load, limits)) is not None:
         return _deny(Reason.of("too_many_pending", crowded), verdict)
     return Decision(answer=Answer.PENDING, reasons=verdict.reasons, rules=verdict.rules, routes=verdict.routes)

@@ -46,6 +46,14 @@ class Again:
     alike_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Cooling:
+    """Why nobody is asked something now, and the denial that `let_again` has to be about."""
+
+    reason: Reason
+    by: Denial
+
+
 def cooled_content(*, agent: str, tool: str, arguments: bytes) -> bytes:
     """Return what cools off: naming somebody else as driver does not make it another question."""
     return content_of(agent=agent, tool=tool, arguments=arguments, on_behalf_of=())
@@ -93,14 +101,23 @@ def _latest(moments: Iterable[datetime], now: datetime) -> datetime | None:
     return max((moment for moment in moments if moment > now), default=None)
 
 
-def why_not_ask(denials: Iterable[Denial], *, content: bytes, rules: Sequence[str], now: datetime) -> Reason | None:
+def why_not_ask(denials: Iterable[Denial], *, content: bytes, rules: Sequence[str], now: datetime) -> Cooling | None:
     """Return why nobody is asked this now, or None when people may be."""
-    again = when_again(denials, content=content, rules=rules, now=now)
+    held = tuple(denials)
+    again = when_again(held, content=content, rules=rules, now=now)
     if again.same_at is not None:
-        return Reason.of("cooling_off", f"the same is not asked before {_clock(again.same_at)}")
+        by = next(d for d in held if d.content == content and d.cools_until == again.same_at)
+        return _cooling(by, f"denied as {by.code}, and the same is not asked before {_clock(again.same_at)}")
     if again.alike_at is not None:
-        return Reason.of("cooling_off", f"the like was denied twice, and is not asked before {_clock(again.alike_at)}")
+        by = max((d for d in held if set(d.rules) & set(rules)), key=lambda denial: denial.denied_at)
+        return _cooling(
+            by, f"the like was denied twice, last as {by.code}, and is not asked before {_clock(again.alike_at)}"
+        )
     return None
+
+
+def _cooling(by: Denial, told: str) -> Cooling:
+    return Cooling(Reason.of("cooling_off", told), by)
 
 
 def _clock(moment: datetime) -> str:

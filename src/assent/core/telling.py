@@ -21,11 +21,13 @@ def tell(leaf: Leaf) -> str:
 
 
 def _decided(leaf: Leaf) -> str:
-    asked = f"{_text(leaf, 'agent')} asked for {_text(leaf, 'tool')}"
+    where = f" in {_text(leaf, 'environment')}" if _text(leaf, "environment") else ""
+    asked = f"{_text(leaf, 'agent')} asked for {_text(leaf, 'tool')}{where}"
     rules = f" (rules {_list(leaf, 'rules')})" if _list(leaf, "rules") else ""
     answer = _text(leaf, "decision")
     if answer == "deny":
-        return f"{asked}: denied, {_reasons(leaf)}{rules}"
+        before = f" with {_detail(leaf, 'denied_as')}" if _detail(leaf, "denied_as") else ""
+        return f"{asked}: denied, {_reasons(leaf)}{before}{rules}"
     if answer == "pending":
         return f"{asked}: a human decides{rules}"
     began = ", it runs from here on" if _detail(leaf, "state") == "executing" else ""
@@ -39,6 +41,11 @@ def _replayed(leaf: Leaf) -> str:
 def _asked(leaf: Leaf) -> str:
     least = f", accepting {_inner(leaf, 'assurance')} or better" if _inner(leaf, "assurance") else ""
     return f"people were asked on the route {_inner(leaf, 'routes')}{least}, until {_detail(leaf, 'expires_at')}"
+
+
+def _shown(leaf: Leaf) -> str:
+    whole = "" if leaf_detail(leaf).get("approvable") is True else ", not whole, so that nobody could approve it there"
+    return f"it was shown at {_detail(leaf, 'destination') or 'a place that is not on record'}{whole}"
 
 
 def _voted(leaf: Leaf) -> str:
@@ -120,6 +127,42 @@ def _resumed(leaf: Leaf) -> str:
     return f"{_who(leaf)} let the agent {_text(leaf, 'agent')} go on"
 
 
+def _issued(leaf: Leaf) -> str:
+    return f"{_who(leaf)} issued {_credential(leaf)}"
+
+
+def _revoked(leaf: Leaf) -> str:
+    return f"{_who(leaf)} revoked {_credential(leaf)}"
+
+
+def _credential(leaf: Leaf) -> str:
+    kind, holder, key = (_detail(leaf, name) for name in ("credential_kind", "for", "credential"))
+    return f"the {kind} credential {key} of {holder}"
+
+
+def _started(leaf: Leaf) -> str:
+    return f"a broker of version {_detail(leaf, 'version')} began to serve"
+
+
+def _stopped(leaf: Leaf) -> str:
+    return f"the broker of version {_detail(leaf, 'version')} stopped as it was asked"
+
+
+def _activated(leaf: Leaf) -> str:
+    by = f", confirmed by {_who(leaf)}" if "operator" in leaf else ""
+    return f"the policy {_text(leaf, 'policy')[:12]} serves from here on{by}"
+
+
+def _policy_refused(leaf: Leaf) -> str:
+    return f"changed policies were refused for {_count(leaf, 'findings')} findings"
+
+
+def _verified(leaf: Leaf) -> str:
+    if leaf_detail(leaf).get("verified") is True:
+        return f"{_count(leaf, 'records')} records were verified"
+    return "the log did not verify"
+
+
 def _revealed(leaf: Leaf) -> str:
     return f"{_who(leaf)} was shown payload: {_inner(leaf, 'fields') or 'none was there'}"
 
@@ -134,6 +177,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Leaf], str]]] = {
     RecordKind.ACTION_MOVED: _action_moved,
     RecordKind.ACTION_OUTCOME: _outcome,
     RecordKind.APPROVAL_ASKED: _asked,
+    RecordKind.APPROVAL_SHOWN: _shown,
     RecordKind.APPROVAL_VOTED: _voted,
     RecordKind.APPROVAL_VOTE_REFUSED: _vote_refused,
     RecordKind.APPROVAL_MOVED: _approval_moved,
@@ -148,6 +192,15 @@ _SENTENCES: Final[Mapping[str, Callable[[Leaf], str]]] = {
     RecordKind.BREAKER_RESET: _reset,
     RecordKind.AGENT_SUSPENDED: _suspended,
     RecordKind.AGENT_RESUMED: _resumed,
+    RecordKind.KEY_ISSUED: _issued,
+    RecordKind.KEY_REVOKED: _revoked,
+    RecordKind.TOKEN_ISSUED: _issued,
+    RecordKind.TOKEN_REVOKED: _revoked,
+    RecordKind.BROKER_STARTED: _started,
+    RecordKind.BROKER_STOPPED: _stopped,
+    RecordKind.POLICY_ACTIVATED: _activated,
+    RecordKind.POLICY_REFUSED: _policy_refused,
+    RecordKind.LOG_VERIFIED: _verified,
     RecordKind.PAYLOAD_REVEALED: _revealed,
     RecordKind.LOG_EXPORTED: _exported,
 }

@@ -78,6 +78,8 @@ def action_decided(action: Action, decision: Decision, approval: Approval | None
         detail["on_behalf_of"] = list(action.on_behalf_of)
     if action.resource_is_public:
         detail["resource"] = action.resource
+    if decision.denied_as is not None:
+        detail["denied_as"] = decision.denied_as
     return Entry(
         kind=RecordKind.ACTION_DECIDED,
         id=RecordId(action.record_id),

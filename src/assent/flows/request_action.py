@@ -202,7 +202,7 @@ async def _decide(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Ju
     return await _store(tx, denied, decision)
 
 
-async def _why_not_ask(tx: Tx, agent: AgentId, ask: Ask, judged: _Judged) -> Reason | None:
+async def _why_not_ask(tx: Tx, agent: AgentId, ask: Ask, judged: _Judged) -> denials.Cooling | None:
     if judged.refused is not None or not decisions.asks_a_human(judged.facts, judged.verdict):
         return None
     content = denials.cooled_content(agent=agent, tool=ask.tool, arguments=judged.arguments)
