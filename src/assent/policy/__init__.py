@@ -3,20 +3,13 @@
 `load` builds a version, off the event loop and without touching anything global; `PolicyHolder` swaps versions.
 """
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
-from assent.core.agents import AgentId
-from assent.core.decisions import Effect
-from assent.core.reasons import Reason
-from assent.policy.cases import Case, widened
 from assent.policy.files import Source, read_directory
 from assent.policy.findings import Findings
 from assent.policy.loaded import LoadedPolicy
 from assent.policy.loading import declare
+from assent.policy.trial import ask_cases, uncollected
 from assent.ports import Clock
 
 __all__ = ["LoadedPolicy", "load", "of_copy", "of_directory"]
@@ -38,9 +31,7 @@ def of_directory(directory: Path, clock: Clock) -> tuple[LoadedPolicy, Source]:
     source = read_directory(directory, findings)
     findings.raise_if_any(str(directory))
     policy = _made_of(source, findings, str(directory), clock)
-    for case in policy.cases:
-        if (wrong := widened(case, _effect(policy, case, case.now or clock()))) is not None:
-            findings.add(case.place, wrong)
+    ask_cases(policy, findings, clock())
     findings.raise_if_any(str(directory))
     return policy, source
 
@@ -56,26 +47,7 @@ def of_copy(source: Source, clock: Clock) -> LoadedPolicy:
 
 
 def _made_of(source: Source, findings: Findings, where: str, clock: Clock) -> LoadedPolicy:
-    with _uncollected():
+    with uncollected():
         declared = declare(source, findings)
         findings.raise_if_any(where)
         return LoadedPolicy(declared, clock)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector from going through a growing policy again and again: nothing of it is garbage yet."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _effect(policy: LoadedPolicy, case: Case, now: datetime) -> Effect:
-    proposal = policy.propose(case.tool, dict(case.arguments))
-    if isinstance(proposal, Reason):
-        return Effect.DENY
-    return policy.verdict_at(now, proposal, AgentId(case.agent), case.on_behalf_of).effect

@@ -27,11 +27,12 @@ _MEANS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What must come out; None means that it does not matter."""
+    """What must come out; None means that it does not matter. `routes` is for questions that go to several."""
 
     decision: Answer
     rules: tuple[str, ...] | None = None
     route: str | None = None
+    routes: tuple[str, ...] | None = None
     reason: str | None = None
 
 
@@ -83,9 +84,12 @@ def _expected(node: Node, findings: Findings) -> Expected:
         decision=fields.need("decision", choice(Answer, Answer.DENY), Answer.DENY),
         rules=fields.take("rules", _rules, None),
         route=fields.take("route", _name, None),
+        routes=fields.take("routes", _rules, None),
         reason=fields.take("reason", _name, None),
     )
     fields.close()
+    if expected.route is not None and expected.routes is not None:
+        fields.refuse("routes", "say `route` or `routes`, not both")
     if expected.reason is not None:
         known(expected.reason, REFUSALS, fields.at("reason"), findings, "reason")
     return expected

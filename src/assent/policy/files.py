@@ -54,6 +54,9 @@ class Source:
 
 def read_directory(directory: Path, findings: Findings) -> Source:
     """Return every file of `directory`; what may not be there, or not like this, becomes a finding."""
+    if not directory.is_dir():
+        findings.add(Place("."), f"there is no directory {quoted(str(directory))}")
+        return Source({})
     before = _survey(directory, findings)
     files = {name: _read(directory, name, findings) for name in sorted(before)}
     if sum(map(len, files.values())) > MAX_TOTAL_BYTES:
@@ -89,8 +92,6 @@ def _survey_folder(directory: Path, folder: str, findings: Findings) -> Iterator
         state = path.stat(follow_symlinks=not folder)
         names = sorted(entry.name for entry in path.iterdir())
     except FileNotFoundError:
-        if not folder:
-            findings.add(Place("."), f"there is no directory {quoted(str(directory))}")
         return
     except OSError as fault:
         findings.add(Place(folder or "."), f"cannot be read: {fault.strerror}")

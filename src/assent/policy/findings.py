@@ -6,6 +6,7 @@ Reading goes on after a finding, so that one run names all of them; a directory 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from enum import StrEnum
 from typing import Final
 
 from assent.core.characters import visible
@@ -31,12 +32,33 @@ NOWHERE: Final = Place("")
 """Where something stands that no file declares."""
 
 
+class Severity(StrEnum):
+    """What a finding means: with an error nothing serves, advice is for whoever reviews."""
+
+    ERROR = "error"
+    ADVICE = "advice"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One thing that was found, and where it stands."""
+
+    place: Place
+    message: str
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        return f"{visible(str(self.place))}: {self.message}"
+
+
 class Findings:
-    """Collects what is wrong; keeps the first 200 and counts the rest."""
+    """Collects what is wrong, and advice apart from it; keeps the first 200 of each and counts the rest."""
 
     def __init__(self) -> None:
         self._found: set[tuple[Place, str]] = set()
         self._more = 0
+        self._advice: set[tuple[Place, str]] = set()
+        self._more_advice = 0
 
     def add(self, place: Place, message: str) -> None:
         """Note one finding, once; whatever it quotes went through `quoted`."""
@@ -44,6 +66,23 @@ class Findings:
             self._found.add((place, message))
         else:
             self._more += 1
+
+    def advise(self, place: Place, message: str) -> None:
+        """Note something that is sound and that somebody should look at."""
+        if len(self._advice) < MAX_FINDINGS:
+            self._advice.add((place, message))
+        else:
+            self._more_advice += 1
+
+    def all(self) -> tuple[Finding, ...]:
+        """Return errors and advice in the order of the files; `left_out` says how many more there are."""
+        errors = [Finding(place, message) for place, message in self._found]
+        return tuple(sorted([*errors, *(Finding(place, message, Severity.ADVICE) for place, message in self._advice)]))
+
+    @property
+    def left_out(self) -> int:
+        """How many were not kept."""
+        return self._more + self._more_advice
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -53,7 +92,7 @@ class Findings:
 
     def lines(self) -> tuple[str, ...]:
         """Return `file:line:column: message`, in the order of the files."""
-        lines = tuple(f"{visible(str(place))}: {message}" for place, message in sorted(self._found))
+        lines = tuple(str(Finding(place, message)) for place, message in sorted(self._found))
         return (*lines, f"… and {self._more} more") if self._more else lines
 
     def raise_if_any(self, directory: str) -> None:

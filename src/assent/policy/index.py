@@ -37,19 +37,19 @@ class RuleIndex:
                 by_patterns[rule.row[2]] = where = (_EVERY_TOOL,) if len(where) > WIDE else where
             for tool in where:
                 filed = self._filed.setdefault((rule.role, tool), {})
-                for beginning in {_literal_beginning(pattern) for pattern in rule.resources}:
+                for beginning in {literal_beginning(pattern) for pattern in rule.resources}:
                     _file(filed, kept.setdefault(beginning, beginning), rule.row)
 
     def candidates(self, roles: Iterable[str], tool: str, resource: str) -> list[Row]:
         """Return the row of every rule of `roles` that could match this tool and resource, each once."""
-        beginnings = _beginnings(resource)
+        starts = beginnings(resource)
         found: dict[str, Row] = {}
         for role in roles:
             for key in ((role, tool), (role, _EVERY_TOOL)):
                 filed = self._filed.get(key)
                 if filed is None:
                     continue
-                for beginning in beginnings:
+                for beginning in starts:
                     there = filed.get(beginning)
                     if there is None:
                         continue
@@ -84,7 +84,7 @@ def _rows(there: Row | list[Row] | None) -> Iterable[Row]:
     return there if isinstance(there, list) else (there,)
 
 
-def _literal_beginning(pattern: str) -> str:
+def literal_beginning(pattern: str) -> str:
     """Return the segments before the first one that holds a wildcard, at most eight."""
     star = pattern.find("*")
     literal = pattern if star < 0 else pattern[:star].rpartition(RESOURCE_SEPARATOR)[0]
@@ -93,7 +93,7 @@ def _literal_beginning(pattern: str) -> str:
     return RESOURCE_SEPARATOR.join(literal.split(RESOURCE_SEPARATOR)[:_DEEPEST])
 
 
-def _beginnings(resource: str) -> list[str]:
+def beginnings(resource: str) -> list[str]:
     """Return every beginning under which a pattern that matches `resource` may be filed."""
     found = [""]
     end = resource.find(RESOURCE_SEPARATOR)

@@ -25,6 +25,7 @@ from assent.policy.plan import Plan
 from assent.policy.privileges import compare
 from assent.policy.routes import DEFAULT
 from assent.policy.rules import ANY, Rule
+from assent.policy.scopes import covers_tool
 from assent.ports import Clock, Policy, ToolView
 
 MAX_PRINCIPALS: Final = 16
@@ -133,6 +134,12 @@ class LoadedPolicy:
             return ()
         views = (self._view(profile, tool) for _, tool in sorted(self._declared.tools.items()))
         return tuple(view for view in views if view is not None)
+
+    def rules_about(self, roles: Collection[str], tool: str) -> tuple[Rule, ...]:
+        """Return every rule of these roles that is about `tool`, wherever it acts."""
+        ids = dict.fromkeys(row[0] for row in self._index.about(roles, tool))
+        rules = [self._declared.rules[key] for key in ids]
+        return tuple(rule for rule in rules if covers_tool(rule, tool))
 
     def changes_since(self, older: Policy) -> tuple[Change, ...]:
         if isinstance(older, LoadedPolicy):

@@ -25,6 +25,7 @@ from assent.policy.spelling import Spelling, stricter
 from assent.policy.tools import read_tools
 
 _NOTHING: Final = MappingNode(".")
+_OF_ONE_FILE: Final = (files.ENVIRONMENTS, files.OPERATORS, files.ROUTES, files.AGENTS)
 
 
 def read_declared(directory: Path) -> Declared:
@@ -45,15 +46,15 @@ def read_declared(directory: Path) -> Declared:
 def declare(source: Source, findings: Findings) -> Declared:
     """Return everything that `source`, which holds every required file, declares; with findings it may not serve."""
     model = check_model(source.files[files.MODEL], FUNCTIONS, findings)
-    environments = read_environments(_document(source, files.ENVIRONMENTS, findings), findings)
-    operators = read_operators(_document(source, files.OPERATORS, findings), findings)
-    routes = read_routes(_document(source, files.ROUTES, findings), findings, operators.values())
+    one_file = {name: _document(source, name, findings) for name in _OF_ONE_FILE}
+    environments = read_environments(one_file[files.ENVIRONMENTS], findings)
+    operators = read_operators(one_file[files.OPERATORS], findings)
+    routes = read_routes(one_file[files.ROUTES], findings, operators.values())
     tools = _tools(source, findings, environments)
     rulebook = _rules(
         source, findings, Names(tools=tools, environments=environments, routes=routes, operators=operators)
     )
-    agents_node = _document(source, files.AGENTS, findings)
-    agents = read_agents(agents_node, findings, operators=operators, roles=rulebook.roles)
+    agents = read_agents(one_file[files.AGENTS], findings, operators=operators, roles=rulebook.roles)
     cases = tuple(_cases(source, findings))
     return Declared(
         version=source.version,
@@ -66,8 +67,15 @@ def declare(source: Source, findings: Findings) -> Declared:
         roles=rulebook.roles,
         agents=agents,
         cases=cases,
+        places=dict(_places(one_file)),
         demanded={} if findings else _demanded(tools, rulebook.rules.values()),
     )
+
+
+def _places(one_file: Mapping[str, Node]) -> Iterator[tuple[str, Place]]:
+    for file, node in one_file.items():
+        if isinstance(node, MappingNode):
+            yield from ((f"{file}/{key}", node.key_place(key)) for key in node.entries)
 
 
 def _document(source: Source, name: str, findings: Findings) -> Node:
@@ -96,7 +104,8 @@ def _rules(source: Source, findings: Findings, names: Names) -> Rulebook:
     for name, content in source.within(files.ROLES):
         node = _read(name, content, findings, rulebook.take)
         for role, value in entries(node, findings, "a file of roles"):
-            rulebook.add_role(role, value)
+            place = node.key_place(role) if isinstance(node, MappingNode) else value.place
+            rulebook.add_role(role, value, place)
     if not rulebook.rules:
         findings.add(Place(files.ROLES), "there is no rule: nothing would ever be allowed")
     return rulebook

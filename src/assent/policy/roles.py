@@ -24,7 +24,7 @@ from assent.policy.rules import ANY, SEPARATOR, Rule, Standing, covered
 
 _RULE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 # What a row's field may hold without being read differently by a CSV file, a Casbin matcher or a person.
-_UNSAFE_IN_PATTERNS = re.compile(r'[|,;"\'#\\{}]')
+_UNSAFE_IN_PATTERNS = re.compile(r'[|,;"\'#\\{}()\[\]]')
 _SEGMENT = r"(?:\*\*?|[A-Za-z0-9_-][A-Za-z0-9_.:@-]*\*?)"
 _SOUND_RESOURCE = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{0,{MAX_SEGMENTS - 1}}}")
 _EFFECT = choice(Effect, Effect.DENY)
@@ -79,21 +79,21 @@ class Rulebook:
             self.rules[rule.id] = rule
         return True
 
-    def add_role(self, role: str, node: Node) -> None:
-        """Read what a role says besides its rules."""
+    def add_role(self, role: str, node: Node, place: Place) -> None:
+        """Read what a role that stands at `place` says besides its rules."""
         fields = Fields(node, self.findings, f"the role `{role}`")
         read = Role(
             name=role,
             description=fields.need("description", text, ""),
             owner=fields.need("owner", name, ""),
             review_by=fields.take("review_by", _moment, None),
-            place=node.place,
+            place=place,
         )
         fields.need("rules", _list_only, NO_NAMES)
         fields.close()
         known(read.owner, self.names.operators, fields.at("owner"), self.findings, "operator")
         if role in self.roles:
-            self.findings.add(node.place, f"the role {quoted(role)} stands in two places")
+            self.findings.add(place, f"the role {quoted(role)} stands in two places")
         self.roles[role] = read
 
     def _rule(self, role: str, node: Node) -> Rule:

@@ -21,9 +21,18 @@ _HIGHER_IS_NARROWER: Final = frozenset({"min"})
 
 def within(one: Rule, other: Rule, tools: Collection[str]) -> bool:
     """Whether `other` covers every action that `one` covers, roles and effects apart; `tools` are all names in play."""
+    return within_apart_from_tools(one, other) and tools_within(one, other, tools)
+
+
+def tools_within(one: Rule, other: Rule, tools: Collection[str]) -> bool:
+    """Whether `other` is about every tool that `one` is about."""
+    return all(covers_tool(other, tool) for tool in tools if covers_tool(one, tool))
+
+
+def within_apart_from_tools(one: Rule, other: Rule) -> bool:
+    """Whether `other` covers every place and condition that `one` covers."""
     return (
-        all(covers_tool(other, tool) for tool in tools if covers_tool(one, tool))
-        and (ANY in other.environments or set(one.environments) <= set(other.environments))
+        (ANY in other.environments or set(one.environments) <= set(other.environments))
         and all(any(_pattern_within(p, q) for q in other.resources) for p in one.resources)
         and condition_within(one.condition, other.condition)
         and (one.effect is Effect.DENY or _no_later(one.until, other.until))
@@ -39,7 +48,7 @@ def could_meet(one: Rule, other: Rule, tools: Collection[str]) -> bool:
             or ANY in other.environments
             or not set(one.environments).isdisjoint(other.environments)
         )
-        and any(_could_overlap(p, q) for p in one.resources for q in other.resources)
+        and any(patterns_meet(p, q) for p in one.resources for q in other.resources)
     )
 
 
@@ -71,14 +80,34 @@ def _pattern_within(one: str, other: str) -> bool:
     return "*" not in one and matches(other, one, RESOURCE_SEPARATOR)
 
 
-def _could_overlap(one: str, other: str) -> bool:
-    """Whether two patterns may match one resource: they cannot when their literal beginnings part."""
-    for mine, theirs in zip(one.split(RESOURCE_SEPARATOR), other.split(RESOURCE_SEPARATOR), strict=False):
-        if "*" in mine or "*" in theirs:
-            return True
-        if mine != theirs:
+def patterns_meet(one: str, other: str) -> bool:
+    """Whether some resource could match both patterns; certain when it says no."""
+    mine, theirs = one.split(RESOURCE_SEPARATOR), other.split(RESOURCE_SEPARATOR)
+    # reachable[j]: the segments so far of `mine` can be met by the first j segments of `theirs`.
+    reachable = [True, *([False] * len(theirs))]
+    for index, segment in enumerate(mine):
+        following = [False] * (len(theirs) + 1)
+        for j in range(1, len(theirs) + 1):
+            before = (
+                reachable[j - 1]
+                or (segment == _ACROSS and following[j - 1])
+                or (theirs[j - 1] == _ACROSS and reachable[j])
+            )
+            following[j] = before and _segments_meet(segment, theirs[j - 1])
+        reachable = following
+        if index == 0 and not any(reachable):
             return False
-    return one.count(RESOURCE_SEPARATOR) == other.count(RESOURCE_SEPARATOR) or _ACROSS in one or _ACROSS in other
+    return reachable[-1]
+
+
+def _segments_meet(one: str, other: str) -> bool:
+    if "*" not in one and "*" not in other:
+        return one == other
+    head, other_head = one.partition("*")[0], other.partition("*")[0]
+    tail, other_tail = one.rpartition("*")[2], other.rpartition("*")[2]
+    return (head.startswith(other_head) or other_head.startswith(head)) and (
+        tail.endswith(other_tail) or other_tail.endswith(tail)
+    )
 
 
 def _predicate_within(one: Json, other: Json) -> bool:

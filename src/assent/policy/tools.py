@@ -11,7 +11,7 @@ from assent.policy.documents import Mapping as MappingNode
 from assent.policy.documents import Node, Sequence, plain
 from assent.policy.environments import Constant, Derivation, Lookup, derivation
 from assent.policy.fields import NO_NAMES, Fields, boolean, choice, entries, names, text
-from assent.policy.findings import Findings, did_you_mean, quoted
+from assent.policy.findings import Findings, Place, did_you_mean, quoted
 from assent.policy.schema import SCALARS, Argument
 from assent.policy.schema import arguments as read_arguments
 from assent.policy.templates import Template, parse, resource_fault
@@ -31,10 +31,11 @@ def read_tools(node: Node, findings: Findings, environments: Collection[str]) ->
         if not TOOL_NAME.fullmatch(key):
             findings.add(value.place, f"{quoted(key)} cannot name a tool: segments of letters and digits between `.`")
         else:
-            yield _tool(key, value, findings, environments)
+            place = node.key_place(key) if isinstance(node, MappingNode) else value.place
+            yield _tool(key, value, findings, environments, place)
 
 
-def _tool(name: str, node: Node, findings: Findings, environments: Collection[str]) -> Tool:
+def _tool(name: str, node: Node, findings: Findings, environments: Collection[str], place: Place) -> Tool:
     fields = Fields(node, findings, f"the tool `{name}`")
     impact = fields.need("impact", choice(Impact, Impact.DESTRUCTIVE), Impact.DESTRUCTIVE)
     arguments = fields.need("arguments", read_arguments, _NO_ARGUMENTS)
@@ -43,7 +44,7 @@ def _tool(name: str, node: Node, findings: Findings, environments: Collection[st
     resource = fields.need("resource", _template_of(required), NO_WORDS)
     words = fields.need if impact is not Impact.READ else fields.take
     tool = Tool(
-        place=node.place,
+        place=place,
         name=name,
         definition=_definition(name, node),
         description=fields.need("description", text, ""),

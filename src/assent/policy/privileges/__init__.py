@@ -30,6 +30,7 @@ _COMPARED = frozenset(
         "roles",
         "demanded",
         "cases",
+        "places",
         "version",
     }
 )

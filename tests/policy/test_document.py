@@ -1,0 +1,85 @@
+"""The access-policy document: what an auditor reads says what the judge does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from assent.core.agents import AgentId
+from assent.core.decisions import Effect, Verdict
+from assent.policy import LoadedPolicy
+from assent.policy.document import Document
+from tests.policy.directory import NOW, SAMPLE, ask, edited, load_files, scale
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> LoadedPolicy:
+    return load_files(tmp_path_factory.mktemp("p") / "p", SAMPLE)
+
+
+def test_an_agent_s_document_says_tool_by_tool_what_happens(policy: LoadedPolicy) -> None:
+    text = Document(policy.declared, NOW).of_agent(policy.declared.agents["bot"])
+    for line in (
+        "# Access policy of bot",
+        f"Version `{policy.version}`, as of 2027-01-01.",
+        "- answers to: `dana`, who may deny and cancel, and never approves",
+        "| `k8s.get` | production, staging | allowed | `read` |",
+        "| `k8s.scale` | staging | allowed when `replicas` is at most `20` | `scale-stg` |",
+        "|  | production: `*/web/**` | **asked** on `default` (production) | `scale-floor` |",
+        "|  | production: `*/payments/**` | **asked** on `oncall` | `scale-prod` |",
+        "|  | production | **denied** when `replicas` is `0`: never to zero | `no-zero` |",
+        "| `oncall` | 2 of `oncall` | `console` or surer | 10 min | `eve`, `fay` |",
+        "- `k8s.scale` in staging, when `replicas` is at most `20` (`scale-stg`)",
+    ):
+        assert f"\n{line}\n" in f"\n{text}", line
+    assert "reader" not in text.replace("readers", "")
+
+
+def test_every_rule_and_every_agent_stands_in_the_whole_document(policy: LoadedPolicy) -> None:
+    text = Document(policy.declared, NOW).whole()
+    for rule in policy.declared.rules:
+        assert f"(`{rule}`)" in text
+    for agent in policy.declared.agents:
+        assert f"### {agent}\n" in text
+
+
+def test_a_role_s_document_names_who_has_it(policy: LoadedPolicy) -> None:
+    text = Document(policy.declared, NOW).of_role(policy.declared.roles["reader"])
+    assert "Looks. Kept by `dana`. Held by `both`, `viewer`." in text
+    assert "### bot\n" not in text
+
+
+def test_exceptions_and_what_is_over_are_told(tmp_path: Path) -> None:
+    old = 'resources: ["*/web/**"], effect: allow}'
+    standing = "standing: {reason: nightly job, until: 2027-02-01, approved_by: eve}"
+    files = edited("roles/deployer.yaml", old, f'resources: ["*/web/**"], {standing}, effect: allow}}')
+    text = Document(load_files(tmp_path / "p", files).declared, NOW).whole()
+    assert "| `scale-floor` | `k8s.scale` | nightly job | `eve` | 2027-02-01 |" in text
+    assert "- until: 2026-03-31 (over)" in text
+    assert "|  | production: `*/web/**` | allowed | `scale-floor` |" in text
+
+
+def test_words_of_an_author_stay_words(tmp_path: Path) -> None:
+    files = edited("roles/deployer.yaml", "reason: never to zero", 'reason: "| [x](y) <b> *all*"')
+    text = Document(load_files(tmp_path / "p", files).declared, NOW).of_agent(
+        load_files(tmp_path / "q", files).declared.agents["bot"]
+    )
+    assert "<b>" not in text
+    assert "\\| \\[x](y) &lt;b> \\*all\\*" in text
+
+
+def test_what_the_table_says_of_a_rule_is_what_the_judge_does(policy: LoadedPolicy) -> None:
+    text = Document(policy.declared, NOW).of_agent(policy.declared.agents["bot"])
+    rows = re.findall(r"\| (?:`k8s.scale`)? ?\| (?P<where>[^|]+) \| (?P<what>[^|]+) \| `(?P<rule>[^`]+)` \|", text)
+    said = {rule: what for _, what, rule in rows}
+    asked = {
+        "scale-stg": scale(),
+        "scale-floor": scale(cluster="prod-eu"),
+        "scale-prod": scale(cluster="prod-eu", namespace="payments"),
+        "no-zero": scale(cluster="prod-eu", replicas=0),
+    }
+    words = {Effect.ALLOW: "allowed", Effect.REQUIRE_APPROVAL: "asked", Effect.DENY: "denied"}
+    for rule, arguments in asked.items():
+        verdict = ask(policy, AgentId("bot"), "k8s.scale", arguments)
+        assert isinstance(verdict, Verdict)
+        assert words[verdict.effect] in said[rule]
