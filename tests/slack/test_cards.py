@@ -163,7 +163,7 @@ def test_approve_stands_only_beside_all_that_will_run(arguments: dict[str, Any])
     assert canonical(read_back([] if whole == NO_ARGUMENTS else whole.split("\n"))) == frozen
 
 
-@pytest.mark.requirement("P3")
+@pytest.mark.requirement("P3", "T3")
 def test_what_does_not_fit_is_called_so_and_can_only_be_denied() -> None:
     long = replace(PENDING.action, arguments=canonical({"sql": "UPDATE ledger;\n" * 431}))
     made = card(replace(PENDING, action=long, page="https://assent.example/approvals/apr_1"))
@@ -197,6 +197,7 @@ def test_a_sensitive_value_is_not_shown_and_cannot_be_approved_here() -> None:
     assert "text of 12 characters" in what_runs(made)
 
 
+@pytest.mark.requirement("T13")
 @pytest.mark.parametrize("where", ["reason", "resource", "run_id", "how_bad", "undo", "arguments"])
 def test_words_of_an_agent_are_inert_wherever_they_stand(where: str) -> None:
     changed: dict[str, Any] = {where: canonical({"note": ATTACK}) if where == "arguments" else ATTACK}

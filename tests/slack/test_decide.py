@@ -281,6 +281,20 @@ async def test_when_slack_does_not_say_who_it_is_production_stays_shut(office: O
     assert await office.states() == ("approved", "ready")
 
 
+@pytest.mark.requirement("T14")
+async def test_one_account_cannot_use_up_what_others_need(office: Office) -> None:
+    await office.ask()
+    for _ in range(30):
+        await office.press("nobody")
+    asked = [call for call in office.slack.slack.calls if call.method == "users.info"]
+    assert len(asked) < 30
+    assert len(await office.refusals()) == len(asked)
+    assert "faster than anybody reads" in office.heard_by("nobody")[-1]
+    office.world.clock.forward(minutes=1)
+    await office.press("eve")
+    assert (await office.states())[0] == "approved"
+
+
 async def test_a_copy_of_a_card_elsewhere_counts_nothing(office: Office) -> None:
     await office.ask()
     copy = Message(channel=PROD.id, ts="1.000001", forms=[office.card.now])
@@ -365,16 +379,20 @@ async def test_commands_and_the_home_tab(office: Office) -> None:
         "pending",
         f"show {office.asked.approval.code if office.asked.approval else ''}",
         "help",
+        "trip tool:a..b",
+        "trip nobody",
         "trip agent:bot loop",
     ):
         await eve.type_command(text, channel=PROD.id)
     await office.slack.as_user("nobody").type_command("pending", channel=PROD.id)
     await eve.open_home()
 
-    pending, shown, told, tripped = office.heard_by("eve")
+    pending, shown, told, no_pattern, no_name, tripped = office.heard_by("eve")
     assert "files.write in production" in pending
     assert "you can answer it on its card" in shown
     assert "buttons of the card" in told
+    assert "is no pattern of tools: a segment is empty" in no_pattern
+    assert no_name.startswith("Name what to stop.")
     assert tripped.startswith("Stopped: agent `bot`. 1 cancelled")
     assert office.heard_by("nobody") == [
         "you may not decide this approval: no operator of the policy is declared with this Slack account."

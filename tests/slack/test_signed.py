@@ -39,7 +39,7 @@ def test_slack_is_believed() -> None:
     assert check()
 
 
-@pytest.mark.requirement("T1")
+@pytest.mark.requirement("T8")
 @pytest.mark.parametrize(
     "changed",
     [

@@ -18,7 +18,7 @@ from assent.slack.commands import Commands
 from assent.slack.heard import Carried, Heard, HomeOpened, Pressed, Submitted, Typed
 from assent.slack.view import Form, Heeded, More, Press
 from assent.slack.web import SlackFault, SlackWeb
-from assent.slack.who import Acting, Door
+from assent.slack.who import TOO_FAST, Acting, Door
 
 NOT_RECORDED: Final = "Not recorded: the broker could not store it. Try again, or use `assent approvals`."
 NOT_COUNTED: Final = "Not counted"
@@ -48,6 +48,8 @@ class Callbacks:
     async def _heeded(self, heard: Heard) -> Heeded:
         if heard.app != self._app:
             return Heeded(said="This does not come from a card of this broker.")
+        if self._door.is_too_fast(heard.who):
+            return Heeded(said=f"{NOT_COUNTED}: {TOO_FAST}.")
         match heard:
             case Pressed():
                 return await self._pressed(heard)

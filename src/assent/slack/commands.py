@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final
 
+from assent.core import patterns
 from assent.core.approvals import OPEN
 from assent.core.breakers import Scope, denies
 from assent.core.operators import Permission
@@ -69,6 +70,8 @@ class Commands:
         dimension, _, name = what.partition(":")
         if dimension not in _DIMENSIONS or not name:
             return Heeded(said=f"Name what to stop. {HELP}")
+        if dimension == "tool" and (wrong := patterns.fault(name, patterns.TOOL_SEPARATOR)) is not None:
+            return Heeded(said=f"{spelled_out(name)} is no pattern of tools: {wrong}.")
         scope = Scope(**{_DIMENSIONS[dimension]: name})
         tripped = await trip(self._broker, caller, scope, reason=why)
         cut, running = len(tripped.cut_off), len(tripped.running)

@@ -72,4 +72,6 @@ def _read(body: bytes, media_type: bytes) -> tuple[str, Mapping[str, Any]]:
         raise Unreadable("this is no form") from None
     if "payload" in form:
         return hearing.INTERACTION, payload_of(form["payload"].encode("utf-8", "surrogatepass"))
+    if "command" not in form:
+        raise Unreadable("this form is none of ours")
     return hearing.COMMAND, form

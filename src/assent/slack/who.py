@@ -13,6 +13,10 @@ from assent.slack.heard import Carried, Who
 from assent.slack.web import SlackWeb
 
 NO_OPERATOR = "no operator of the policy is declared with this Slack account"
+TOO_FAST = "you press faster than anybody reads: wait a moment"
+# Each press asks Slack about the account and may leave a record: one account cannot use up either.
+ACTS_PER_SECOND = 1.0
+ACTS_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,11 @@ class Door:
         self._broker = broker
         self._web = web
         self._team = team
+
+    def is_too_fast(self, who: Who) -> bool:
+        """Whether this account did too much lately; it is asked once for each thing that somebody does."""
+        bucket = f"slack:{name_of(who)}"
+        return self._broker.signals.take(bucket, per_second=ACTS_PER_SECOND, burst=ACTS_AT_ONCE) > 0
 
     async def let_in(self, who: Who, carried: Carried, *, act: str, place: str | None) -> Acting | Reason:
         """Return who acts on the approval that is carried, or why nobody can say that it is an operator: on record.
