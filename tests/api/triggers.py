@@ -13,6 +13,7 @@ from assent.api import ApiSettings
 from assent.flows.suspend_agent import suspend_agent
 from assent.flows.tick import tick
 from assent.policy import LoadedPolicy, load
+from assent.policy.current import PolicyHolder
 from assent.policy.packs import starter
 from tests.api.client import Heard, bearer, call
 from tests.api.town import ATTEMPT, OTHER_ATTEMPT, Town
@@ -87,6 +88,13 @@ class Square(Town):
         # A world says that its policy is the town's; flows ask no more of it than the port, which both keep.
         self.world.policy = cast("TownPolicy", policy)
         return policy
+
+    async def with_a_broken_directory(self) -> Town:
+        """Return the same town with a broker that reads its policies again, and finds something wrong with them."""
+        holder = PolicyHolder(self._folder, self.world.clock)
+        self.world.broker = replace(self.world.broker, policies=holder)
+        (self._folder / "agents.yaml").write_text("bot: {owner: nobody}\n")
+        return Town(self.world)
 
     async def get(self, token: str | None, target: str, *extra: tuple[bytes, bytes]) -> Heard:
         return self._listen(token, await super().get(token, target, *extra))
@@ -422,6 +430,11 @@ async def forbidden(square: Square) -> Heard:
 @trigger
 async def not_found(square: Square) -> Heard:
     return await square.get(await square.agent(), "/v1/actions/act_1")
+
+
+@trigger
+async def policy_refused(square: Square) -> Heard:
+    return await (await square.with_a_broken_directory()).post(await square.operator("admin"), "/v1/policy/reload", {})
 
 
 @trigger

@@ -129,6 +129,7 @@ CONTRACT: dict[str, int] = {
     "unreachable": 8,
     "verification_failed": 9,
     "policy_error": 1,
+    "policy_refused": 1,
     "bad_request": 2,
     "not_found": 2,
     "config_invalid": 2,

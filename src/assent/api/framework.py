@@ -25,6 +25,7 @@ from assent.api import (
     manage_agents,
     manage_operators,
     metrics,
+    policies,
     problems,
     records,
     slack,
@@ -49,6 +50,7 @@ _ROUTERS = (
     log.router,
     health.router,
     metrics.router,
+    policies.router,
     slack.router,
 )
 # What the framework could tell a tracing set-up includes bodies and credentials: it tells nothing.

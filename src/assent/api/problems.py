@@ -50,6 +50,7 @@ ERRORS: dict[str, Row] = {
     "payload_too_large": Row(_S.REQUEST_ENTITY_TOO_LARGE, "the body is larger than the broker takes"),
     "unsupported_media_type": Row(_S.UNSUPPORTED_MEDIA_TYPE, "the body must be JSON"),
     "idempotency_conflict": Row(_S.UNPROCESSABLE_ENTITY, "the same key came back with other content"),
+    "policy_refused": Row(_S.UNPROCESSABLE_ENTITY, "the policy directory has findings and is not taken up"),
     "rate_limited": Row(_S.TOO_MANY_REQUESTS, "too many requests"),
     "held_not_durable": Row(_S.SERVICE_UNAVAILABLE, "the trip holds in memory only"),
     # what the caller hears of these is only that nothing was decided

@@ -44,6 +44,7 @@ BY_CODE: Final[dict[str, Exit]] = {
     "verification_failed": Exit.VERIFICATION_FAILED,
     # files with findings
     "policy_error": Exit.FINDINGS,
+    "policy_refused": Exit.FINDINGS,
 }
 
 

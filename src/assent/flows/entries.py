@@ -425,9 +425,9 @@ def _policy_detail(previous: str | None, changes: Sequence[Change] | None) -> di
     return {**detail, "widens": told} if told else detail
 
 
-def policy_refused(findings: int, serving: str) -> Entry:
+def policy_refused(findings: int, serving: str, *, by: str | None = None) -> Entry:
     """Return the record of a policy directory that was refused, while the version before goes on serving."""
-    return Entry(kind=RecordKind.POLICY_REFUSED, policy=serving, detail={"findings": findings})
+    return Entry(kind=RecordKind.POLICY_REFUSED, operator=by, policy=serving, detail={"findings": findings})
 
 
 def broker_started(version: str, policy: str) -> Entry:

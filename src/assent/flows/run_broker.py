@@ -63,12 +63,12 @@ async def stop_broker(broker: Broker, *, version: str) -> None:
     await broker.ledger.transact(work)
 
 
-async def policy_turned_down(broker: Broker, *, findings: int) -> None:
-    """Record that a policy directory was refused, and which version goes on serving."""
+async def policy_turned_down(broker: Broker, *, findings: int, by: str | None = None) -> None:
+    """Record that a policy directory was refused, which version goes on serving, and who asked where somebody did."""
     serving = broker.policy().version
 
     async def work(tx: Tx) -> None:
-        await tx.append(entries.policy_refused(findings, serving))
+        await tx.append(entries.policy_refused(findings, serving, by=by))
 
     await broker.ledger.transact(work)
 

@@ -12,9 +12,9 @@ from typing import Final
 
 from assent.core.errors import AssentError, PolicyInvalid
 from assent.core.privileges import widening
-from assent.flows.activate_policy import TakenUp, Uptake, take_up_policy
+from assent.flows.activate_policy import TakenUp, Uptake
 from assent.flows.broker import Broker
-from assent.flows.run_broker import policy_turned_down
+from assent.flows.reload_policy import read_policy_again
 from assent.flows.tick import tick
 from assent.logs import EventLog
 from assent.policy.current import PolicyHolder
@@ -94,13 +94,10 @@ class PolicyWatch:
 
     async def _reload(self) -> None:
         try:
-            found = await asyncio.to_thread(self._policies.read_again)
+            tell_of(await read_policy_again(self._broker))
         except PolicyInvalid as refused:
             serving = self._policies.current.version
             log.exception("policy_refused", findings=refused.findings[:MAX_LOGGED_FINDINGS], serving=serving)
-            await policy_turned_down(self._broker, findings=len(refused.findings))
-            return
-        tell_of(await take_up_policy(self._broker, found))
 
 
 def tell_of(taken: TakenUp) -> None:

@@ -1,0 +1,56 @@
+"""The policy directory is read again: because an operator asked, a signal came, or a file of it changed.
+
+A directory that is refused changes nothing; that it was refused is on record, and what is wrong with it is told.
+"""
+
+import asyncio
+
+from assent.core.errors import LedgerUnavailable, NotFound, PolicyInvalid, Stale
+from assent.core.operators import Permission
+from assent.flows.activate_policy import TakenUp, take_up_policy
+from assent.flows.authenticate import OperatorCaller, confirm_operator, require
+from assent.flows.broker import Broker
+from assent.flows.run_broker import policy_turned_down
+from assent.ports import View
+
+# Somebody else took another version up between reading and swapping: read again, and not for ever.
+MOST_TRIES = 5
+
+
+async def reload_policy(broker: Broker, caller: OperatorCaller) -> TakenUp:
+    """Return what became of what the policy directory holds now.
+
+    Raises:
+        Forbidden: the caller may not activate policies.
+        PolicyInvalid: the directory was refused; the version before goes on serving.
+
+    """
+    require(caller, Permission.POLICY_ACTIVATE)
+
+    async def work(view: View) -> None:
+        await confirm_operator(view, caller)
+
+    await broker.ledger.read(work)
+    return await read_policy_again(broker, by=caller.operator.id)
+
+
+async def read_policy_again(broker: Broker, *, by: str | None = None) -> TakenUp:
+    """Return what became of what the policy directory holds now; `by` is who asked, None when nobody did.
+
+    Raises:
+        PolicyInvalid: it was refused, which is on record.
+
+    """
+    if broker.policies is None:
+        raise NotFound("this broker serves one policy and takes up no other")
+    for _ in range(MOST_TRIES):
+        try:
+            found = await asyncio.to_thread(broker.policies.read_again)
+        except PolicyInvalid as refused:
+            await policy_turned_down(broker, findings=len(refused.findings), by=by)
+            raise
+        try:
+            return await take_up_policy(broker, found)
+        except Stale:
+            continue
+    raise LedgerUnavailable("other versions were taken up again and again meanwhile", hint="try again")

@@ -1,0 +1,101 @@
+"""`assent policy reload`: the directory is read again when somebody asks, and its findings come back by line."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assent.cli.exits import Exit
+from tests.cli.conftest import Said, Shell
+from tests.serving.broker_process import BrokerProcess, Home
+
+pytestmark = pytest.mark.requirement("T6")
+
+STAGING = "files-write-staging, tools: [files.write], environments: [staging], effect: allow"
+ONLY_WHEN_ASKED = {"ASSENT_POLICY_WATCH_SECONDS": "0"}
+
+
+@pytest.fixture
+def home(made: Home, tmp_path: Path) -> Home:
+    home = made.copied(tmp_path / "broker")
+    edit(home, "operators.yaml", "may: [approver, operator]", "may: [security_admin]")
+    return home
+
+
+@pytest.fixture
+def serving(home: Home) -> Iterator[BrokerProcess]:
+    with BrokerProcess(home=home, env=ONLY_WHEN_ASKED) as broker:
+        yield broker
+
+
+def edit(home: Home, file: str, old: str, new: str) -> None:
+    path = home.directory / "policies" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def reload(shell: Shell, broker: BrokerProcess, *more: str) -> Said:
+    return shell("policy", "reload", *more, **broker.operator)
+
+
+def writes(broker: BrokerProcess) -> str:
+    return str(broker.ask("files.write", path="staging/a", content="x")["decision"])
+
+
+def test_a_changed_directory_decides_from_the_answer_on_and_is_on_record(shell: Shell, serving: BrokerProcess) -> None:
+    assert writes(serving) == "allow"
+    edit(serving.home, "roles/files.yaml", STAGING, STAGING.replace("allow", "deny"))
+    assert writes(serving) == "allow", "nobody asked yet"
+    said = reload(shell, serving)
+    assert (said.code, "serves now" in said.out) == (0, True)
+    assert writes(serving) == "deny"
+    (newest, *_) = serving.records("policy.activated")
+    assert said.out.startswith(newest["policy"][:12])
+    again = json.loads(reload(shell, serving, "--json").out)
+    assert (again["uptake"], again["version"], again["serving"]) == ("unchanged", newest["policy"], newest["policy"])
+
+
+def test_a_refused_directory_ends_with_1_and_every_finding_and_the_version_before_goes_on(
+    shell: Shell, serving: BrokerProcess
+) -> None:
+    edit(serving.home, "roles/files.yaml", "effect: deny", "effect: Deny")
+    edit(serving.home, "agents.yaml", "roles: [file-worker]", "roles: [file-wroker]")
+    said = reload(shell, serving)
+    assert said.code == Exit.FINDINGS
+    lines = said.out.splitlines()
+    assert [bool(re.match(r"(roles/files|agents)\.yaml:\d+:\d+: ", line)) for line in lines] == [True] * len(lines)
+    assert {line.partition(":")[0] for line in lines} == {"roles/files.yaml", "agents.yaml"}
+    assert "goes on serving" in said.err
+    assert writes(serving) == "allow"
+    (record,) = serving.records("policy.refused")
+    assert (record["operator"], record["detail"]["findings"]) == ("you", len(lines))
+    as_json = json.loads(reload(shell, serving, "--json").out)
+    assert (as_json["code"], len(as_json["errors"])) == ("policy_refused", len(lines))
+
+
+@pytest.mark.requirement("T23")
+def test_a_version_that_widens_waits_where_somebody_has_to_confirm_it(shell: Shell, home: Home) -> None:
+    with BrokerProcess(home=home, env={**ONLY_WHEN_ASKED, "ASSENT_ACTIVATION": "confirm"}) as broker:
+        edit(home, "roles/files.yaml", "environments: [staging], effect: allow", 'environments: ["*"], effect: allow')
+        said = reload(shell, broker)
+        assert (said.code, "waits" in said.out, "  widens  " in said.out) == (0, True, True)
+        assert "assent policy activate" in said.out
+        assert json.loads(reload(shell, broker, "--json").out)["uptake"] == "waiting"
+
+
+def test_who_may_not_activate_policies_reloads_nothing(shell: Shell, made: Home, tmp_path: Path) -> None:
+    home = made.copied(tmp_path / "broker")
+    with BrokerProcess(home=home, env=ONLY_WHEN_ASKED) as broker:
+        edit(home, "roles/files.yaml", STAGING, STAGING.replace("allow", "deny"))
+        said = reload(shell, broker)
+        assert (said.code, "policy.activate" in said.err) == (Exit.REFUSED, True)
+        assert writes(broker) == "allow"
+        assert len(broker.records("policy.activated")) == 1
+
+
+@pytest.mark.requirement("T22")
+def test_an_agents_key_reloads_nothing(serving: BrokerProcess) -> None:
+    assert serving.as_agent("POST", "/v1/policy/reload", {})["code"] == "unauthenticated"
