@@ -15,7 +15,8 @@ GUIDES = ("sdk.md", "waiting.md", "errors.md")
 # Pages whose commands another story runs, and which.
 ELSEWHERE = {
     "quick-start.md": "test_quick_start.py",
-    "set-up.md": "test_set_up.py",
+    "set-up.md": "test_service.py",
+    "keeping.md": "test_service.py",
     "packs/index.md": "tests of the packs",
     "tool-side.md": "below, with the tool's service in a process of its own",
 }

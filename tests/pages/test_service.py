@@ -1,4 +1,4 @@
-"""The page about setting up a service does what it says: every command of it is run as written.
+"""The pages about a service do what they say: set up, backed up and restored, every command run as written.
 
 What differs from a reader's machine: what needs root is a stand-in that does the same below one folder, the broker is
 started by hand as its unit says, and the two people are two homes of one account.
@@ -16,6 +16,8 @@ import pytest
 from tests.pages.reader import BREAKER, CODE, ROOT, SECONDS, Reader, address, line_of, to_run
 
 PAGE = ROOT / "docs" / "set-up.md"
+KEEPING = ROOT / "docs" / "keeping.md"
+COPY = "ledger-20261125T030000Z.db"
 # What root does on a real machine; here paths are below one folder and everything belongs to whoever runs the tests.
 STAND_INS = {
     "useradd": "exit 0",
@@ -33,7 +35,7 @@ STAND_INS = {
         cp "$1" "$2"; chmod "$mode" "$2"
     """,
 }
-BELOW = re.compile(r"(?<![\w.])/(?=(?:etc|opt|var/lib)/)")
+BELOW = re.compile(r"(?<![\w.])/(?=(?:etc|opt|var/lib|srv)/)")
 
 
 class Machine:
@@ -45,7 +47,7 @@ class Machine:
         for name, script in STAND_INS.items():
             (tools / name).write_text(f"#!/bin/sh\n{script}\n")
             (tools / name).chmod(0o755)
-        for folder in ("etc/systemd/system", "opt/assent/bin", "var/lib", "ada", "ben"):
+        for folder in ("etc/systemd/system", "opt/assent/bin", "var/lib", "srv/copies", "ada", "ben"):
             (reader.folder / folder).mkdir(parents=True)
         (reader.folder / "opt/assent/bin/python").symlink_to(tools / "python")
         (reader.folder / "deploy").symlink_to(ROOT / "deploy")
@@ -109,6 +111,26 @@ def test_the_page_takes_two_people_from_nothing_to_an_agent_that_asks_and_a_brea
     reset = trip.splitlines()[2].replace(BREAKER, breaker[0])
     assert "ben" in reader.types(machine.person("ada", reset))
     assert "closed" in reader.types(machine.person("ben", agree.replace(BREAKER, breaker[0])))
+
+
+def test_a_service_is_backed_up_while_it_serves_and_restored(machine: Machine) -> None:
+    reader = machine.reader
+    _, make, people, owners, serve = to_run(PAGE)[:5]
+    for block in (make, people, owners, serve):
+        machine.root(block)
+    back_up, restore = to_run(KEEPING)
+    unit = f"exec {machine.here(started_by_the_unit(reader.folder))}"
+    reader.port = address(reader, unit)
+    machine.root("assent audit verify --config /etc/assent/assent.toml --save-checkpoint kept.note")
+    machine.root(back_up)
+    (copy,) = (reader.folder / "srv" / "copies").glob("*.db")
+    reader.leaves()
+    for lost in (reader.folder / "var" / "lib" / "assent").glob("ledger.db*"):  # the disk died
+        if lost.is_file():
+            lost.unlink()
+    assert "put back, verified" in machine.root(restore.replace(COPY, copy.name))
+    reader.port = address(reader, unit)
+    assert '"ready":true' in machine.root(to_run(PAGE)[5]).replace(" ", "")
 
 
 def started_by_the_unit(folder: Path) -> str:
