@@ -16,8 +16,6 @@ BLOCK = re.compile(r"^ *```(?:sh|text)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`(assent [^`]+)`")
 # A word of ours in front of anything that a shell would read as the end of the command.
 COMMAND = re.compile(r"(?<![\w./-])assent (?P<words>[a-z][^|;&<>)\n`]*)")
-# What pages speak of a little before it can be typed.
-COMING = {"doctor"}
 GROUP = OnDemand(name="assent")
 
 
@@ -31,8 +29,6 @@ def commands(page: str) -> Iterator[str]:
 def fault(words: str) -> str | None:
     """Returns what is wrong with a command, None when it can be typed."""
     noun, *rest = words_of(words)
-    if noun in COMING:
-        return None
     if noun not in COMMANDS:
         return f"there is no `assent {noun}`"
     command: Any = GROUP.get_command(None, noun)
@@ -60,10 +56,6 @@ def is_placeholder(word: str) -> bool:
 def test_every_command_of_a_page_can_be_typed(page: Path) -> None:
     found = {words: fault(words) for words in commands(page.read_text())}
     assert {words: wrong for words, wrong in found.items() if wrong} == {}
-
-
-def test_what_is_coming_is_not_there_yet() -> None:
-    assert COMING.isdisjoint(COMMANDS)
 
 
 @pytest.mark.parametrize(

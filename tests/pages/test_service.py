@@ -78,7 +78,7 @@ def test_the_page_takes_two_people_from_nothing_to_an_agent_that_asks_and_a_brea
 ) -> None:
     reader = machine.reader
     steps = iter(to_run(PAGE))
-    install, make, people, owners, serve, ready, tokens, login, key, copy, agent, ben, trip, agree = steps
+    install, make, people, owners, serve, ready, tokens, login, key, copy, agent, ben, trip, agree, doctor = steps
     assert "--require-hashes -r requirements/demo.txt" in install
     for block in (make, people, owners, serve):
         machine.root(block)
@@ -111,6 +111,7 @@ def test_the_page_takes_two_people_from_nothing_to_an_agent_that_asks_and_a_brea
     reset = trip.splitlines()[2].replace(BREAKER, breaker[0])
     assert "ben" in reader.types(machine.person("ada", reset))
     assert "closed" in reader.types(machine.person("ben", agree.replace(BREAKER, breaker[0])))
+    assert "operators: 2 of 2 hold a token that works" in machine.root(doctor)
 
 
 def test_a_service_is_backed_up_while_it_serves_and_restored(machine: Machine) -> None:
