@@ -10,14 +10,14 @@ from textwrap import dedent, indent
 import pytest
 
 from assent.core.decisions import Effect
-from assent.policy import LoadedPolicy
+from assent.policy import LoadedPolicy, checking
 from assent.policy.declared import Declared
 from assent.policy.files import Source
 from assent.policy.findings import Findings
 from assent.policy.loading import declare
 from assent.policy.packs import PACKS, pack, starter
 from assent.policy.rules import ANY, covered
-from tests.policy.directory import load_files, write
+from tests.policy.directory import NOW, load_files, write
 from tests.policy.test_cases import check
 
 PAGES = Path(__file__).parents[2] / "docs" / "packs"
@@ -70,6 +70,13 @@ def test_a_pack_alone_decides_what_its_cases_say(name: str, tmp_path: Path) -> N
 def test_all_packs_together_decide_what_their_cases_say(all_of_them: LoadedPolicy) -> None:
     for case in all_of_them.cases:
         check(all_of_them, case)
+
+
+@pytest.mark.parametrize("packs", [*((name,) for name in PACKS), TOGETHER], ids="+".join)
+def test_a_reviewer_is_told_nothing_about_a_pack_but_what_is_meant(packs: tuple[str, ...], tmp_path: Path) -> None:
+    found = checking.check(write(tmp_path / "p", as_text(packs)), NOW)
+    assert found.errors == 0
+    assert [str(finding) for finding in found.findings if "in secret" not in finding.message] == []
 
 
 @pytest.mark.parametrize("name", PACKS)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.agentdojo import hammer as agentdojo
 from tests.hammers import (
     clock,
     crashes,
@@ -121,5 +122,12 @@ HAMMERS: Final = {
         requirements=tuple(f"P{number}" for number in range(1, 10)),
         hits=len(SABOTAGES),
         of="lines changed",
+    ),
+    "agentdojo": Hammer(
+        run=agentdojo.run,
+        promise="users of AgentDojo's banking and travel suites get what they want, and attackers nothing but words",
+        requirements=("P1", "P3", "P5"),
+        hits=agentdojo.FULL_PAIRS,
+        of="pairs of a task and an attack",
     ),
 }
