@@ -1,6 +1,8 @@
 """What all tests start from."""
 
+import logging
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,3 +11,13 @@ import pytest
 def _interruptible() -> None:
     # A shell lets a job in the background ignore SIGINT, and every process that the tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """Takes back what a command that ran in this process made of the log: its stream is closed when its test ends."""
+    library = logging.getLogger()
+    handlers, level = library.handlers[:], library.level
+    yield
+    library.handlers[:] = handlers
+    library.setLevel(level)
