@@ -23,7 +23,8 @@ def test_the_page_has_a_row_for_every_kind_and_no_other() -> None:
 
 
 def test_a_kind_is_reserved_on_the_page_as_long_as_nothing_writes_it() -> None:
-    sources = [path for path in (ROOT / "src").rglob("*.py") if path.name != "records.py" or path.parent.name != "core"]
+    # Core names kinds to tell of them; what writes a record lies outside it.
+    sources = [path for path in (ROOT / "src").rglob("*.py") if path.parent.name != "core"]
     nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_text()))]
     named = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     assert {kind for kind, row in ROWS.items() if RESERVED in row} == {

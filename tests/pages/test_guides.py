@@ -14,6 +14,7 @@ DOCS = ROOT / "docs"
 GUIDES = ("sdk.md", "waiting.md", "errors.md")
 # Pages whose commands another story runs, and which.
 ELSEWHERE = {
+    "agentdojo.md": "tests/agentdojo",
     "quick-start.md": "test_quick_start.py",
     "set-up.md": "test_service.py",
     "keeping.md": "test_service.py",
