@@ -19,6 +19,7 @@ from assent.core.credentials import Credential, Kind
 from assent.core.decisions import Load, Verdict
 from assent.core.deliveries import Delivery
 from assent.core.denials import Denial
+from assent.core.explanations import Asking, DocumentFormat, Explanation
 from assent.core.grants import Grant
 from assent.core.looking import FoundRecords, LogState, RecordFilter
 from assent.core.operators import Operator, OperatorId
@@ -486,6 +487,21 @@ class Policies(Protocol):
 
     def kept(self, version: str) -> Policy | None:
         """Return a version that was read before, from a copy whose digest it is, or None; slow too."""
+        ...
+
+    def explain(self, version: Policy, asking: Asking, now: datetime) -> Explanation:
+        """Return what `version` makes of a question at `now`, rule by rule; it says what a decision would be."""
+        ...
+
+    def document(
+        self, version: Policy, kind: DocumentFormat, now: datetime, *, agent: str | None, role: str | None
+    ) -> str:
+        """Return `version` written out, whole or of one agent or role.
+
+        Raises:
+            NotFound: it has no such agent or role.
+
+        """
         ...
 
     def serve(self, version: Policy) -> None:

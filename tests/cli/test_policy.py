@@ -99,3 +99,35 @@ def test_who_may_not_activate_policies_reloads_nothing(shell: Shell, made: Home,
 @pytest.mark.requirement("T22")
 def test_an_agents_key_reloads_nothing(serving: BrokerProcess) -> None:
     assert serving.as_agent("POST", "/v1/policy/reload", {})["code"] == "unauthenticated"
+
+
+def test_a_broker_says_what_serves_why_and_in_which_words(shell: Shell, serving: BrokerProcess) -> None:
+    said = shell("policy", "status", **serving.operator)
+    assert said.out.startswith("serves: ")
+    assert "(activation: auto)" in said.out
+    asked = ("demo-agent", "files.write", "path=prod/a", "content=x")
+    explained = shell("policy", "explain", *asked, **serving.operator)
+    assert explained.out.startswith("a human is asked\n")
+    assert json.loads(shell("policy", "explain", *asked, "--json", **serving.operator).out)["decision"] == "pending"
+    assert shell("policy", "show", **serving.operator).out.startswith("# Access policy\n")
+    assert "p, files-read, " in shell("policy", "show", "--format", "casbin", **serving.operator).out
+    edit(serving.home, "agents.yaml", "demo-agent:", "# later\ndemo-agent:")
+    assert "which was not taken up" in shell("policy", "status", **serving.operator).out
+    assert "by now, which does not serve" in shell("policy", "explain", *asked, **serving.operator).out
+
+
+@pytest.mark.requirement("T23")
+def test_what_widens_waits_until_somebody_confirms_it(shell: Shell, home: Home) -> None:
+    careful = {**ONLY_WHEN_ASKED, "ASSENT_ACTIVATION": "confirm"}
+    with BrokerProcess(home=home, env=careful) as broker:
+        edit(home, "environments.yaml", "production: {}", "production: {nonproduction: true}")
+        said = reload(shell, broker)
+        assert "waits" in said.out
+        status = shell("policy", "status", **broker.operator).out
+        digest = re.findall(r"^waits: ([0-9a-f]{64})$", status, re.MULTILINE)[0]
+        assert "widens:" in status
+        assert shell("policy", "activate", "0" * 12, **broker.operator).code == Exit.DIGEST_CHANGED
+        assert "serves from now on" in shell("policy", "activate", digest[:12], **broker.operator).out
+        assert shell("policy", "activate", digest, **broker.operator).out == f"{digest[:12]} serves already\n"
+        (newest, *_) = broker.records("policy.activated")
+        assert (newest["operator"], newest["policy"]) == ("you", digest)

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from assent.core.operators import Permission
-from assent.wire import agents, audit, operators, principals
+from assent.wire import agents, audit, operators, policies, principals
 from assent.wire.problems import Problem
 from assent.wire.shapes import Body
 
@@ -39,6 +39,8 @@ BODIES: Final[tuple[type[Body], ...]] = (
     operators.LetAgainBody,
     operators.TripBody,
     operators.ResetBody,
+    policies.ExplainBody,
+    policies.ActivateBody,
     audit.RevealBody,
     audit.ExportBody,
     principals.IssueKeyBody,

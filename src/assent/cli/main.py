@@ -28,7 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "approvals": ("assent.cli.approvals:app", "see what waits for a human, approve or deny it"),
     "breakers": ("assent.cli.breakers:app", "stop agents, tools or environments, and let them go on"),
     "stop": ("assent.cli.breakers:stop", "the same as `assent breakers trip`"),
-    "policy": ("assent.cli.policy:app", "which version of the policies decides, and what is wrong with them"),
+    "policy": ("assent.cli.policy:app", "check, try, explain and read policies; confirm what widens"),
     "keys": ("assent.cli.keys:app", "see the broker's keys, and put a new one in the place of an old one"),
     "backup": ("assent.cli.backup:app", "copy the ledger while a broker serves it, and verify the copy"),
     "restore": ("assent.cli.restore:app", "put a copy in the place of the ledger"),

@@ -1,7 +1,12 @@
-"""`assent policy`: what agents may do, and which version of it decides."""
+"""`assent policy`: check, try and read policy files; ask a broker why, what serves and what waits; confirm it.
+
+Files are looked at on this machine and nothing is sent; `explain` and `show` ask the broker unless a directory is
+named.
+"""
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -9,15 +14,165 @@ from assent.cli import output
 from assent.cli.called import as_called
 from assent.cli.client import Refused, connect
 from assent.cli.exits import Exit
-from assent.cli.output import AsJson
+from assent.cli.output import AsJson, Usage
+from assent.core.canonical import Json
 from assent.core.characters import visible
+from assent.core.explanations import DocumentFormat
 
-app = output.group("Which version of the policies decides, and what is wrong with them.")
+SHOWN_CHANGES: Final = 40
+
+app = output.group("Check, try, explain and read policies; confirm what widens.")
+
+Directory = Annotated[Path | None, typer.Argument(metavar="DIR", help="The directory; by default this broker's.")]
+Policies = Annotated[Path | None, typer.Option(help="Ask this directory instead of the broker.")]
+Named = Annotated[list[str] | None, typer.Option("--on-behalf-of", help="`operator:ID` or `agent:ID`, again for more.")]
 
 
-@app.callback()
-def policy() -> None:
-    """Which version of the policies decides, and what is wrong with them."""
+@app.command()
+def check(
+    directory: Directory = None,
+    *,
+    strict: Annotated[bool, typer.Option("--strict", help="End with 1 for advice as well.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find what keeps a directory from serving, and what a reviewer should look at; ends with 1 on an error."""
+    from assent.cli import policy_files
+
+    where = policy_files.directory_of(directory)
+    checked = policy_files.checked(where)
+    if as_json:
+        print(json.dumps(policy_files.checked_as_json(where, checked)))
+    else:
+        for finding in checked.findings:
+            said = f"{finding.severity.value}: {finding.message}"
+            print(f"{visible(str(where / finding.place.file))}:{finding.place.line}:{finding.place.column}: {said}")
+        more = f", {checked.left_out} more not shown" if checked.left_out else ""
+        version = f", version {checked.version[:12]}" if checked.version else ""
+        counts = f"{_count(checked.errors, 'error')}, {_count(checked.advice, 'piece')} of advice"
+        print(f"{visible(str(where))}: {counts}{more}{version}")
+    if checked.errors or (strict and checked.advice):
+        raise typer.Exit(Exit.FINDINGS)
+
+
+@app.command("test")
+def try_(
+    directory: Directory = None,
+    *,
+    every_rule: Annotated[bool, typer.Option("--every-rule", help="End with 1 when a rule is met by no case.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask every case, decision and reasons; say which rules no case met. Ends with 1 when one differs."""
+    from assent.cli import policy_files
+
+    where = policy_files.directory_of(directory)
+    trial = policy_files.tried(where)
+    if as_json:
+        print(json.dumps(policy_files.trial_as_json(trial)))
+    else:
+        for one in trial.failed:
+            place = one.case.place
+            print(f"{visible(str(where / place.file))}:{place.line}:{place.column}: {visible(one.case.name)}")
+            for differs in one.differs:
+                print(f"  {visible(differs)}")
+        met = trial.rules - len(trial.unreached)
+        passed = len(trial.tried) - len(trial.failed)
+        print(
+            f"{passed} of {_count(len(trial.tried), 'case')} came out; they met {met} of {_count(trial.rules, 'rule')}"
+        )
+        for rule in trial.unreached:
+            print(f"  no case meets `{rule.id}` ({visible(str(where / rule.place.file))}:{rule.place.line})")
+    if trial.failed or (every_rule and trial.unreached):
+        raise typer.Exit(Exit.FINDINGS)
+
+
+@app.command()
+def explain(
+    agent: Annotated[str, typer.Argument(help="Who would ask.")],
+    tool: Annotated[str, typer.Argument(help="For which tool.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="With which arguments, or one JSON object.")
+    ] = None,
+    *,
+    on_behalf_of: Named = None,
+    policies: Policies = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a question would come to: the rules that match, those that nearly do, and whom it would reach."""
+    from assent.cli import policy_files, policy_told
+
+    given = policy_files.arguments_of(arguments or [])
+    if policies is None:
+        named: list[Json] | None = None if on_behalf_of is None else [*on_behalf_of]
+        body: dict[str, Json] = {"agent": agent, "tool": tool, "arguments": given, "on_behalf_of": named}
+        heard = connect().post("v1", "policy", "explain", body=body)
+        if as_json:
+            output.print_json(heard)
+            return
+        said = heard.body
+    else:
+        said = policy_files.explained(policies, agent, tool, given, tuple(on_behalf_of or ()))
+        if as_json:
+            print(json.dumps(said))
+            return
+    policy_told.tell_explanation(said)
+
+
+@app.command()
+def show(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Show this directory instead of what the broker serves.")
+    ] = None,
+    *,
+    kind: Annotated[
+        DocumentFormat, typer.Option("--format", help="For people, or for Casbin.")
+    ] = DocumentFormat.MARKDOWN,
+    agent: Annotated[str | None, typer.Option(help="Only this agent and its roles.")] = None,
+    role: Annotated[str | None, typer.Option(help="Only this role and who has it.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the access-policy document, or Casbin's model and CSV, of the version that serves or of a directory."""
+    if agent is not None and role is not None:
+        raise Usage("--agent and --role say different things", hint="leave one of them out")
+    if directory is not None:
+        from assent.cli import policy_files
+
+        said = policy_files.shown(directory, kind, agent=agent, role=role)
+        print(json.dumps(said) if as_json else said["text"], end="\n" if as_json else "")
+        return
+    heard = connect().get("v1", "policy", "document", format=kind.value, agent=agent, role=role)
+    if as_json:
+        output.print_json(heard)
+    else:
+        print(_lines(heard.body["text"]), end="")
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The policy directory as it was.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="As it would be.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say what one directory gives more or less than another: what widens, what narrows, what is only reworded."""
+    from assent.cli import policy_files, policy_told
+
+    changes = policy_files.changes(old, new)
+    if as_json:
+        print(json.dumps({"changes": changes}))
+    else:
+        policy_told.tell_changes(changes)
+
+
+@app.command()
+def status(*, as_json: AsJson = False) -> None:
+    """Say which version the broker serves, whether its files are others by now, and what waits to be confirmed."""
+    from assent.cli import policy_told
+
+    heard = connect().get("v1", "policy")
+    if as_json:
+        output.print_json(heard)
+    else:
+        policy_told.tell_status(heard.body)
 
 
 @app.command()
@@ -58,3 +213,31 @@ def _print_taken_up(body: dict[str, Any]) -> None:
         print(as_called(f"  next    assent policy activate {version}"))
         return
     print(f"{version} serves now; {body['changes']} changes, {body['ended']} waiting actions were ended by them")
+
+
+@app.command()
+def activate(
+    digest: Annotated[str, typer.Argument(help="The digest of the version that waits, at least 8 hex digits.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Confirm the version that waits, after reading what it changes with `assent policy status`."""
+    heard = connect().post("v1", "policy", "activate", body={"digest": digest})
+    if as_json:
+        output.print_json(heard)
+        return
+    answer: dict[str, Any] = heard.body
+    if answer["uptake"] == "unchanged":
+        print(f"{answer['version'][:12]} serves already")
+        return
+    print(f"{answer['version'][:12]} serves from now on; {_count(answer['ended'], 'waiting action')} called back")
+    print(as_called("see it on record with: assent audit search --kind policy.activated"))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _lines(text: str) -> str:
+    """Return a document with its lines, and nothing else that a reader cannot see."""
+    return "".join(f"{visible(line)}\n" for line in text.splitlines())

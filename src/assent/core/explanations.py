@@ -6,10 +6,18 @@ Nothing here is for agents: rule text teaches evasion.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from assent.core.canonical import Json
 from assent.core.decisions import Answer
 from assent.core.reasons import Reason
+
+
+class DocumentFormat(StrEnum):
+    """For whom a policy is written out."""
+
+    MARKDOWN = "markdown"
+    CASBIN = "casbin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,15 @@ is on record before anybody is answered by it. Versions that were read are kept 
 on changed files can still tell what changed.
 """
 
+from datetime import datetime
 from pathlib import Path
 
-from assent.core.errors import PolicyInvalid
+from assent.core.errors import NotFound, PolicyInvalid
+from assent.core.explanations import Asking, DocumentFormat, Explanation
 from assent.policy import LoadedPolicy, of_copy, of_directory
 from assent.policy.copies import Copies
+from assent.policy.document import written_out
+from assent.policy.explaining import explain
 from assent.policy.files import version_of
 from assent.ports import Clock, Policy
 
@@ -58,8 +62,22 @@ class PolicyHolder:
             # An earlier program took it and this one does not: there is nothing to compare with.
             return None
 
+    def explain(self, version: Policy, asking: Asking, now: datetime) -> Explanation:
+        return explain(_ours(version), asking, now)
+
+    def document(
+        self, version: Policy, kind: DocumentFormat, now: datetime, *, agent: str | None, role: str | None
+    ) -> str:
+        return written_out(_ours(version), kind, now, agent=agent, role=role)
+
     def serve(self, version: Policy) -> None:
         self._current = version
 
     def hold(self, version: Policy | None) -> None:
         self._waiting = version
+
+
+def _ours(version: Policy) -> LoadedPolicy:
+    if not isinstance(version, LoadedPolicy):
+        raise NotFound("this version was not made of files")
+    return version

@@ -11,11 +11,16 @@ from typing import Final
 from assent.core.actions import Impact
 from assent.core.agents import AgentProfile
 from assent.core.decisions import Effect
+from assent.core.errors import NotFound
+from assent.core.explanations import DocumentFormat
 from assent.core.operators import Operator
 from assent.policy.asking import question, who_may_answer
 from assent.policy.catalogue import Tool
 from assent.policy.declared import Declared
 from assent.policy.environments import Constant
+from assent.policy.exported import as_casbin
+from assent.policy.findings import did_you_mean
+from assent.policy.loaded import LoadedPolicy
 from assent.policy.roles import Role
 from assent.policy.routes import DEFAULT
 from assent.policy.rules import ANY, Rule
@@ -32,6 +37,30 @@ _ORDER: Final = (
     " question beats a permission."
 )
 _STRONGEST: Final = (Effect.DENY, Effect.REQUIRE_APPROVAL, Effect.ALLOW)
+
+
+def written_out(
+    policy: LoadedPolicy, kind: DocumentFormat, now: datetime, *, agent: str | None = None, role: str | None = None
+) -> str:
+    """Return a policy for people or for Casbin, whole or of one agent or role.
+
+    Raises:
+        NotFound: there is no such agent or role.
+
+    """
+    declared = policy.declared
+    if kind is DocumentFormat.CASBIN:
+        return as_casbin(declared)
+    document = Document(declared, now)
+    if agent is not None:
+        if agent not in declared.agents:
+            raise NotFound(f"there is no agent `{agent}`{did_you_mean(agent, declared.agents)}")
+        return document.of_agent(declared.agents[agent])
+    if role is not None:
+        if role not in declared.roles:
+            raise NotFound(f"there is no role `{role}`{did_you_mean(role, declared.roles)}")
+        return document.of_role(declared.roles[role])
+    return document.whole()
 
 
 class Document:

@@ -1,0 +1,166 @@
+"""Policy files on this machine, as the commands that look at them need them; JSON in the shapes that the API has."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from assent.cli.output import Usage
+from assent.core.canonical import BadJson, Json, parse
+from assent.core.explanations import Asking, DocumentFormat
+from assent.policy.checking import Checked, check, sound
+from assent.policy.document import written_out
+from assent.policy.explaining import explain
+from assent.policy.findings import Finding, Place
+from assent.policy.trial import Trial, Tried, try_cases
+from assent.wire.policies import changes_view, explanation_view
+
+_MAX_ARGUMENT_BYTES: Final = 262_144
+_CONFIGURATION: Final = Path("assent.toml")
+_POLICIES: Final = Path("policies")
+
+
+def directory_of(given: Path | None) -> Path:
+    """Return the directory that was named, or the one of the broker here.
+
+    Raises:
+        Usage: none was named and there is none.
+
+    """
+    if given is not None:
+        return given
+    if not _CONFIGURATION.is_file():
+        if _POLICIES.is_dir():
+            return _POLICIES
+        raise Usage("there is neither `assent.toml` nor `policies/` here", hint="name the policy directory")
+    # Only a machine with a broker has a configuration, and what reads it.
+    from assent.config import load_settings
+
+    return load_settings(_CONFIGURATION, root=None).policy_directory
+
+
+def now() -> datetime:
+    """Return the time by which dates in files are read."""
+    return datetime.now(UTC)
+
+
+def checked(directory: Path) -> Checked:
+    """Return everything that is found in a directory."""
+    return check(directory, now())
+
+
+def checked_as_json(directory: Path, found: Checked) -> dict[str, Any]:
+    """Return it for a program."""
+    return {
+        "directory": str(directory),
+        "version": found.version,
+        "errors": found.errors,
+        "advice": found.advice,
+        "left_out": found.left_out,
+        "findings": [_finding(finding) for finding in found.findings],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {**_place(finding.place), "severity": finding.severity.value, "message": finding.message}
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {"file": place.file, "line": place.line, "column": place.column}
+
+
+def tried(directory: Path) -> Trial:
+    """Return what every case of a directory comes to.
+
+    Raises:
+        PolicyInvalid: the directory has errors.
+
+    """
+    moment = now()
+    return try_cases(sound(directory, moment), moment)
+
+
+def trial_as_json(trial: Trial) -> dict[str, Any]:
+    """Return it for a program."""
+    return {
+        "cases": [_tried(one) for one in trial.tried],
+        "failed": len(trial.failed),
+        "rules": trial.rules,
+        "unreached": [{"id": rule.id, **_place(rule.place)} for rule in trial.unreached],
+    }
+
+
+def _tried(one: Tried) -> dict[str, Any]:
+    return {
+        "name": one.case.name,
+        **_place(one.case.place),
+        "decision": one.decision.answer.value,
+        "rules": list(one.decision.rules),
+        "routes": list(one.decision.routes),
+        "reasons": [reason.code for reason in one.decision.reasons],
+        "differs": list(one.differs),
+    }
+
+
+def arguments_of(given: list[str]) -> dict[str, Json]:
+    """Return arguments from `key=value` words, or from one JSON object.
+
+    A value that is JSON (a number, true, null, a list, an object, a text in quotes) means that; any other is a text.
+
+    Raises:
+        Usage: a word is neither.
+
+    """
+    if len(given) == 1 and given[0].lstrip().startswith("{"):
+        value = _json(given[0])
+        if not isinstance(value, dict):
+            raise Usage("the arguments are no JSON object", hint='write key=value, or \'{"key": "value"}\'')
+        return value
+    found: dict[str, Json] = {}
+    for word in given:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise Usage(f"`{word}` is no argument", hint="write key=value, again for more, or one JSON object")
+        if key in found:
+            raise Usage(f"`{key}` is given twice", hint="leave one of them out")
+        read = _json(value)
+        found[key] = value if read is None and value != "null" else read
+    return found
+
+
+def _json(text: str) -> Json:
+    try:
+        return parse(text.encode(), max_bytes=_MAX_ARGUMENT_BYTES)
+    except (BadJson, UnicodeEncodeError):
+        return None
+
+
+def explained(
+    directory: Path, agent: str, tool: str, arguments: dict[str, Json], on_behalf_of: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return what a directory makes of a question. Raises as `tried`."""
+    moment = now()
+    policy = sound(directory, moment)
+    asking = Asking(agent=agent, tool=tool, arguments=arguments, on_behalf_of=on_behalf_of)
+    return _plain(asdict(explanation_view(explain(policy, asking, moment), policy.version)))
+
+
+def shown(directory: Path, kind: DocumentFormat, *, agent: str | None, role: str | None) -> dict[str, Any]:
+    """Return a directory written out. Raises as `tried`, and NotFound for an agent or role that it lacks."""
+    moment = now()
+    policy = sound(directory, moment)
+    text = written_out(policy, kind, moment, agent=agent, role=role)
+    return {"policy_version": policy.version, "format": kind.value, "text": text}
+
+
+def changes(old: Path, new: Path) -> list[dict[str, Any]]:
+    """Return what `new` gives more or less than `old`. Raises as `tried`."""
+    moment = now()
+    before = sound(old, moment)
+    return [asdict(change) for change in changes_view(sound(new, moment).changes_since(before))]
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(json.dumps(value))
+    return loaded

@@ -1,0 +1,106 @@
+"""What people read about policies: explanations, diffs of privileges, and which version serves."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from assent.cli import margin
+from assent.cli.called import as_called
+from assent.cli.output import words
+from assent.core.characters import visible
+
+SHOWN_NEARLY: Final = 6
+_ANSWERS: Final = {"allow": "allowed", "pending": "a human is asked", "deny": "denied"}
+_DIRECTIONS: Final = ("widens", "narrows", "rewords")
+
+
+def tell_explanation(said: Mapping[str, Any]) -> None:
+    """Print an explanation, the answer first."""
+    reasons = words(f"{reason['message']} ({reason['code']})" for reason in said.get("reasons", ()))
+    answer = {"allow": "allowed", "pending": "a human is asked", "deny": "denied"}.get(
+        said["decision"], said["decision"]
+    )
+    print(f"{answer}: {visible(reasons)}" if reasons else answer)
+    facts = words((said["tool"], "for", said["agent"], *_where(said)), " ")
+    margin.show("  ", margin.shown(facts))
+    for hint in said.get("hints", ()):
+        margin.show("  ", margin.shown(hint))
+    _tell_question(said)
+    if said.get("matched"):
+        print("rules that match:")
+        _tell_rules(said["matched"])
+    if said.get("nearly"):
+        shown = said["nearly"][:SHOWN_NEARLY]
+        print("rules that do not match, the nearest first:" if said.get("matched") else "no rule matches; the nearest:")
+        _tell_rules(shown)
+        if len(said["nearly"]) > len(shown):
+            print(f"  and {len(said['nearly']) - len(shown)} more, see --json")
+    _tell_version(said)
+
+
+def _where(said: Mapping[str, Any]) -> Iterable[str]:
+    if said.get("environment"):
+        yield f"in {said['environment']}, on {said['resource']} ({said['impact']})"
+
+
+def _tell_question(said: Mapping[str, Any]) -> None:
+    for route in said.get("asked", ()):
+        who = words(f"`{name}`" for name in route["who"]) or "nobody"
+        minutes = route["expires_after_seconds"] // 60
+        how = f"{route['needs']}, by `{route['assurance']}` or surer, within {minutes} min; may answer: {who}"
+        margin.show("  ", margin.shown(f"asked on `{route['name']}`: {how}"))
+    if said.get("floored"):
+        print("  a rule allows it, and the production floor asks all the same")
+    if said.get("standing"):
+        print(f"  an exception from the production floor: {visible(words(said['standing']))}")
+    if said.get("asked"):
+        for name, key in (("how bad", "how_bad"), ("undo", "undo")):
+            if said.get(key):
+                margin.show("  ", margin.shown(f"{name}: {said[key]}"))
+    if said.get("command"):
+        margin.show("  ", margin.shown(f"runs: {words(said['command'], ' ')}"))
+
+
+def _tell_rules(rules: Iterable[Mapping[str, Any]]) -> None:
+    for rule in rules:
+        whose = f", for {rule['of_agent']}" if rule.get("of_agent") else ""
+        margin.show("  ", margin.shown(f"{rule['id']} ({rule['role']}, {rule['at']}{whose}) {rule['says']}"))
+        for failed in rule.get("failed", ()):
+            margin.show("    but ", margin.shown(failed))
+
+
+def _tell_version(said: Mapping[str, Any]) -> None:
+    version, files = said["policy_version"], said.get("files_version")
+    if not said.get("files_differ"):
+        print(f"by policy {version[:12]}")
+    elif files is None:
+        print(f"by policy {version[:12]}; its files cannot be read now: run `{as_called('assent policy check')}`")
+    else:
+        print(f"by policy {version[:12]}; its files are {files[:12]} by now, which does not serve")
+
+
+def tell_changes(changes: Iterable[Mapping[str, Any]]) -> None:
+    """Print a diff of privileges, what widens first."""
+    found = list(changes)
+    if not found:
+        print("no privilege changes")
+    for direction in _DIRECTIONS:
+        some = [change for change in found if change["direction"] == direction]
+        if some:
+            print(f"{direction}:")
+        for change in some:
+            margin.show("  ", margin.shown(f"{change['about']}: {change['what']}"))
+
+
+def tell_status(policy: Mapping[str, Any]) -> None:
+    """Print which version serves, and what waits."""
+    print(f"serves: {policy['version']} (activation: {policy['activation']})")
+    waiting, files = policy.get("waiting"), policy.get("files_version")
+    if files is None:
+        print(as_called("files: they cannot be read now; run `assent policy check` where they lie"))
+    elif files != policy["version"] and (waiting is None or files != waiting["version"]):
+        print(f"files: {files[:12]}, which was not taken up: it has errors, or nobody looked yet")
+    if waiting is None:
+        return
+    print(f"waits: {waiting['version']}")
+    tell_changes(waiting["changes"])
+    print(as_called(f"confirm it with: assent policy activate {waiting['version'][:12]}"))

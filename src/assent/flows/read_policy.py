@@ -1,0 +1,95 @@
+"""Operators read the policy: which version serves, what waits, why a question comes to what it does, the document.
+
+Reading the directory or judging a large policy takes a while, so it is done beside the event loop.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from assent.core.errors import NotFound
+from assent.core.explanations import Asking, DocumentFormat, Explanation
+from assent.core.operators import Permission
+from assent.core.privileges import Activation, Change
+from assent.flows.authenticate import OperatorCaller, confirm_operator, require
+from assent.flows.broker import Broker
+from assent.ports import Policies, Policy, View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """Which policy serves, what its files are now (None: unreadable), and what waits to be confirmed, with its diff."""
+
+    policy: Policy
+    activation: Activation
+    files_version: str | None
+    waiting: Policy | None
+    changes: Sequence[Change]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """An explanation by the version that serves, and what the files are now."""
+
+    explanation: Explanation
+    files_version: str | None
+
+
+async def show_policy(broker: Broker, caller: OperatorCaller) -> Serving:
+    """Return which policy serves.
+
+    Raises:
+        Forbidden: the caller may not read approvals, and so not what they follow from.
+
+    """
+    await _allow(broker, caller)
+    policies = _policies(broker)
+    policy, waiting = policies.current, policies.waiting
+    changes = () if waiting is None else await asyncio.to_thread(waiting.changes_since, policy)
+    return Serving(
+        policy=policy,
+        activation=broker.activation,
+        files_version=await asyncio.to_thread(policies.version_on_disk),
+        waiting=waiting,
+        changes=changes,
+    )
+
+
+async def explain_question(broker: Broker, caller: OperatorCaller, asking: Asking) -> Explained:
+    """Return what the version that serves makes of a question, rule by rule. Raises as `show_policy`."""
+    now = await _allow(broker, caller)
+    policies = _policies(broker)
+    explanation = await asyncio.to_thread(policies.explain, policies.current, asking, now)
+    return Explained(explanation=explanation, files_version=await asyncio.to_thread(policies.version_on_disk))
+
+
+async def read_document(
+    broker: Broker, caller: OperatorCaller, kind: DocumentFormat, *, agent: str | None, role: str | None
+) -> tuple[str, str]:
+    """Return the version that serves and its document, whole or of one agent or role. Raises as `show_policy`.
+
+    Raises:
+        NotFound: there is no such agent or role.
+
+    """
+    now = await _allow(broker, caller)
+    policies = _policies(broker)
+    policy = policies.current
+    return policy.version, await asyncio.to_thread(policies.document, policy, kind, now, agent=agent, role=role)
+
+
+async def _allow(broker: Broker, caller: OperatorCaller) -> datetime:
+    require(caller, Permission.APPROVALS_READ)
+
+    async def work(view: View) -> datetime:
+        await confirm_operator(view, caller)
+        return view.now
+
+    return await broker.ledger.read(work)
+
+
+def _policies(broker: Broker) -> Policies:
+    if broker.policies is None:
+        raise NotFound("this broker keeps no policy files")
+    return broker.policies
