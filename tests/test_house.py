@@ -21,7 +21,7 @@ VAGUE_NAMES = {"utils", "util", "helpers", "common", "manager", "engine", "misc"
 HEAVY_MODULES = ("pydantic", "fastapi", "starlette", "uvicorn", "casbin", "cryptography", "joserfc", "typer", "rich")
 CORE_MAY_IMPORT = sys.stdlib_module_names | {"assent", "msgspec", "rfc8785"}
 WRITTEN_FOLDERS = (*CODE_FOLDERS, ".ci", "deploy", "policies", "requirements", "typings")
-# Put together from words, so that this file does not find itself. Behind a star it is a pattern about anybody's machine.
+# Put together from words, so that this file does not find itself. Behind a star it is a pattern about any machine.
 MACHINE_PATHS = re.compile(
     "|".join(rf"(?<!\*)/{folder}/" for folder in ("root", "work", "home", "Users", "opt/dev", "opt/pypi"))
 )
