@@ -92,6 +92,7 @@ class Settings(BaseSettings):
     pick_up_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
     tick_seconds: Annotated[float, Field(ge=0.01, le=60)] = 1.0
     checkpoint_seconds: Annotated[float, Field(ge=0.05, le=60)] = 1.0
+    verify_each_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = 86_400
     policy_watch_seconds: Annotated[float, Field(ge=0, le=3_600)] = 2.0
     arrival_seconds: Annotated[float, Field(ge=0.05, le=600)] = 10.0
     keep_alive_seconds: Annotated[int, Field(ge=1, le=3_600)] = 75

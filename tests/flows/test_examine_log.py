@@ -16,6 +16,8 @@ from assent.flows import manage_principals
 from assent.flows.examine_log import CHECKS, Finding, examine
 from assent.flows.resolve_approval import approve_action
 from assent.flows.run_action import redeem_as_agent
+from assent.flows.run_broker import record_verification
+from assent.flows.tell_story import leaf_of
 from assent.flows.tick import tick
 from assent.flows.trip_breaker import trip
 from assent.flows.watch_actions import watch_action
@@ -32,8 +34,9 @@ async def findings(world: World) -> dict[str, Finding]:
 
 
 async def spoken(world: World) -> list[str]:
-    """Return which questions found something, apart from the signing that no test broker does."""
-    return [name for name, one in (await findings(world)).items() if not one.ok and name != "signed"]
+    """Return which questions found something, apart from the signing and verifying that no test broker does."""
+    others = {"signed", "verified"}
+    return [name for name, one in (await findings(world)).items() if not one.ok and name not in others]
 
 
 async def approved(world: World, who: str = "eve", **more: Any) -> Action:
@@ -178,6 +181,23 @@ async def test_records_that_nobody_signs_are_found_after_a_minute(world: World) 
     assert (late.ok, "for 1 min" in late.what) == (False, True)
 
 
+@pytest.mark.requirement("P8")
+async def test_a_log_that_is_not_verified_any_more_or_did_not_verify_is_found(world: World) -> None:
+    await world.ask(await world.agent(), "files.read")
+    assert (await findings(world))["verified"].what == "the log is not a day old yet"
+    world.clock.forward(days=2, seconds=1)
+    assert (await findings(world))["verified"].what == "the broker has not verified its log for 2 d"
+    await record_verification(world.broker, {"verified": True, "records": 2, "root": "aa"})
+    world.clock.forward(hours=3)
+    well = (await findings(world))["verified"]
+    assert (well.ok, well.what) == (True, "the broker verified its log 3 h ago")
+    await record_verification(world.broker, {"verified": False, "index": 7, "problem": "record 7 is not canonical"})
+    wrong = (await findings(world))["verified"]
+    (_, record) = await world.records(kind="log.verified")
+    assert (wrong.ok, record.id in wrong.what) == (False, True)
+    assert (leaf_of(record)["detail"], b"canonical" in record.leaf) == ({"verified": False, "index": 7}, False)
+
+
 @pytest.mark.requirement("P1")
 async def test_a_question_that_cannot_be_answered_is_a_finding_and_the_others_go_on(world: World) -> None:
     ledger, asked = world.ledger, iter(range(100))
@@ -197,7 +217,7 @@ async def test_a_question_that_cannot_be_answered_is_a_finding_and_the_others_go
     world.broker = replace(world.broker, ledger=Reluctant())  # type: ignore[arg-type]  # what the flow asks of it is there
     found = await examine(world.broker, eve)
     assert [(one.check, one.what) for one in found if not one.ok] == [
-        ("timers", "could not be looked at: no answer within 2 s")
+        ("rows", "could not be looked at: no answer within 2 s")
     ]
 
 

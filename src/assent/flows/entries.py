@@ -487,3 +487,11 @@ def log_exported(caller: str, *, first: int | None, records: int, since: str | N
     bounds = {"first": first, "since": since, "until": until}
     detail: dict[str, Json] = {name: value for name, value in bounds.items() if value is not None}
     return Entry(kind=RecordKind.LOG_EXPORTED, operator=caller, detail={**detail, "records": records})
+
+
+def log_verified(found: Mapping[str, Json]) -> Entry:
+    """Return the record of a verification that the broker made of its own log; what was wrong is told by its index."""
+    told = ("verified", "records", "signed", "checkpoints", "root", "index")
+    return Entry(
+        kind=RecordKind.LOG_VERIFIED, detail={name: found[name] for name in told if found.get(name) is not None}
+    )

@@ -21,6 +21,7 @@ from assent.flows.tell_story import leaf_of
 from assent.ports import Policy, View
 
 UNSIGNED_FOR = timedelta(minutes=1)
+UNVERIFIED_FOR = timedelta(days=2)
 OVERDUE_FOR = timedelta(minutes=1)
 OPEN_FOR = timedelta(hours=24)
 LOOKED_BACK = timedelta(days=7)
@@ -86,6 +87,26 @@ async def _signed(view: View, _: Policy) -> Finding:
     return Finding(
         check="signed", what=f"{log.signed} of {log.records} records are signed, the newest checkpoint {newest}"
     )
+
+
+async def _verified(view: View, _: Policy) -> Finding:
+    last = await _newest(view, RecordKind.LOG_VERIFIED)
+    if last is not None and leaf_detail(leaf_of(last)).get("verified") is not True:
+        return Finding(
+            check="verified",
+            what=f"the log did not verify {_age(view.now, last.time)} ago: record `{last.id}` says from where on",
+            do="keep a copy of the ledger, and run `assent audit verify --keys` on it",
+        )
+    begin = last or await _oldest(view)
+    since = "" if begin is None else _age(view.now, begin.time)
+    if begin is not None and view.now - begin.time > UNVERIFIED_FOR:
+        return Finding(
+            check="verified",
+            what=f"the broker has not verified its log for {since}",
+            do="look for `verification` in the broker's own log, and run `assent audit verify` on a copy",
+        )
+    told = f"the broker verified its log {since} ago" if last is not None else "the log is not a day old yet"
+    return Finding(check="verified", what=told)
 
 
 async def _rows(view: View, _: Policy) -> Finding:
@@ -209,6 +230,11 @@ async def _newest(view: View, kind: RecordKind) -> Record | None:
     return found[0] if found else None
 
 
+async def _oldest(view: View) -> Record | None:
+    found = (await view.records(RecordFilter(oldest_first=True), limit=1)).records
+    return found[0] if found else None
+
+
 def _index(record: Record | None) -> int:
     return -1 if record is None or record.index is None else record.index
 
@@ -228,6 +254,7 @@ def _age(now: datetime, then: datetime) -> str:
 
 CHECKS: dict[str, Check] = {
     "signed": _signed,
+    "verified": _verified,
     "rows": _rows,
     "timers": _timers,
     "outcomes": _outcomes,

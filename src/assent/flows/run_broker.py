@@ -1,6 +1,8 @@
 """A broker starts, stops, and refuses a policy: each is a record, so that the log has no silent gaps."""
 
-from assent.core.canonical import load
+from collections.abc import Mapping
+
+from assent.core.canonical import Json, load
 from assent.core.errors import PolicyInvalid
 from assent.core.looking import RecordFilter
 from assent.core.privileges import Activation, widening
@@ -59,6 +61,15 @@ async def stop_broker(broker: Broker, *, version: str) -> None:
 
     async def work(tx: Tx) -> None:
         await tx.append(entries.broker_stopped(version))
+
+    await broker.ledger.transact(work)
+
+
+async def record_verification(broker: Broker, found: Mapping[str, Json]) -> None:
+    """Record that the log was verified, or that it did not verify and from which record on."""
+
+    async def work(tx: Tx) -> None:
+        await tx.append(entries.log_verified(found))
 
     await broker.ledger.transact(work)
 

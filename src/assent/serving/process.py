@@ -26,6 +26,7 @@ from assent.serving.measuring import Gauges, clock_behind
 from assent.serving.readiness import ReadinessProbe
 from assent.serving.slack import slack_of
 from assent.serving.upkeep import PolicyWatch, for_ever, keep_log, keep_time, tell_of
+from assent.serving.verifying import Verifying
 from assent.stores.sqlite import ServingLock
 from assent.wiring import MACHINE, Assembly, Clocks, assemble, publish_key
 
@@ -174,6 +175,7 @@ class _Process:
             "timers": partial(keep_time, assembly.broker, at_most_seconds=ticks),
             "policy": watch.look,
             "keys": assembly.kept.ring.look,
+            "verification": Verifying(assembly).round,
             "log": partial(keep_log, assembly.log, each_seconds=self._settings.checkpoint_seconds),
         }
         if self._slack is not None:
