@@ -17,12 +17,12 @@ from assent.core.breakers import Breaker, Scope
 from assent.core.canonical import Json
 from assent.core.credentials import Credential, Kind
 from assent.core.decisions import Load, Verdict
-from assent.core.deliveries import Delivery
+from assent.core.deliveries import Delivery, Showing, Told
 from assent.core.denials import Denial
 from assent.core.explanations import Asking, DocumentFormat, Explanation
 from assent.core.grants import Grant
 from assent.core.looking import FoundRecords, LogState, RecordFilter
-from assent.core.operators import Operator, OperatorId
+from assent.core.operators import Operator
 from assent.core.privileges import Change
 from assent.core.reasons import Reason
 from assent.core.records import Entry, Record, RecordId
@@ -305,32 +305,6 @@ class Ledger(Protocol):
     def blind(self, purpose: str, value: bytes) -> bytes:
         """Return a MAC of `value` under a key derived for `purpose`: for secrets that are compared, never kept."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Showing:
-    """What a channel tells of one approval: the whole of it, at one moment.
-
-    `who` could still vote, `operators` are those of the loaded policy.
-    """
-
-    approval: Approval
-    action: Action
-    now: datetime
-    who: tuple[OperatorId, ...]
-    operators: Sequence[Operator]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What stands at a destination now: `place` finds it again, `seen` is SHA-256 over exactly what was sent, in hex.
-
-    `approvable` says whether somebody could say yes there.
-    """
-
-    place: str
-    seen: str
-    approvable: bool
 
 
 class Channel(Protocol):

@@ -15,7 +15,7 @@ from typing import Final, NewType
 from assent.core.actions import ENDED, Action, ActionState
 from assent.core.approvals import OPEN, Approval, ApprovalId
 from assent.core.errors import AssentError, IllegalMove
-from assent.core.operators import Operator
+from assent.core.operators import Operator, OperatorId
 
 DeliveryId = NewType("DeliveryId", str)
 
@@ -63,6 +63,32 @@ class Delivery:
     attempts: int = 0
     why: str = ""
     revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Showing:
+    """What a channel tells of one approval: the whole of it, at one moment.
+
+    `who` could still vote, `operators` are those of the loaded policy.
+    """
+
+    approval: Approval
+    action: Action
+    now: datetime
+    who: tuple[OperatorId, ...]
+    operators: Sequence[Operator]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What stands at a destination now: `place` finds it again, `seen` is SHA-256 over exactly what was sent, in hex.
+
+    `approvable` says whether somebody could say yes there.
+    """
+
+    place: str
+    seen: str
+    approvable: bool
 
 
 class DeliveryFault(AssentError):

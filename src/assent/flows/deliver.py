@@ -23,6 +23,8 @@ from assent.core.deliveries import (
     LockedOut,
     NobodyKnows,
     NotNow,
+    Showing,
+    Told,
     Undeliverable,
     is_over,
     shows,
@@ -30,7 +32,7 @@ from assent.core.deliveries import (
 from assent.core.errors import Stale
 from assent.flows import entries
 from assent.flows.broker import Broker
-from assent.ports import Channel, Showing, Told, Tx, View
+from assent.ports import Channel, Tx, View
 
 AT_ONCE = 100
 LOCKED_OUT_WAIT = timedelta(minutes=1)

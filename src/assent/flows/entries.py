@@ -13,13 +13,13 @@ from assent.core.breakers import Breaker, Scope
 from assent.core.canonical import Json, canonical
 from assent.core.credentials import Credential, CredentialId, Kind
 from assent.core.decisions import Decision
+from assent.core.deliveries import Told
 from assent.core.denials import Denial
 from assent.core.grants import Grant
 from assent.core.handovers import Handover
 from assent.core.privileges import Change, widening
 from assent.core.reasons import Reason
 from assent.core.records import Entry, RecordId, RecordKind, rfc3339
-from assent.ports import Told
 
 MAX_TOLD_CHANGES: Final = 40
 MAX_TOLD_CHARACTERS: Final = 300

@@ -8,9 +8,17 @@ from typing import Any, Final
 
 import aiohttp
 
-from assent.core.deliveries import SLACK, DeliveryFault, LockedOut, NobodyKnows, NotNow, Undeliverable
+from assent.core.deliveries import (
+    SLACK,
+    DeliveryFault,
+    LockedOut,
+    NobodyKnows,
+    NotNow,
+    Showing,
+    Told,
+    Undeliverable,
+)
 from assent.core.operators import Operator, OperatorId
-from assent.ports import Showing, Told
 from assent.slack import web as faults
 from assent.slack.cards import card, too_long
 from assent.slack.view import Card, CardView
