@@ -27,7 +27,8 @@ MAX_OUTAGE_SECONDS: Final = 600.0
 OTHER_LINES: Final = 4
 DEFAULT_LINES: Final = 24
 MAX_CELLS: Final = 40
-_HEADINGS: Final = ("code", "state", "time", "agent", "tool", "environment", "resource", "needs", "can decide")
+# What may be cut off at a narrow terminal stands last.
+_HEADINGS: Final = ("code", "state", "time", "can decide", "agent", "tool", "environment", "resource", "needs")
 
 Approval: TypeAlias = dict[str, Any]
 
@@ -168,7 +169,7 @@ def block(approvals: list[Approval], room: int) -> list[str]:
 def _row(approval: Approval) -> tuple[str, ...]:
     what = (approval[name] for name in ("agent", "tool", "environment", "resource"))
     left = output.time_left(approval["expires_at"])
-    return (approval["code"], approval["state"], left, *what, output.needs(approval), output.words(approval["who"]))
+    return (approval["code"], approval["state"], left, output.words(approval["who"]), *what, output.needs(approval))
 
 
 def _line(change: Change) -> str:
