@@ -149,6 +149,15 @@ def test_a_diff_says_what_widens(shell: Shell, tmp_path: Path) -> None:
     assert (change["direction"], change["about"]) == ("widens", "rule scale-stg")
 
 
+def test_schemas_are_written_beside_the_policy_and_read_by_no_broker(shell: Shell, tmp_path: Path) -> None:
+    where = directory(tmp_path)
+    before = json.loads(shell("policy", "check", where, "--json").out)["version"]
+    assert f"{where}/schemas/roles.json" in shell("policy", "schema", where).out
+    assert json.loads((Path(where) / "schemas/roles.json").read_text())["title"].startswith("Roles")
+    assert json.loads(shell("policy", "check", where, "--json").out)["version"] == before
+    assert shell("policy", "schema", f"{where}/nowhere").code == Exit.USAGE
+
+
 @pytest.mark.parametrize("command", [("check",), ("test",), ("show",), ("explain", "bot", "k8s.get", "--policies")])
 def test_files_are_looked_at_without_what_a_server_needs(tmp_path: Path, command: tuple[str, ...]) -> None:
     where = directory(tmp_path)

@@ -78,6 +78,40 @@ def edit_field(text: str, chance: random.Random) -> str:
     return yaml.safe_dump(_plain(said), sort_keys=False, allow_unicode=True)
 
 
+def make_mistake(text: str, chance: random.Random) -> str:
+    """Put a value of another kind somewhere, drop a field, or write one that does not exist."""
+    said = yaml.safe_load(text)
+    holder, key = chance.choice(list(_places(said)))
+    kind = chance.randrange(4)
+    if kind == 0:
+        del holder[key]
+    elif kind == 1 and isinstance(holder[key], dict):
+        holder[key]["zzz"] = 1
+    else:
+        holder[key] = copy.deepcopy(chance.choice(_WRONG))
+    return yaml.safe_dump(_plain(said), sort_keys=False, allow_unicode=True)
+
+
+_WRONG: list[Any] = [
+    None,
+    True,
+    5,
+    -1,
+    1.5,
+    "",
+    "x y!",
+    "a/b",
+    "*",
+    [],
+    {},
+    ["a"],
+    ["a", "a"],
+    [5],
+    {"a": 1},
+    {"b": []},
+]
+
+
 def _places(said: Any) -> Iterator[tuple[Any, Any]]:
     keys = said.keys() if isinstance(said, dict) else range(len(said)) if isinstance(said, list) else ()
     for key in keys:

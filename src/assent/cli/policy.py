@@ -164,6 +164,17 @@ def diff(
 
 
 @app.command()
+def schema(directory: Directory = None) -> None:
+    """Write the JSON Schemas of every policy file into DIR/schemas, for editors that complete and check."""
+    from assent.cli import policy_files
+
+    where = policy_files.directory_of(directory)
+    for name in policy_files.write_schemas(where):
+        print(visible(str(where / name)))
+    print("a file finds its own by its first line: # yaml-language-server: $schema=../schemas/roles.json")
+
+
+@app.command()
 def status(*, as_json: AsJson = False) -> None:
     """Say which version the broker serves, whether its files are others by now, and what waits to be confirmed."""
     from assent.cli import policy_told

@@ -12,7 +12,9 @@ from assent.core.explanations import Asking, DocumentFormat
 from assent.policy.checking import Checked, check, sound
 from assent.policy.document import written_out
 from assent.policy.explaining import explain
+from assent.policy.files import SCHEMAS
 from assent.policy.findings import Finding, Place
+from assent.policy.schemas import written
 from assent.policy.trial import Trial, Tried, try_cases
 from assent.wire.policies import changes_view, explanation_view
 
@@ -152,6 +154,22 @@ def shown(directory: Path, kind: DocumentFormat, *, agent: str | None, role: str
     policy = sound(directory, moment)
     text = written_out(policy, kind, moment, agent=agent, role=role)
     return {"policy_version": policy.version, "format": kind.value, "text": text}
+
+
+def write_schemas(directory: Path) -> list[str]:
+    """Write the schemas of this program into a policy directory, in place of older ones; return their names.
+
+    Raises:
+        Usage: there is no such directory.
+
+    """
+    if not directory.is_dir():
+        raise Usage(f"there is no directory `{directory}`", hint="name the policy directory")
+    found = written()
+    (directory / SCHEMAS).mkdir(mode=0o755, exist_ok=True)
+    for name, content in found.items():
+        (directory / name).write_bytes(content)
+    return list(found)
 
 
 def changes(old: Path, new: Path) -> list[dict[str, Any]]:

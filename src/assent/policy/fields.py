@@ -80,7 +80,8 @@ class Fields:
             return
         for key in self._entries:
             if key not in self._asked:
-                message = f"{self._what} has no field {quoted(key)}{did_you_mean(key, self._asked)}"
+                hint = did_you_mean(key, self._asked) or f", it has {listed(self._asked)}"
+                message = f"{self._what} has no field {quoted(key)}{hint}"
                 self._findings.add(self._node.key_place(key), message)
 
 
@@ -207,6 +208,6 @@ def known(value: str, among: Collection[str], node: Node, findings: Findings, wh
 
 
 def listed(words: Collection[str]) -> str:
-    """Return words in back-ticks with commas, at most ten."""
-    shown = [f"`{word}`" for word in sorted(words)[:10]]
+    """Return words in back-ticks with commas, at most twenty."""
+    shown = [f"`{word}`" for word in sorted(words)[:20]]
     return ", ".join(shown) + (", …" if len(words) > len(shown) else "")

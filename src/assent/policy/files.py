@@ -31,6 +31,10 @@ TOOLS: Final = "tools"
 ROLES: Final = "roles"
 CASES: Final = "tests"
 FOLDERS: Final = (TOOLS, ROLES, CASES)
+DRAFTS: Final = "drafts"
+SCHEMAS: Final = "schemas"
+PASSED_OVER: Final = (DRAFTS, SCHEMAS)
+"""Folders beside the policy: nothing in them is read, and none of it is part of the version."""
 
 _Seen = tuple[int, int, int, int]
 
@@ -112,7 +116,7 @@ def _survey_entry(directory: Path, name: str, findings: Findings) -> _Seen | Non
     if stat.S_ISLNK(state.st_mode):
         findings.add(Place(name), "is a symbolic link, put the file itself here")
         return None
-    if stat.S_ISDIR(state.st_mode) and name in FOLDERS:
+    if stat.S_ISDIR(state.st_mode) and name in (*FOLDERS, *PASSED_OVER):
         return None
     if not stat.S_ISREG(state.st_mode) or not _has_a_place(name):
         findings.add(Place(name), "nothing of this name has a place here" + _suggestion(name))
@@ -132,7 +136,7 @@ def _suggestion(name: str) -> str:
     path = PurePosixPath(name)
     if len(path.parts) > 1:
         return ", files of this folder end in `.yaml`"
-    return did_you_mean(name, (*REQUIRED, README, *FOLDERS))
+    return did_you_mean(name, (*REQUIRED, README, *FOLDERS, *PASSED_OVER))
 
 
 def _check_owner(name: str, state: os.stat_result, findings: Findings) -> None:

@@ -10,6 +10,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
+from assent.policy.schemas import written
+
 AGENTS: Final = "agents.yaml"
 
 
@@ -70,8 +72,8 @@ PACKS: Final[dict[str, Pack]] = {
 
 
 def starter(packs: Iterable[str] = ()) -> dict[str, bytes]:
-    """Return the starter policy with packs beside it; alone it is what `policies/` of the repository holds."""
-    found = dict(_files(files(__name__) / "starter", ""))
+    """Return the starter policy with packs and schemas beside it; without packs it is the repository's `policies/`."""
+    found = dict(_files(files(__name__) / "starter", "")) | written()
     for name in packs:
         more = pack(name)
         found |= more | {AGENTS: joined(found[AGENTS], more[AGENTS])}
