@@ -35,7 +35,7 @@ from assent.wiring.grant_tokens import OpenGrant, grant_opener
 
 log = EventLog("assent.keys")
 
-LOOK_EACH_SECONDS: Final = 2.0
+LOOK_EACH_SECONDS: Final = 1.0
 # Where the record of a handover will be is not known before it is there: above everything.
 _NOT_YET: Final = 2**63 - 1
 Fingerprint = tuple[tuple[str, int, int, int], ...]
