@@ -129,7 +129,7 @@ def _refused(refused: PolicyInvalid, serving: str) -> RequestRefused:
     found = (_FINDING.fullmatch(finding) for finding in refused.findings[:MAX_TOLD])
     return RequestRefused(
         "policy_refused",
-        f"{refused.message}; version `{serving[:12]}` goes on serving",
+        f"the policy directory has {len(refused.findings)} findings; version `{serving[:12]}` goes on serving",
         faults=[FieldFault(at=one["at"], message=one["message"]) for one in found if one is not None],
         hint="correct what `errors` names and reload again",
     )
