@@ -11,13 +11,16 @@ from tests.hammers import (
     crashes,
     double_spend,
     hostile,
+    judging,
     mutations,
     reloads,
     sabotage,
     sinks,
+    spellings,
     storm,
     tampering,
     trips,
+    widening,
 )
 from tests.hammers.budget import Budget, Report
 from tests.hammers.sabotages import SABOTAGES
@@ -115,6 +118,27 @@ HAMMERS: Final = {
         promise="whatever happens under whatever load, the log shows that nothing happened that must never happen",
         requirements=("P1", "P2", "P4", "P5", "P6", "T5", "T11", "T18", "T20"),
         minutes=storm.FULL_MINUTES,
+    ),
+    "judging": Hammer(
+        run=judging.run,
+        promise="the broker, stock Casbin on its export and a plain reference come to the same verdict",
+        requirements=("P1", "T6"),
+        hits=judging.FULL_PAIRS,
+        of="pairs of policy and action",
+    ),
+    "spellings": Hammer(
+        run=spellings.run,
+        promise="no other spelling of what a rule is about gets more than the canonical one",
+        requirements=("P1", "T7"),
+        hits=spellings.FULL_SPELLINGS,
+        of="spellings",
+    ),
+    "widening": Hammer(
+        run=widening.run,
+        promise="no accident to policy files, and no edit of them, widens an answer untold",
+        requirements=("P1", "T6", "T23"),
+        hits=widening.FULL_MUTATIONS,
+        of="mutations",
     ),
     "sabotage": Hammer(
         run=sabotage.run,

@@ -128,8 +128,8 @@ def _max(node: Node, findings: Findings) -> Predicate:
 
 def _prefix(node: Node, findings: Findings) -> Predicate:
     start = text(node, findings)
-    # The prefix of a path need not be one: `a/b/` and `a/b` are both good prefixes.
-    _check_operand(start.removesuffix("/") or start, node, findings, is_path="/" in start)
+    # The prefix of a path need not be one: `a/b/`, `a/b` and `a/v1.` are good prefixes.
+    _check_operand(start.rstrip("/. ") or start, node, findings, is_path="/" in start)
     how = Spelling(is_path="/" in start, is_unicode=True)
     return Predicate(_on_text(lambda value: value.startswith(start)), _TEXT, how, per_character=1)
 

@@ -9,16 +9,14 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from assent.core.characters import hidden_characters, visible
 
 _BETWEEN_WORDS = re.compile(r"\W+")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
-# RFC 3986 section 2.3, and what a second decoder would turn into structure: `/`, `\`, `%`, controls.
-_NEVER_ESCAPED: Final = frozenset(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/\\%\x7f"
-) | frozenset(map(chr, range(0x20)))
+_ASCII: Final = 0x80
 _LONGEST_ADVICE: Final = 200
 # Scripts whose letters pass for one another; a word of two of them is not what it looks like.
 _CONFUSABLE: Final = frozenset(
@@ -53,15 +51,13 @@ def fault(value: str, spelling: Spelling) -> str | None:
     """Return what is not canonical about `value`, or None when it is."""
     if hidden_characters(value):
         return "it holds characters that a reader cannot see"
-    if not value.isascii():
-        if not spelling.is_unicode:
-            return "it holds characters outside ASCII"
-        if unicodedata.normalize("NFKC", value) != value:
-            return "it is not in Unicode normal form"
-        if any(_mixes_scripts(word) for word in _BETWEEN_WORDS.split(value)):
-            return "it mixes letters of scripts that look alike"
-    if any(chr(int(escape, 16)) in _NEVER_ESCAPED for escape in _ESCAPE.findall(value)):
+    if not value.isascii() and (wrong := _script_fault(value, spelling)) is not None:
+        return wrong
+    # What may stand as itself is never escaped, and a second decoder would turn `%2F` or `%25` into structure.
+    if any(spelling.is_unicode or int(escape, 16) < _ASCII for escape in _ESCAPE.findall(value)):
         return "it holds a percent-encoding that is not needed"
+    if value.startswith(" ") or value.endswith(" "):
+        return "it begins or ends with a space"
     if spelling.is_lower and value != value.lower():
         return "it holds upper-case letters"
     if spelling.is_segment and "/" in value:
@@ -72,11 +68,13 @@ def fault(value: str, spelling: Spelling) -> str | None:
 def form_to_use(value: str, spelling: Spelling) -> str | None:
     """Return the canonical spelling that `value` most likely meant, or None where guessing would mislead."""
     guess = "".join(c for c in unicodedata.normalize("NFKC", value) if not hidden_characters(c))
-    guess = _ESCAPE.sub(lambda m: c if (c := chr(int(m[1], 16))).isalnum() or c in "-._~" else m[0], guess)
+    guess = guess.strip(" ")
+    guess = _ESCAPE.sub(lambda m: c if (c := chr(int(m[1], 16))).isascii() and c not in "%/" else m[0], guess)
     if spelling.is_lower:
         guess = guess.lower()
     if spelling.is_path:
-        guess = "/".join(segment for segment in guess.replace("\\", "/").split("/") if segment not in {"", "."})
+        segments = (segment.strip(" ") for segment in guess.replace("\\", "/").split("/"))
+        guess = "/".join(segment for segment in segments if segment not in {"", "."})
     return guess if guess and fault(guess, spelling) is None else None
 
 
@@ -90,10 +88,11 @@ def checker(how: Spelling) -> Callable[[str], str | None]:
 def _plain(how: Spelling) -> re.Pattern[str]:
     """Return an expression that matches only what is canonical: printable ASCII without a percent sign."""
     capital = "" if how.is_lower else "A-Z"
+    visible_ones = rf"!-$&-@{capital}\[-~"
     if not (how.is_path or how.is_segment):
-        return re.compile(rf"[ -$&-@{capital}\[-~]*")
-    visible_ones = rf"!-$&-.0-@{capital}\[\]-~"
-    segment = rf"(?!\.\.?(?:/|\Z))[{visible_ones}](?:[ {visible_ones}]*[{visible_ones}])?"
+        return re.compile(rf"(?! )[ {visible_ones}]*(?<! )")
+    inside = rf" !-$&-.0-@{capital}\[\]-~"
+    segment = rf"(?! )[{inside}]*[!-$&-\-0-@{capital}\[\]-~]"
     return re.compile(segment if how.is_segment else f"{segment}(?:/{segment})*")
 
 
@@ -102,6 +101,18 @@ def advice(value: str, spelling: Spelling) -> str:
     wrong = fault(value, spelling) or "it is not canonical"
     form = form_to_use(value, spelling)
     return f"{wrong}, use `{visible(form)}`" if form and len(form) <= _LONGEST_ADVICE else wrong
+
+
+def _script_fault(value: str, spelling: Spelling) -> str | None:
+    if not spelling.is_unicode:
+        return "it holds characters outside ASCII"
+    if unicodedata.normalize("NFKC", value) != value:
+        return "it is not in Unicode normal form"
+    if any(_mixes_scripts(word) for word in _BETWEEN_WORDS.split(value)):
+        return "it mixes letters of scripts that look alike"
+    if any(unicodedata.combining(c) and before.isascii() for before, c in pairwise(f"/{value}")):
+        return "it puts a mark on a letter that has none"
+    return None
 
 
 def _path_fault(value: str) -> str | None:
@@ -114,6 +125,9 @@ def _path_fault(value: str) -> str | None:
         return "it holds a segment `.` or `..`"
     if any(segment != segment.strip() for segment in segments):
         return "a segment begins or ends with a space"
+    # Some systems drop it, and so take two names for one.
+    if any(segment.endswith(".") for segment in segments):
+        return "a segment ends with a dot"
     return None
 
 
