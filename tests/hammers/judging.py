@@ -262,7 +262,7 @@ class Stock:
         for name, function in functions(Facts(roles_of, self.rules), self._hits).items():
             self._enforcer.add_function(name, function)
         self._table = self._enforcer.model["p"]["p"]
-        self.rows = self._table.policy
+        self.rows: list[list[str]] = [list(row) for row in self._table.policy]
 
     def applying(self, agent: str, proposal: Proposal) -> list[str]:
         """Return every rule that applies, each row asked alone: a stock effect stops at the first denial.
