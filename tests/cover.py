@@ -16,7 +16,7 @@ LEAST_PERCENT = 95.0
 WHOLE = {
     "core/decisions.py": ("decide", "answer_now", "strictest"),
     "core/approvals.py": ("vote", "why_not_vote", "why_barred", "_counted", "_all_filled"),
-    "core/grants.py": ("redeem", "_why_no_longer", "_matches"),
+    "core/grants.py": ("redeem", "_why_stopped", "why_judged_otherwise", "_matches"),
     "flows/request_action.py": ("request_action", "_decide", "_find_again"),
     "flows/resolve_approval.py": ("approve_action", "_make_ready"),
     "flows/run_action.py": ("_redeem", "_start"),

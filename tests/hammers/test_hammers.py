@@ -9,6 +9,7 @@ from tests.hammers import (
     crashes,
     double_spend,
     hostile,
+    mutation_score,
     mutations,
     reloads,
     sabotage,
@@ -76,3 +77,8 @@ def test_nothing_happens_in_a_storm_that_must_never_happen(tmp_path: Path) -> No
 @pytest.mark.requirement("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9")
 def test_a_promise_that_is_broken_on_purpose_is_noticed(tmp_path: Path) -> None:
     print(sabotage.run(tmp_path, short_budget()))
+
+
+@pytest.mark.requirement("P1", "P3", "P4", "P5", "P6")
+def test_nothing_changes_unnoticed_where_core_decides_votes_and_redeems(tmp_path: Path) -> None:
+    print(mutation_score.run(tmp_path, short_budget()))

@@ -12,6 +12,7 @@ from tests.hammers import (
     double_spend,
     hostile,
     judging,
+    mutation_score,
     mutations,
     reloads,
     sabotage,
@@ -28,7 +29,7 @@ from tests.hammers.sabotages import SABOTAGES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hammer:
-    """What to run, and its full size: so many hits of a kind, or so many minutes."""
+    """What to run, and its full size: so many hits of a kind, so many minutes, or all there is, said in `whole`."""
 
     run: Callable[[Path, Budget], Report]
     promise: str
@@ -36,10 +37,13 @@ class Hammer:
     hits: int | None = None
     of: str = "hits"
     minutes: int | None = None
+    whole: str = ""
 
     @property
     def full(self) -> str:
         """The full size in words."""
+        if self.whole:
+            return self.whole
         return f"{self.minutes} minutes" if self.minutes is not None else f"{self.hits:,} {self.of}"
 
     def budget(self, seed: int) -> Budget:
@@ -153,5 +157,12 @@ HAMMERS: Final = {
         requirements=("P1", "P3", "P5"),
         hits=agentdojo.FULL_PAIRS,
         of="pairs of a task and an attack",
+    ),
+    "mutation-score": Hammer(
+        run=mutation_score.run,
+        promise="the tests of core notice small changes to it, and all where it decides, votes and redeems",
+        requirements=("P1", "P3", "P4", "P5", "P6"),
+        hits=mutation_score.EVERY,
+        whole="every change",
     ),
 }
