@@ -75,7 +75,7 @@ def run(folder: Path, budget: Budget) -> Report:
         storm.end(at)
         copy = _copy(place, folder / "after")
     finally:
-        crew.stop()
+        crew.leave()
         place.leave()
     expect(not crew.faults, f"the crew could not go on: {crew.faults[:2]}")
     counts = _check(copy, folder / "facts.json", crew.journals)

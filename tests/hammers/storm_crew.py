@@ -31,6 +31,7 @@ class StormCrew:
         self._seed = seed
         self._stop = threading.Event()
         self._numbers = itertools.count()
+        self._opened: list[Journal] = []
         self._stopper = Stopper(self._journal("eve", at.eve), self._journal("omar", at.omar), self._rng(), self._stop)
         people = [
             Approver(self._journal("eve", at.eve), self._rng(), self._stop).work,
@@ -54,7 +55,8 @@ class StormCrew:
         return random.Random(f"{self._seed}/{next(self._numbers)}")
 
     def _journal(self, who: str, key: str) -> Journal:
-        return Journal(self._folder / f"{next(self._numbers):02d}-{who}.jsonl", who, self._at.port, key)
+        self._opened.append(Journal(self._folder / f"{next(self._numbers):02d}-{who}.jsonl", who, self._at.port, key))
+        return self._opened[-1]
 
     def _agent(self, agent: str, key: str) -> Callable[[], None]:
         return AgentAtWork(agent, self._journal(agent, key), self._rng(), self._stop).work
@@ -87,6 +89,12 @@ class StormCrew:
     def stop(self) -> None:
         """Ask nobody to go on."""
         self._stop.set()
+
+    def leave(self) -> None:
+        """Close all notebooks, whatever happened; whoever still writes into one ends with it."""
+        self.stop()
+        for journal in self._opened:
+            journal.close()
 
     def _keep(self) -> None:
         """Keep checkpoints as somebody outside would."""
