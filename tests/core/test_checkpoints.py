@@ -159,6 +159,21 @@ def test_a_malformed_log_proof_is_refused(text: str) -> None:
         parse_log_proof(text.encode())
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (PROOF.replace("@v1", "@v2"), "starts with the line"),
+        (PROOF.partition("\n\n")[0] + "\n\n", "ends with a checkpoint"),
+        (PROOF.replace("index 5\n", "index5\n"), "no `index` line"),
+        ("c2sp.org/tlog-proof@v1\n\n" + PROOF.partition("\n\n")[2], "no `index` line"),
+        (PROOF.replace("index 5\n", "index 5\n" + f"{ROOT64}\n" * 64), "malformed"),
+    ],
+)
+def test_a_malformed_log_proof_is_told_by_what_is_wrong_with_it(text: str, told: str) -> None:
+    with pytest.raises(NoteInvalid, match=told):
+        parse_log_proof(text.encode())
+
+
 def test_a_log_proof_that_is_not_utf_8_is_refused() -> None:
     with pytest.raises(NoteInvalid, match="not UTF-8"):
         parse_log_proof(b"\xff" + PROOF.encode())

@@ -12,6 +12,7 @@ from assent.core.approvals import (
     Approval,
     ApprovalId,
     ApprovalState,
+    DenialCategory,
     Moved,
     can_be_satisfied,
     vote,
@@ -139,6 +140,68 @@ def test_an_earlier_vote_fills_no_seat_once_the_exception_of_its_voter_has_run_o
         second = vote(first.approval, a_voter(OMAR), digest_prefix=asked.digest, operators=(alone, OMAR), now=now)
         assert isinstance(second, Moved)
         assert second.approval.state is state
+
+
+def test_who_could_still_vote_is_in_a_group_that_must_answer_may_and_has_not_voted() -> None:
+    cast = approvals.Vote(operator=OMAR.id, at=NOW, assurance=Assurance.CONSOLE, surface="console")
+    people = (EVE, OMAR, an_operator("sam", "elsewhere"), replace(EVE, id=OperatorId("kim"), permissions=frozenset()))
+    asked = an_approval(a_route((2, "oncall")), votes=(cast,), state=ApprovalState.PARTIAL)
+    assert approvals.who_can_vote(asked, people, NOW) == ("eve",)
+
+
+@pytest.mark.requirement("P5")
+def test_one_seat_of_somebody_involved_is_enough_to_call_it_self_approved() -> None:
+    votes = tuple(
+        approvals.Vote(operator=one, at=NOW, assurance=Assurance.CONSOLE, surface="console")
+        for one in (OperatorId("eve"), OperatorId("omar"))
+    )
+    assert approvals.is_self_approved(an_approval(owner="eve", votes=votes))
+    assert approvals.is_self_approved(an_approval(drivers=("omar",), votes=votes))
+    assert not approvals.is_self_approved(an_approval(votes=votes))
+    nobody = replace(votes[0], operator=OperatorId(""))
+    assert not approvals.is_self_approved(an_approval(votes=(nobody,), key_issuer=""))
+
+
+@pytest.mark.requirement("T18")
+@pytest.mark.parametrize(
+    ("state", "by", "moved"),
+    [
+        (ApprovalState.DENIED, "eve", True),
+        (ApprovalState.DENIED, "omar", False),
+        (ApprovalState.APPROVED, "eve", False),
+    ],
+)
+def test_only_ones_own_denial_is_repeated_without_a_word(state: ApprovalState, by: str, *, moved: bool) -> None:
+    over = an_approval(state=state, decided_by=OperatorId(by))
+    again = approvals.deny(over, a_voter(EVE), category=DenialCategory.OTHER, comment="", now=NOW)
+    assert (isinstance(again, Moved) and not again.moved and again.approval is over) is moved
+    assert moved or refusal(again).code == "already_decided"
+
+
+ADMIN = an_operator("ada", security_admin=True)
+OWNING = an_operator("owner", "oncall", security_admin=True)
+
+
+@pytest.mark.requirement("P5", "T4")
+@pytest.mark.parametrize(
+    ("state", "who", "assurance", "code"),
+    [
+        (ApprovalState.DENIED, EVE, Assurance.TOKEN, ""),
+        (ApprovalState.DENIED, OMAR, Assurance.CONSOLE, ""),
+        (ApprovalState.DENIED, OMAR, Assurance.TOKEN, "step_up_required"),
+        (ApprovalState.DENIED, ADMIN, Assurance.TOKEN, ""),
+        (ApprovalState.DENIED, OWNING, Assurance.CONSOLE, "not_eligible"),
+        (ApprovalState.DENIED, an_operator("sam", "elsewhere"), Assurance.CONSOLE, "not_eligible"),
+        (ApprovalState.EXPIRED, EVE, Assurance.CONSOLE, "not_denied"),
+        (ApprovalState.EXPIRED, OMAR, Assurance.TOKEN, "step_up_required"),
+    ],
+)
+def test_who_denied_it_may_let_it_be_asked_again_and_others_only_as_they_could_say_yes(
+    state: ApprovalState, who: Operator, assurance: Assurance, code: str
+) -> None:
+    asked = an_approval(state=state, decided_by=EVE.id)
+    told = approvals.why_not_let_again(asked, a_voter(who, assurance=assurance), NOW)
+    assert (told.code if told is not None else "") == code
 
 
 @pytest.mark.parametrize(
@@ -318,6 +381,14 @@ def test_over_several_principals_routes_and_reasons_are_those_of_the_strictest_a
     more = Verdict(effect=Effect.REQUIRE_APPROVAL, rules=("c",), routes=("s", "r"), reasons=ask.reasons)
     combined = strictest([allow, ask, more])
     assert (combined.rules, combined.routes, combined.reasons) == (("a", "b", "c"), ("r", "s"), ask.reasons)
+
+
+@pytest.mark.requirement("P1")
+def test_deny_beats_an_ask_and_an_ask_an_allow_whichever_comes_first() -> None:
+    allow, ask, deny = (Verdict(effect=effect) for effect in (Effect.ALLOW, Effect.REQUIRE_APPROVAL, Effect.DENY))
+    for one, other, wins in ((allow, ask, ask), (ask, deny, deny), (allow, deny, deny)):
+        assert strictest([one, other]).effect is wins.effect
+        assert strictest([other, one]).effect is wins.effect
 
 
 @pytest.mark.parametrize("floored", [(True, False), (False, True), (False, False)])

@@ -3,27 +3,43 @@
 A value that changes here makes old rows, old records or other people's code mean something else.
 """
 
+import dataclasses
 import importlib
 import json
 import pkgutil
 from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 import assent.core
-from assent.core import approvals, breakers, canonical, credentials, operators, records
-from assent.core.actions import ENDED, MOVES, ActionState, attempt_of, content_of
-from assent.core.approvals import Need, Route
+from assent.core import (
+    approvals,
+    breakers,
+    canonical,
+    characters,
+    credentials,
+    deliveries,
+    errors,
+    operators,
+    records,
+)
+from assent.core.actions import ENDED, MOVES, ActionState, RedeemedBy, attempt_of, content_of
+from assent.core.approvals import Approval, ApprovalState, Need, Route
 from assent.core.canonical import commitment_of
 from assent.core.credentials import PREFIXES, Kind
 from assent.core.decisions import Limits, Load
-from assent.core.grants import TOKEN_TYPE, GrantId, claims, issue
+from assent.core.deliveries import Delivery, DeliveryState
+from assent.core.grants import TOKEN_TYPE, Grant, GrantId, GrantState, claims, issue
 from assent.core.operators import PERMISSION_SETS, Assurance, Permission
 from assent.core.records import Entry, RecordId, RecordKind, record
 from tests.core.samples import NOW, an_action
+
+INVISIBLE = 143_873
+INVISIBLE_SHA256 = "cf2c9088eb1a52645b2112b093f89f4b72be4e2568dc653fca75a4eb837cb654"
 
 
 def stored_names() -> Iterator[type[StrEnum]]:
@@ -63,8 +79,96 @@ def test_sets_of_permissions_are_what_the_documentation_says() -> None:
     assert operators.SECURITY_ADMIN == "security_admin"
 
 
+def test_what_bounds_names_and_numbers_of_credentials() -> None:
+    assert credentials.SERVICE_NAME.pattern == r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+    assert timedelta(days=14) == credentials.OPERATOR_TOKEN_RENEW_BEFORE
+    assert credentials.MAX_LIVE_PER_PRINCIPAL == 20
+
+
 def test_a_token_of_each_kind_begins_in_its_own_way() -> None:
     assert PREFIXES == {Kind.AGENT: "asn_", Kind.SERVICE: "ass_", Kind.OPERATOR: "aso_"}
+
+
+CODES = {
+    "AssentError": "error",
+    "LedgerUnavailable": "broker_unavailable",
+    "HeldNotDurable": "held_not_durable",
+    "Stale": "stale",
+    "Forged": "row_forged",
+    "IllegalMove": "illegal_move",
+    "Unauthenticated": "unauthenticated",
+    "Forbidden": "forbidden",
+    "NotFound": "not_found",
+    "BadRequest": "bad_request",
+    "RateLimited": "rate_limited",
+    "IdempotencyConflict": "idempotency_conflict",
+    "PolicyInvalid": "policy_error",
+    "KeysInvalid": "keys_invalid",
+    "ConfigInvalid": "config_invalid",
+    "VerificationFailed": "verification_failed",
+    "ForeignAwait": "foreign_await",
+    "DeliveryFault": "delivery_failed",
+}
+
+
+@pytest.mark.parametrize(("name", "code"), CODES.items())
+def test_an_error_has_the_code_that_others_branch_on(name: str, code: str) -> None:
+    assert getattr(deliveries if name == "DeliveryFault" else errors, name).code == code
+
+
+def test_an_error_says_to_whoever_prints_it_what_it_says_to_a_person() -> None:
+    told = (
+        errors.AssentError("no", hint="next"),
+        errors.RateLimited("no", retry_after_seconds=3, hint="next"),
+        errors.PolicyInvalid("no", findings=("f",), hint="next"),
+        errors.VerificationFailed("no", index=7, hint="next"),
+    )
+    assert [(str(one), one.message, one.hint) for one in told] == [("no", "no", "next")] * 4
+
+
+def classes() -> Iterator[type]:
+    for found in pkgutil.iter_modules(assent.core.__path__):
+        module = importlib.import_module(f"assent.core.{found.name}")
+        for one in vars(module).values():
+            if isinstance(one, type) and dataclasses.is_dataclass(one) and one.__module__ == module.__name__:
+                yield one
+
+
+# What is not empty although nobody gave it.
+GIVEN = {
+    "revision": 1,
+    "redeemed_by": RedeemedBy.AGENT,
+    "assurance": Assurance.SLACK,
+    "moved": True,
+    "asks_the_same": True,
+    "expires_after": timedelta(minutes=15),
+    "pick_up_within": timedelta(minutes=30),
+    "cool_off": timedelta(minutes=30),
+    "width": 256,
+    **{
+        f"state of {one.__name__}": first
+        for one, first in (
+            (Approval, ApprovalState.PENDING),
+            (Grant, GrantState.ISSUED),
+            (Delivery, DeliveryState.QUEUED),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("one", sorted({one for one in classes() if one is not Limits}, key=str), ids=str)
+def test_what_is_not_given_is_empty(one: type) -> None:
+    for named in dataclasses.fields(one):
+        if named.default is dataclasses.MISSING:
+            continue
+        expected = GIVEN.get(named.name, GIVEN.get(f"{named.name} of {one.__name__}"))
+        assert named.default == expected if expected is not None else not named.default, named.name
+
+
+def test_what_counts_as_invisible_changes_only_when_somebody_means_it() -> None:
+    invisible = "".join(chr(code) for code in range(0x110000) if characters.hidden_characters(chr(code)))
+    named = sha256(invisible.encode("utf-8", "surrogatepass")).hexdigest()
+    assert (len(invisible), named) == (INVISIBLE, INVISIBLE_SHA256)
 
 
 @pytest.mark.requirement("P3")

@@ -125,6 +125,26 @@ def test_a_damaged_edge_is_refused(raw: bytes) -> None:
         decode_frontier(raw)
 
 
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_the_edge_alone_is_that_of_the_growth_that_tells_its_nodes(before: int, more: int) -> None:
+    edge = Frontier().after(LEAVES[:before])
+    assert edge.after(LEAVES[before : before + more]) == edge.extend(LEAVES[before : before + more])[0]
+    assert edge.root() == root(LEAVES[:before])
+
+
+@pytest.mark.parametrize("raw", [b"", bytes(7), bytes(9), (1).to_bytes(8, "big"), (1).to_bytes(8, "big") + bytes(33)])
+def test_what_no_edge_was_ever_written_as_is_none(raw: bytes) -> None:
+    with pytest.raises(ProofInvalid):
+        decode_frontier(raw)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 64, 77])
+def test_an_edge_is_read_back_as_it_was_written(size: int) -> None:
+    edge = Frontier().after(LEAVES[:size])
+    assert edge.encode()[:8] == size.to_bytes(8, "big")
+    assert decode_frontier(edge.encode()) == edge
+
+
 # --- proofs -----------------------------------------------------------------------------------------------------------
 
 
@@ -276,3 +296,39 @@ def test_consistency_agrees_with_every_published_vector() -> None:
         roots = unbase64(case["root1"]), unbase64(case["root2"])
         accepted = consistent(case["size1"], case["size2"], proof, *roots)
         assert accepted != case["wantErr"], path
+
+
+def why_not_included(size: int, proof: Sequence[bytes]) -> str:
+    with pytest.raises(ProofInvalid) as refused:
+        verify_inclusion(leaf=LEAVES[2], index=2, size=size, proof=proof, root=root(LEAVES[:size]))
+    return refused.value.message
+
+
+def why_not_consistent(old: int, new: int, proof: Sequence[bytes]) -> str:
+    old_root, new_root = root(LEAVES[:old]), root(LEAVES[:new])
+    with pytest.raises(ProofInvalid) as refused:
+        verify_consistency(old_size=old, old_root=old_root, new_size=new, new_root=new_root, proof=proof)
+    return refused.value.message
+
+
+def test_a_proof_that_has_the_wrong_length_is_told_so() -> None:
+    inclusion, consistency = inclusion_proof(2, 7, HASH_AT), consistency_proof(5, 7, HASH_AT)
+    assert "too long" in why_not_included(7, [*inclusion, bytes(32)])
+    assert "does not lead to the root" in why_not_included(7, inclusion[:-1])
+    assert "empty" in why_not_consistent(5, 7, [])
+    assert "too long" in why_not_consistent(5, 7, [*consistency, bytes(32)])
+    assert "too short" in why_not_consistent(5, 7, consistency[:-1])
+
+
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_one_hash_of_another_length_is_enough_to_be_refused(at: int, length: int) -> None:
+    inclusion, consistency = list(inclusion_proof(2, 7, HASH_AT)), list(consistency_proof(5, 7, HASH_AT))
+    inclusion[at], consistency[at] = bytes(length), bytes(length)
+    assert "32 bytes" in why_not_included(7, inclusion)
+    assert "32 bytes" in why_not_consistent(5, 7, consistency)
+
+
+def test_a_log_of_the_same_size_needs_no_proof_and_takes_none() -> None:
+    assert consistent(5, 5, [], root(LEAVES[:5]), root(LEAVES[:5]))
+    assert "two roots" in why_not_consistent(5, 5, [bytes(32)])

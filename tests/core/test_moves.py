@@ -79,6 +79,42 @@ def test_an_outcome_ends_the_run_in_the_state_it_names(status: ActionState) -> N
     assert difference(running, actions.report(running, outcome)) == {"state": status, "outcome": outcome}
 
 
+@pytest.mark.parametrize("state", [ActionState.PENDING, ActionState.READY, ActionState.EXECUTING])
+def test_what_was_open_when_the_ledger_was_put_back_is_unknown_from_then_on(state: ActionState) -> None:
+    before = an_action(state=state, reasons=(WHY,), pick_up_until=SOON)
+    after = actions.put_back(before, Reason.of("grant_dead"), now=SOON)
+    assert difference(before, after) == {
+        "state": ActionState.UNKNOWN,
+        "reasons": (WHY, Reason.of("grant_dead")),
+        "decided_at": SOON,
+        "pick_up_until": None,
+        "outcome": Outcome(status=ActionState.UNKNOWN, at=SOON, reported=False),
+    }
+    decided = actions.put_back(an_action(state=state, decided_at=NOW), WHY, now=SOON)
+    assert decided.decided_at == NOW
+
+
+def test_of_sensitive_arguments_those_must_be_seen_that_can_change_what_happens() -> None:
+    assert an_action(sensitive=("token", "note"), opaque=("note",)).to_be_revealed == ("token",)
+
+
+@pytest.mark.requirement("P4", "T21")
+@pytest.mark.parametrize(
+    ("holder", "asking", "held"),
+    [
+        (ATTEMPT, ATTEMPT, True),
+        (ATTEMPT, b"b" * 32, False),
+        (ATTEMPT, None, False),
+        (None, ATTEMPT, False),
+        (None, None, False),
+    ],
+)
+def test_an_action_is_held_by_the_attempt_it_names_and_by_nobody_when_it_names_none(
+    holder: bytes | None, asking: bytes | None, *, held: bool
+) -> None:
+    assert actions.is_held_by(an_action(attempt=holder), asking) is held
+
+
 # --- approvals --------------------------------------------------------------------------------------------------------
 
 

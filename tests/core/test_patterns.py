@@ -1,5 +1,7 @@
 """Patterns: anchored, case-sensitive, segment by segment, and never slow."""
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +87,19 @@ def test_a_pattern_made_to_hang_does_not() -> None:
 def test_a_prepared_pattern_matches_the_same(pattern: list[str], value: list[str]) -> None:
     written, asked = "/".join(pattern), "/".join(value)
     assert matcher(written, "/")(asked) is matches(written, asked, "/")
+
+
+SEGMENTS = ("a", "b", "*", "a*", "*a", "a*b", "*a*", "**")
+VALUES = ("a", "b", "ab", "ba", "aab", "aba")
+
+
+@pytest.mark.requirement("T7")
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_every_short_pattern_agrees_with_plain_recursion_on_every_short_value(length: int) -> None:
+    values = [value for count in (1, 2, 3) for value in product(VALUES[: 6 if count < 3 else 3], repeat=count)]
+    for pattern in product(SEGMENTS, repeat=length):
+        written, prepared = "/".join(pattern), matcher("/".join(pattern), "/")
+        for value in values:
+            expected = reference(pattern, value)
+            assert matches(written, "/".join(value), "/") is expected, (pattern, value)
+            assert prepared("/".join(value)) is expected, (pattern, value)
