@@ -5,6 +5,7 @@ named.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -172,6 +173,43 @@ def schema(directory: Directory = None) -> None:
     for name in policy_files.write_schemas(where):
         print(visible(str(where / name)))
     print("a file finds its own by its first line: # yaml-language-server: $schema=../schemas/roles.json")
+
+
+@app.command("draft")
+def draft_(
+    agent: Annotated[str, typer.Argument(help="Whose rules they would be.")],
+    *,
+    denials: Annotated[bool, typer.Option("--denials", help="From what it was denied for want of one.")] = False,
+    python: Annotated[
+        list[str] | None, typer.Option(help="From `module:function`, `file.py:function`, or a module's guards.")
+    ] = None,
+    mcp: Annotated[Path | None, typer.Option(help="From an MCP server's answer to `tools/list`, as JSON.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="What stands before the dot in an MCP server's tools.")] = None,
+    payload: Annotated[bool, typer.Option("--payload", help="Look at the values; that is recorded.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why the values are needed, for the record.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only denials from this time on, or from so long ago.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the draft and its role are called.")] = None,
+    policies: Annotated[Path | None, typer.Option(help="The directory; by default this broker's.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write catalogue entries and the narrowest rules into drafts/, for a person to review; no broker reads them."""
+    from assent.cli import drafting, policy_files
+    from assent.cli.moments import moment_of
+
+    if not (denials or python or mcp):
+        raise Usage("a draft comes from something", hint="give --denials, --python or --mcp")
+    where = policy_files.directory_of(policies)
+    declared = drafting.declared(where, policy_files.now())
+    sources = drafting.Sources(python=tuple(python or ()), mcp=mcp, prefix=prefix)
+    called = drafting.name_of(name, sources, agent, declared)
+    if denials:
+        asked = drafting.denials(connect(), agent, declared, since=moment_of(since), payload=payload, reason=reason)
+        sources = replace(sources, denials=asked)
+    drafted = drafting.write(where, called, drafting.made(called, agent, sources, declared))
+    if as_json:
+        print(drafting.as_json(where, called, drafted))
+    else:
+        drafting.tell(where, called, agent, drafted)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from assent.cli import margin, output
 from assent.cli.client import Client
 from assent.cli.margin import shown
-from assent.core.canonical import canonical, commitment_of
+from assent.core.canonical import Json, canonical, commitment_of
 from assent.core.errors import VerificationFailed
 from assent.core.telling import tell
 
@@ -59,6 +59,17 @@ def _revealed(client: Client, key: str, *, is_record: bool, reason: str | None) 
     for item in whole["items"]:
         _check(item)
     return whole
+
+
+def values_of(client: Client, record: str, *, reason: str | None) -> dict[str, Json]:
+    """Return what one record commits to, by name; who saw it is recorded.
+
+    Raises:
+        VerificationFailed: payload is not what its record commits to.
+
+    """
+    (item,) = _revealed(client, record, is_record=True, reason=reason)["items"]
+    return {name: kept["value"] for name, kept in item["fields"].items() if kept}
 
 
 def _check(item: Answer) -> None:

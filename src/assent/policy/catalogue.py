@@ -18,6 +18,10 @@ from assent.policy.spelling import Spelling
 from assent.policy.templates import Template
 
 NO_WORDS: Final = Template(("",))
+POWERFUL: Final = frozenset(
+    {"body", "cmd", "code", "command", "query", "request", "script", "sql", "statement", "uri", "url"}
+)
+"""Arguments of these names may do more than read, whatever the tool is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,17 +131,20 @@ class Document:
         about = [rule for rule in rules if covers_tool(rule, tool.name) and rule.in_force(self._now)]
         if not any(rule.effect is not Effect.DENY for rule in about):
             return
+        never = {place for rule in about if _denies_all(rule) for place in _places_of(rule, tool)}
         ordered = [rule for effect in reversed(_STRONGEST) for rule in about if rule.effect is effect]
-        for index, rule in enumerate(ordered):
-            name = "" if index else f"`{tool.name}`"
-            yield name, self._where(rule, tool), self._outcome(rule, tool), f"`{rule.id}`"
+        name = f"`{tool.name}`"
+        for rule in ordered:
+            places = [p for p in _places_of(rule, tool) if rule.effect is Effect.DENY or p not in never]
+            if places:
+                yield name, self._where(rule, places), self._outcome(rule, tool, places), f"`{rule.id}`"
+                name = ""
 
-    def _where(self, rule: Rule, tool: Tool) -> str:
-        places = _places(tool) if ANY in rule.environments else [p for p in rule.environments if p in _places(tool)]
-        where = ", ".join(places) or "nowhere that it acts"
+    def _where(self, rule: Rule, places: Iterable[str]) -> str:
+        where = ", ".join(places)
         return where if rule.resources == ("**",) else f"{where}: {listed(rule.resources)}"
 
-    def _outcome(self, rule: Rule, tool: Tool) -> str:
+    def _outcome(self, rule: Rule, tool: Tool, places: Collection[str]) -> str:
         when = f" when {condition_in_words(rule.condition)}" if rule.condition else ""
         until = f", until {rule.until:%Y-%m-%d}" if rule.until is not None and rule.effect is not Effect.DENY else ""
         if rule.effect is Effect.DENY:
@@ -150,11 +153,10 @@ class Document:
             return f"**asked** on `{rule.route}`{when}{until}"
         if tool.impact is Impact.READ or rule.stands(self._now):
             return f"allowed{when}{until}"
-        places = _places(tool) if ANY in rule.environments else rule.environments
         floored = [place for place in places if not self._declared.environments.get(place, False)]
         if not floored:
             return f"allowed{when}{until}"
-        if len(floored) == len(list(places)):
+        if len(floored) == len(places):
             return f"**asked** on `{DEFAULT}` (production){when}{until}"
         return f"allowed{when}{until}; in {', '.join(floored)} **asked** on `{DEFAULT}`"
 
@@ -263,8 +265,18 @@ def _places(tool: Tool) -> list[str]:
     return sorted(set(places))
 
 
+def _places_of(rule: Rule, tool: Tool) -> list[str]:
+    """Return where a rule meets a tool, of the places that the tool acts in."""
+    places = _places(tool)
+    return places if ANY in rule.environments else [place for place in rule.environments if place in places]
+
+
+def _denies_all(rule: Rule) -> bool:
+    return rule.effect is Effect.DENY and not rule.condition and rule.resources == ("**",)
+
+
 def _words(parts: tuple[str, ...]) -> str:
-    return "".join(f"`{part}`" if index % 2 else part for index, part in enumerate(parts))
+    return "".join(f"{{{part}}}" if index % 2 else part for index, part in enumerate(parts))
 
 
 def _span(seconds: float) -> str:

@@ -100,7 +100,7 @@ def derivation(
     patterns = {value: environment for value, environment in table.items() if "*" in value}
     if patterns and impact is not Impact.READ and not reason:
         fields.refuse(
-            "match", "a pattern may send a target to the wrong environment: name them, or give unsafe_pattern"
+            "match", "a pattern may send a target to the wrong environment: name each, or say `unsafe_pattern: WHY NOT`"
         )
     exact = {value: environment for value, environment in table.items() if "*" not in value}
     return Lookup(

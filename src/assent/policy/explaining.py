@@ -182,7 +182,8 @@ def _environments(declared: Declared, asking: Asking) -> Iterator[str]:
     derivation = declared.tools[asking.tool].environment
     if isinstance(derivation, Lookup):
         part = f"segment {derivation.segment} of " if derivation.takes_segment else ""
-        named = ", ".join(f"`{name}` for {where}" for name, where in sorted(derivation.names.items())[:MOST_NEARLY])
+        table = [*sorted(derivation.names.items()), *derivation.patterns]
+        named = ", ".join(f"`{name}` for {where}" for name, where in table[:MOST_NEARLY])
         yield f"the environment comes from {part}`{derivation.argument}`: {named}"
 
 

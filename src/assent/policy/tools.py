@@ -6,7 +6,7 @@ from typing import Final
 
 from assent.core.actions import Impact, RedeemedBy
 from assent.core.canonical import Json, canonical, digest
-from assent.policy.catalogue import NO_WORDS, Tool
+from assent.policy.catalogue import NO_WORDS, POWERFUL, Tool
 from assent.policy.documents import Mapping as MappingNode
 from assent.policy.documents import Node, Sequence, plain
 from assent.policy.environments import Constant, Derivation, Lookup, derivation
@@ -18,9 +18,6 @@ from assent.policy.templates import Template, parse, resource_fault
 
 TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 # What such an argument holds decides what happens, so reading is a claim that somebody has to make in words.
-_POWERFUL: Final = frozenset(
-    {"body", "cmd", "code", "command", "query", "request", "script", "sql", "statement", "uri", "url"}
-)
 _NOWHERE: Final[Derivation] = Constant("")
 _NO_ARGUMENTS: Final[dict[str, Argument]] = {}
 
@@ -80,7 +77,7 @@ def _check(tool: Tool, fields: Fields) -> None:
             fields.refuse("sensitive", f"{quoted(key)} is opaque, so it must be sensitive: everything else is shown")
         if any(inner.opaque for inner in _within(argument)):
             fields.refuse("arguments", f"what {quoted(key)} holds cannot be opaque, only an argument as a whole")
-    powerful = sorted(_POWERFUL.intersection(tool.arguments))
+    powerful = sorted(POWERFUL.intersection(tool.arguments))
     if tool.impact is Impact.READ and powerful and not tool.read_because:
         fields.refuse("impact", f"what `{powerful[0]}` holds may do more than read: say why not in `read_because`")
     if tool.impact is not Impact.READ and tool.read_because:
