@@ -85,16 +85,15 @@ class Baseline:
     def tests_for(self, file: str, line: int) -> list[str]:
         """Return the tests that reach a line, quickest first.
 
-        A line that runs on import is reached by all that reach its module: of these its own tests are taken, those in
-        `test_MODULE.py`, and of the others as many as run within some seconds.
+        What runs on import is data, which is read without running a line of the module: nobody knows who looks at it.
+        So the module's own tests are taken, those in `test_MODULE.py`, and of all others as many as take some seconds.
         """
         found = self.tests_of.get((file, line), set())
         if "" not in found:
             return self._quickest_first(found)
-        found = {test for (name, _), tests in self.tests_of.items() if name == file for test in tests} - {""}
-        own = {test for test in found if f"/test_{file}::" in test}
-        others = self._quickest_first(found - own)
-        until = list(itertools.accumulate(self.seconds.get(test, 0.0) for test in others))
+        own = {test for test in self.seconds if f"/test_{file}::" in test}
+        others = self._quickest_first(set(self.seconds) - own)
+        until = list(itertools.accumulate(self.seconds[test] for test in others))
         return self._quickest_first(own) + [one for one, spent in zip(others, until, strict=True) if spent < ON_IMPORT]
 
     def _quickest_first(self, tests: Iterable[str]) -> list[str]:
