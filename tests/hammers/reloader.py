@@ -82,9 +82,10 @@ class Reloader:
         self.found = Found()
 
     def _goes_on(self) -> bool:
-        if self._plan["seconds"] is not None:
-            return time.monotonic() - self._began < float(self._plan["seconds"])
         found = self.found
+        if self._plan["seconds"] is not None:
+            is_time = time.monotonic() - self._began < float(self._plan["seconds"])
+            return is_time or found.reloads < int(self._plan["reloads"])
         return found.decisions.total() < int(self._plan["decisions"]) or found.reloads < int(self._plan["reloads"])
 
     async def run(self, key: str) -> None:

@@ -41,7 +41,7 @@ def _plan(at: Installation, budget: Budget) -> dict[str, Any]:
         "seed": budget.seed,
         "seconds": budget.seconds,
         "decisions": hits,
-        "reloads": -(-hits * FULL_RELOADS // FULL_DECISIONS),
+        "reloads": max(LEAST_RELOADS, -(-hits * FULL_RELOADS // FULL_DECISIONS)),
     }
 
 
