@@ -75,7 +75,7 @@ THREATS = (
     _threat(22, "an agent that uses its human's credential"),
     _threat(23, "a policy author who widens at run time"),
     _threat(24, "a database writer who inserts approvals, votes or credentials"),
-    _threat(25, "lying outcomes", deferred="automatic breakers"),
+    _threat(25, "lying outcomes"),
     _threat(26, "one factor behind many clicks", deferred="routes with a vote at the console"),
 )
 

@@ -42,8 +42,11 @@ OTHER_VARIABLES: Final = frozenset(
 _URL = re.compile(r"https?://[^\s/?#@\\]+(/[^\s?#\\]*)?")
 
 # What is secret, and may stand in the environment or, as `<key>_file`, in a file that only its owner reads.
-SECRETS: Final = ("slack_bot_token", "slack_app_token", "slack_signing_secret")
+SECRETS: Final = ("slack_bot_token", "slack_app_token", "slack_signing_secret", "alert_webhook_secret")
 SLACK_API: Final = "https://slack.com/api/"
+_TO_A_WEBHOOK = re.compile(
+    r"https://[A-Za-z0-9.\-\[\]:]+(/[!-~]*)?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?(/[!-~]*)?"
+)
 _ON_THIS_MACHINE = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}/[a-z/]*")
 _ORIGIN = re.compile(r"[!-*,-~]{1,128}")
 
@@ -118,6 +121,12 @@ class Settings(BaseSettings):
     slack_signing_secret_file: Path | None = None
     slack_api_url: str = "https://slack.com/api/"
 
+    # who is told of breakers
+    alert_webhook_url: str | None = None
+    alert_webhook_secret: SecretStr | None = None
+    alert_webhook_secret_file: Path | None = None
+    runbook_url: str = "docs/runbook-breakers.md"
+
     # what others see
     log_format: LogFormat = LogFormat.AUTO
     log_level: LogLevel = LogLevel.INFO
@@ -151,6 +160,13 @@ class Settings(BaseSettings):
             raise ValueError("write it as https://HOST[:PORT][/PATH]")
         return value
 
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _is_safe_to_tell(cls, value: str | None) -> str | None:
+        if value is not None and not _TO_A_WEBHOOK.fullmatch(value):
+            raise ValueError("write it as https://HOST[:PORT]/PATH; plain http only to this machine")
+        return value
+
     @field_validator("log_origin")
     @classmethod
     def _is_a_name(cls, value: str) -> str:
@@ -170,6 +186,17 @@ class Settings(BaseSettings):
         for key in SECRETS:
             if getattr(self, key) is not None and getattr(self, f"{key}_file") is not None:
                 raise _Unsafe(key, f"`{key}_file` is set as well, and the two may differ", "set one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _signs_what_it_tells(self) -> Self:
+        has_secret = self.alert_webhook_secret is not None or self.alert_webhook_secret_file is not None
+        if self.alert_webhook_url is not None and not has_secret:
+            raise _Unsafe(
+                "alert_webhook_url",
+                "without a secret nobody there could tell an alert of this broker from anybody's",
+                "set `alert_webhook_secret_file`, and give the other side the same secret",
+            )
         return self
 
     @model_validator(mode="after")

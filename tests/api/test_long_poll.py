@@ -45,9 +45,9 @@ class WatchedSignals(LocalSignals):
         self.begun.set()
         return super().subscribe(topics)
 
-    def forget(self, subscription: LocalSubscription) -> None:
+    def end(self, subscription: LocalSubscription) -> None:
         self.over.set()
-        super().forget(subscription)
+        super().end(subscription)
 
 
 async def reached(event: asyncio.Event) -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from assent.api import ApiSettings
+from assent.core.errors import LedgerUnavailable
 from assent.flows.suspend_agent import suspend_agent
 from assent.flows.tick import tick
 from assent.policy import LoadedPolicy, load
 from assent.policy.current import PolicyHolder
 from assent.policy.packs import starter
+from assent.ports import Ledger
 from tests.api.client import Heard, bearer, call
 from tests.api.town import ATTEMPT, OTHER_ATTEMPT, Town
 from tests.flows.world import SetClock, TownPolicy, a_world
@@ -150,9 +152,7 @@ class Square(Town):
 
 Trigger = Callable[[Square], Awaitable[Heard]]
 TRIGGERS: Final[dict[str, Trigger]] = {}
-NOT_YET: Final = {
-    "held_not_durable": "a trip on a ledger that takes no writes is answered `broker_unavailable` and held nowhere yet",
-}
+NOT_YET: Final[dict[str, str]] = {}
 
 
 def trigger(story: Trigger) -> Trigger:
@@ -314,6 +314,26 @@ async def broker_unavailable(square: Square) -> Heard:
     key = await square.agent()
     await square.world.ledger.close()  # type: ignore[attr-defined]  # the port has no end, the store has
     return await square.post(key, "/v1/actions", {"tool": "files.read", "arguments": {"path": PATH}})
+
+
+class TakesNothing:
+    """A ledger that can be read and takes no writes, as on a full disk."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._ledger, name)
+
+    async def transact(self, *_: object, **__: object) -> None:
+        raise LedgerUnavailable("the disk is full")
+
+
+@trigger
+async def held_not_durable(square: Square) -> Heard:
+    token = await square.operator("sam")
+    square.world.broker = replace(square.world.broker, ledger=cast("Ledger", TakesNothing(square.world.ledger)))
+    return await Town(square.world).post(token, "/v1/breakers/trip", {"scope": {"environment": "staging"}})
 
 
 @trigger

@@ -1,12 +1,16 @@
 """`assent breakers`: a stop happens first and is explained after; letting go on takes a second person."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from assent.cli import watching_breakers
 from assent.cli.exits import Exit
 from tests.cli.conftest import Shell
 from tests.cli.terminal import on_a_terminal
@@ -71,11 +75,11 @@ def test_a_scope_and_everything_at_once_stop_nothing(broker: BrokerProcess, oper
 
 
 def test_a_name_that_nobody_saw_is_stopped_and_questioned(own: BrokerProcess, own_operator: Shell) -> None:
-    decision(own)
-    said = own_operator("breakers", "trip", "--agent", "demo-agnt", "--reason", "x")
+    said = own_operator("breakers", "trip", "--agent", "demo-agnt", "--env", "produktion", "--reason", "x")
     assert said.code == 0
-    assert "no recent record names agent `demo-agnt`, did you mean `demo-agent`" in said.err
-    assert own_operator("breakers", "trip", "--tool", "files.*", "--reason", "x").err == ""
+    assert "no agent is called `demo-agnt`, did you mean `demo-agent`; it is stopped all the same" in said.out
+    assert "no environment is called `produktion`, did you mean `production`; it is stopped all the same" in said.out
+    assert "note: " not in own_operator("breakers", "trip", "--tool", "files.*", "--reason", "x").out
 
 
 @pytest.mark.requirement("P6")
@@ -158,6 +162,65 @@ def test_a_stop_on_the_ledger_itself_needs_an_operators_token(broker: BrokerProc
     said = directly(shell, broker, "--all", token=token)
     assert said.code in {Exit.REFUSED, Exit.USAGE}
     assert decision(broker) == "allow"
+
+
+@pytest.mark.requirement("P6")
+def test_a_drill_stops_measures_lets_go_on_and_is_filed(own: BrokerProcess, own_operator: Shell) -> None:
+    said = own_operator("breakers", "drill", "--env", "staging", "--replica", own.url)
+    assert (said.code, said.err) == (0, "")
+    assert "drill over environment `staging`: acknowledged" in said.out
+    assert said.out.count("denied (breaker_open)") == 2
+    assert said.out.endswith("reset; filed as a record\n")
+    assert decision(own, path="staging/a") == "allow"
+    filed = own.records("breaker.drilled")[0]["detail"]
+    assert 0 < filed["acknowledged_ms"] <= filed["first_denial_ms"] < 60_000
+    assert filed["replicas"] == [own.url, own.url]
+    assert own.records("breaker.tripped")[0]["detail"]["drill"] is True
+    assert len(own.records("breaker.reset")) == 1
+
+
+def test_a_drill_as_json_is_what_was_measured(own: BrokerProcess, own_operator: Shell) -> None:
+    found = json.loads(own_operator("breakers", "drill", "--env", "staging", "--tool", "files.*", "--json").out)
+    assert [one["denied"] for one in found["replicas"]] == [True]
+    assert found["acknowledged_ms"] <= found["first_denial_ms"]
+
+
+def test_a_drill_stops_nothing_that_is_production_or_stopped_already(own: BrokerProcess, own_operator: Shell) -> None:
+    said = own_operator("breakers", "drill", "--env", "production")
+    assert (said.code, "marked nonproduction" in said.err) == (Exit.USAGE, True)
+    own_operator("breakers", "trip", "--env", "staging", "--reason", "for real")
+    assert own_operator("breakers", "drill", "--env", "staging").code == Exit.USAGE
+    assert decision(own, path="staging/a") == "deny"
+    assert own.records("breaker.drilled") == []
+
+
+def test_what_changed_is_told_once_and_in_its_order() -> None:
+    def breaker(key: str, revision: int, at: str) -> dict[str, Any]:
+        return {"id": key, "revision": revision, "changed_at": at}
+
+    known = {"a": breaker("a", 1, "1"), "b": breaker("b", 1, "2")}
+    now = {"a": breaker("a", 2, "4"), "b": breaker("b", 1, "2"), "c": breaker("c", 1, "3")}
+    assert [one["id"] for one in watching_breakers.changes(known, now)] == ["c", "a"]
+    assert list(watching_breakers.changes(now, now)) == []
+
+
+def test_a_watch_shows_what_is_open_and_then_each_change(own: BrokerProcess, own_operator: Shell) -> None:
+    own_operator("breakers", "trip", "--agent", "demo-agent", "--reason", "it loops")
+    with subprocess.Popen(
+        [sys.executable, "-m", "assent", "breakers", "watch"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **own.operator},
+    ) as watching:
+        shown = watching.stdout
+        assert shown is not None
+        try:
+            assert "forced_open  agent `demo-agent`" in shown.readline()
+            assert shown.readline().startswith("1 open; each change is shown here")
+            own_operator("breakers", "trip", "--env", "staging", "--reason", "another")
+            assert "forced_open  environment `staging`" in shown.readline()
+        finally:
+            watching.kill()
 
 
 def directly(shell: Shell, broker: BrokerProcess, *arguments: str, token: str | None = None) -> Any:

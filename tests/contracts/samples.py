@@ -6,11 +6,15 @@ Nothing here is random: ids count up, the clock stands still until a test moves 
 import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from assent.core.actions import Action, ActionId, ActionState, Impact, Outcome, RedeemedBy, RunId
 from assent.core.agents import AgentId, AgentState, AgentStatus
+from assent.core.alerts import Mark
 from assent.core.approvals import Approval, ApprovalId, ApprovalState, DenialCategory, Need, Route, Vote
-from assent.core.breakers import Breaker, BreakerId, BreakerState, ResetAsk, Scope
+from assent.core.breaker_rules import Definition
+from assent.core.breakers import Breaker, BreakerId, BreakerState, Healing, Probe, ResetAsk, Scope
+from assent.core.budgets import Budget, BudgetId, Reservation
 from assent.core.credentials import Credential, CredentialId, Kind
 from assent.core.deliveries import Delivery, DeliveryId, DeliveryState
 from assent.core.denials import Denial
@@ -112,6 +116,8 @@ FULL_ACTION = action(
         error=f"none of {SECRET}",
         result_digest="cd" * 32,
     ),
+    probe_of=("brk_1", "brk_full"),
+    reserved=(Reservation(BudgetId("b"), 17, Decimal("12.50")), Reservation(BudgetId("c"), -3, Decimal("1E+3"))),
 )
 
 
@@ -196,6 +202,14 @@ FULL_BREAKER = breaker(
     reason=f"it deletes {SECRET}",
     ask_again_at=LATER,
     reset_asked=ResetAsk(by=OWNER, at=LATER, reason=f"{SECRET} is fine again"),
+    rule="failing",
+    tripped_by="rule:failing",
+    tripped_at=T0 + timedelta(seconds=2),
+    healing=Healing(wait_in_open=timedelta(seconds=90), probes=3, times=4, half_open_at=LATER),
+    probes=(
+        Probe(action="act_1", agent="deployer", by_human=True),
+        Probe(action="act_2", agent="other", by_human=False, succeeded=True),
+    ),
 )
 
 
@@ -277,6 +291,13 @@ FULL_DELIVERY = delivery(
     why="ratelimited",
 )
 
+BUDGET = Budget(id=BudgetId("bud_1"), window=timedelta(days=1))
+FULL_BUDGET = Budget(
+    id=BudgetId("bud_full"),
+    window=timedelta(minutes=5, microseconds=7),
+    slices=((-1, Decimal("12.50")), (10**15, Decimal("1E+3"))),
+)
+
 PLAIN_ROWS: tuple[Row, ...] = (
     action(),
     approval(),
@@ -286,6 +307,9 @@ PLAIN_ROWS: tuple[Row, ...] = (
     breaker(),
     status(),
     credential(),
+    BUDGET,
+    Definition(id="k8s.get", digest="0f" * 32),
+    Mark(id="webhook", told_until=0),
 )
 FULL_ROWS: tuple[Row, ...] = (
     FULL_ACTION,
@@ -296,6 +320,9 @@ FULL_ROWS: tuple[Row, ...] = (
     FULL_BREAKER,
     status("other"),
     FULL_CREDENTIAL,
+    FULL_BUDGET,
+    Definition(id="k8s.scale", digest="1f" * 32),
+    Mark(id="pager", told_until=2**40),
 )
 ALL_ROWS = (*PLAIN_ROWS, *FULL_ROWS)
 

@@ -19,7 +19,7 @@ from assent.core.approvals import (
     why_barred,
     why_closed,
 )
-from assent.core.breakers import BreakerState, Closed, ResetAsk, Scope, reset, why_stopped
+from assent.core.breakers import BreakerState, Closed, ResetAsk, Scope, first_open, reset
 from assent.core.decisions import Answer, Effect, Facts, Limits, Load, Verdict, answer_now, decide, strictest
 from assent.core.denials import Cooling, Denial
 from assent.core.grants import Claim, GrantId, Redeemed, RedeemFacts, redeem
@@ -280,14 +280,13 @@ def test_an_action_moves_as_the_table_says() -> None:
 def test_a_breaker_stops_what_is_in_its_scope_while_it_is_not_closed(
     scope: Scope, state: BreakerState, *, stops: bool
 ) -> None:
-    stopped = why_stopped((a_breaker(scope, state=state),), agent="bot", tool="k8s.scale", environment="production")
+    stopped = first_open((a_breaker(scope, state=state),), agent="bot", tool="k8s.scale", environment="production")
     assert (stopped is not None) is stops
-    assert stopped is None or stopped.code == "breaker_open"
 
 
 @pytest.mark.requirement("P6")
 def test_an_action_without_an_environment_is_in_the_scope_of_every_environment() -> None:
-    stopped = why_stopped((a_breaker(Scope(environment="staging")),), agent="bot", tool="k8s.scale", environment="")
+    stopped = first_open((a_breaker(Scope(environment="staging")),), agent="bot", tool="k8s.scale", environment="")
     assert stopped is not None
 
 

@@ -209,6 +209,8 @@ def test_tripping_again_forgets_the_reset_that_was_asked_and_says_who_and_why() 
     assert difference(before, after) == {
         "changed_by": "omar",
         "changed_at": SOON,
+        "tripped_by": "omar",
+        "tripped_at": SOON,
         "reason": "again",
         "ask_again_at": SOON + timedelta(hours=1),
         "reset_asked": None,

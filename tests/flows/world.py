@@ -1,14 +1,15 @@
 """A small world for stories about flows: a real ledger in memory, a policy that a story can change, a clock it sets."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from assent.core.actions import Impact, Proposal, RedeemedBy
+from assent.core.actions import ActionState, Impact, Proposal, RedeemedBy
 from assent.core.agents import AgentId, AgentProfile
 from assent.core.approvals import Need, Route
+from assent.core.breaker_rules import BreakerRule, Counted, counted
 from assent.core.canonical import Json, canonical, load, sha256_hex
 from assent.core.credentials import Kind
 from assent.core.decisions import Effect, Verdict
@@ -21,7 +22,9 @@ from assent.flows import authenticate, manage_principals
 from assent.flows.answers import Answered
 from assent.flows.authenticate import AgentCaller, ServiceCaller, TokenCaller
 from assent.flows.broker import Broker
+from assent.flows.recount import recount
 from assent.flows.request_action import Ask, request_action
+from assent.flows.run_action import Redemption, Report, report_outcome
 from assent.ports import Ledger, NewId, Policy, ToolView, View
 from assent.stores.sealing import LedgerKeys
 from assent.stores.signals_local import LocalSignals
@@ -39,6 +42,10 @@ class SetClock:
 
     def __call__(self) -> datetime:
         return self.now
+
+    def steady(self) -> float:
+        """Return the same time as seconds, for what counts."""
+        return self.now.timestamp()
 
     def forward(self, **by: float) -> None:
         self.now += timedelta(**by)
@@ -96,6 +103,7 @@ class TownPolicy:
         _person("owner", "oncall", may="operator"),
         _person("sam", "oncall", "security", may="operator"),
     )
+    breakers: tuple[BreakerRule, ...] = ()
     routes: dict[str, Route] = field(
         default_factory=lambda: {
             "default": Route(name="default", needs=(Need(count=1, of="oncall"),), assurance=Assurance.TOKEN)
@@ -153,6 +161,20 @@ class TownPolicy:
     def is_nonproduction(self, environment: str) -> bool:
         return environment in self.nonproduction
 
+    def breaker_rules(self) -> Sequence[BreakerRule]:
+        return self.breakers
+
+    def counted(self, agent: str, tool: str, environment: str) -> Counted:
+        return counted(self.breakers, agent=agent, tool=tool, environment=environment)
+
+    def names(self, dimension: str) -> Sequence[str]:
+        known: dict[str, Iterable[str]] = {
+            "agent": self.profiles,
+            "tool": self.tools,
+            "environment": ("production", "staging"),
+        }
+        return tuple(known[dimension])
+
     def tools_for(self, agent: AgentId) -> Sequence[ToolView]:
         return ()
 
@@ -169,7 +191,7 @@ class World:
         self.broker = Broker(
             ledger=ledger,
             policy=lambda: self.policy,
-            signals=LocalSignals(),
+            signals=LocalSignals(clock.steady),
             new_id=new_id,
             new_code=lambda: f"AAA-{next(self._numbers):04d}",
             new_secret=lambda: f"secret{next(self._numbers):038d}",
@@ -178,6 +200,24 @@ class World:
             open_grant=lambda token: {"jti": token.removeprefix("signed.")} if token.startswith("signed.") else None,
             issuer="assent-test",
         )
+
+    def declare(self, *agents: str) -> None:
+        """Let there be these agents and no others."""
+        usual = self.policy.profiles["bot"]
+        profiles = {name: replace(usual, id=AgentId(name)) for name in agents}
+        self.policy = replace(self.policy, profiles=profiles)
+
+    async def rule(self, *rules: BreakerRule) -> None:
+        """Let these rules count from now on."""
+        self.policy = replace(self.policy, breakers=rules)
+        await recount(self.broker)
+
+    async def report(
+        self, caller: AgentCaller, asked: Answered, status: str = "succeeded", *, duration_ms: int | None = None
+    ) -> Redemption:
+        """Report what became of an action that began with the ask itself."""
+        told = Report(attempt="a" * 22, status=ActionState(status), duration_ms=duration_ms)
+        return await report_outcome(self.broker, caller, asked.action.id, told)
 
     async def token(self, kind: Kind, name: str, *, issued_by: str = "admin", **more: Any) -> str:
         issued = await manage_principals.issue_credential(self.broker, kind, name, issued_by=issued_by, **more)

@@ -74,7 +74,7 @@ def test_a_symbolic_link_is_refused_wherever_it_leads(sound: Path, tmp_path: Pat
     ("name", "said"),
     [
         ("agent.yaml", "did you mean `agents.yaml`"),
-        ("breakers.yaml", "has a place here"),
+        ("breaker.yaml", "did you mean `breakers.yaml`"),
         ("notes.txt", "has a place here"),
         ("roles/deployer.yml", "end in `.yaml`"),
         ("roles/.deployer.yaml", "has a place here"),

@@ -17,6 +17,7 @@ from assent.policy.loading import declare
 from assent.policy.packs import PACKS, starter
 from assent.policy.schemas import schemas, written
 from tests.hammers.budget import short_budget
+from tests.policy import test_breakers
 from tests.policy.directory import SAMPLE, write
 from tests.policy.mutants import edit_field, make_mistake
 from tests.policy.test_page import BLOCK, PAGE
@@ -30,6 +31,7 @@ FORM = re.compile(
     r"|`match` must map|must map arguments|says what it holds|write `true`|only a rule with `effect|is no name"
     r"|cannot name|cannot be a rule's id|at least one person|`needs` must|say `route` or `routes`"
     r"|there is no permission"
+    r"|says nothing that trips|a rate is above|write `definition_changed|stands alone|this must be between"
     r"|segments count from|cannot be negative|needs `min` or `max`|route `default` is missing|only a tool with `impact"
 )
 # Findings of that form that hang on something else: a file elsewhere, an order of numbers, the form of quoting.
@@ -62,6 +64,7 @@ def complaints(file: str, text: str) -> list[str]:
 def corpus() -> Iterator[tuple[str, str]]:
     """Yield every file that the loader takes: the sample, starter and packs, and those of the page."""
     yield from SAMPLE.items()
+    yield test_breakers.FILE, test_breakers.WHOLE
     for name, content in starter(tuple(PACKS)).items():
         if not name.startswith("schemas/"):
             yield name, content.decode()
@@ -88,7 +91,7 @@ def found_in(folder: Path, file: str, text: str, beside: dict[str, str]) -> list
 def test_the_schema_and_the_loader_agree_on_files_with_mistakes(tmp_path: Path) -> None:
     budget = short_budget()
     chance, tried, refused = budget.random(), 0, 0
-    beside = {**SAMPLE, "tests/x.yaml": CASES}
+    beside = {**SAMPLE, "tests/x.yaml": CASES, test_breakers.FILE: test_breakers.WHOLE}
     files = sorted(file for file in beside if kind_of(file) is not None)
     while budget.goes_on(tried):
         tried += 1
@@ -148,7 +151,8 @@ def test_every_schema_is_one_and_says_what_its_fields_are_for() -> None:
         schema = json.loads(content)
         jsonschema_rs.meta.validate(schema)
         assert schema["title"]
-        for field in schema.get("additionalProperties", schema.get("items"))["properties"].values():
+        listed = schema.get("additionalProperties") or schema.get("items") or {}
+        for field in {**schema.get("properties", {}), **listed.get("properties", {})}.values():
             assert "description" in field or "properties" in field or {"anyOf", "items", "type"} & set(field)
 
 

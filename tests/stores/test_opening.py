@@ -64,7 +64,7 @@ async def test_a_ledger_of_a_newer_broker_is_refused_untouched(path: Path) -> No
         assert database.execute("PRAGMA user_version").fetchone() == (99,)
 
 
-SECOND = """
+NEXT = """
 -- a comment; with a semicolon
 CREATE TABLE later (id TEXT);
 CREATE TRIGGER never BEFORE DELETE ON later
@@ -74,7 +74,7 @@ BEGIN SELECT RAISE(ABORT, 'no; never'); END;
 
 async def test_an_older_ledger_is_brought_forward_and_a_copy_of_it_is_kept(path: Path) -> None:
     await filled(path, "one")
-    async with opened(path, scripts=[*shipped(), SECOND]) as ledger:
+    async with opened(path, scripts=[*shipped(), NEXT]) as ledger:
         assert (await contents(ledger, *NAMES))[0] == ["one"]
         await ledger.transact(adding("two"))
     copy = path.with_name(f"ledger.db.version-{len(shipped())}")
@@ -89,7 +89,7 @@ async def test_an_older_ledger_is_brought_forward_and_a_copy_of_it_is_kept(path:
 async def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
     await filled(path, "one")
     with pytest.raises(LedgerUnavailable):
-        open_at(path, scripts=[*shipped(), SECOND + "CREATE TABLE later (id TEXT);"])
+        open_at(path, scripts=[*shipped(), NEXT + "CREATE TABLE later (id TEXT);"])
     async with opened(path) as ledger:
         assert (await contents(ledger, *NAMES))[0] == ["one"]
     with outside(path) as database, pytest.raises(sqlite3.OperationalError, match="no such table"):
@@ -97,7 +97,7 @@ async def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
 
 
 async def test_a_new_ledger_keeps_no_copy_of_nothing(path: Path) -> None:
-    async with opened(path, scripts=[*shipped(), SECOND]):
+    async with opened(path, scripts=[*shipped(), NEXT]):
         pass
     assert not path.with_name("ledger.db.version-0").exists()
 
@@ -178,3 +178,14 @@ async def test_a_torn_end_is_recovered_to_a_finished_commit_wherever_it_was_torn
             assert await recovered.transact(adding("next")) == "next"
         shutil.rmtree(torn.parent)
     assert {3, 4} <= seen
+
+
+async def test_a_ledger_of_the_first_version_is_brought_forward_with_what_it_holds(path: Path) -> None:
+    async with opened(path, scripts=shipped()[:1]) as ledger:
+        await ledger.transact(adding("one"))
+    async with opened(path) as ledger:
+        assert (await contents(ledger, *NAMES))[0] == ["one"]
+        await ledger.transact(adding("two"))
+    with outside(path) as database:
+        assert database.execute("SELECT count(*) FROM budget").fetchone() == (0,)
+    assert path.with_name("ledger.db.version-1").exists()

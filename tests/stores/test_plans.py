@@ -13,7 +13,7 @@ from assent.stores.sqlite import journal, latches, migrations, opening, search, 
 from assent.stores.sqlite.view import TABLES
 
 MODULES = (journal, latches, opening, search, tree, view)
-# Small for ever (breakers, statuses, who holds credentials), or the newest row alone, by the order that rows have.
+# Small for ever (breakers, statuses, who holds credentials), or the newest rows alone, by the order that rows have.
 MAY_SCAN = {
     "_BREAKERS",
     "_STATUSES",

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from assent.core.windows import Count
 from assent.stores.signals_local import LocalSignals
 
 
@@ -66,3 +67,16 @@ def test_a_flood_of_new_names_does_not_fill_the_memory() -> None:
         signals.take(f"caller-{number}", per_second=1.0, burst=2)
         seconds.now += 0.01
     assert len(signals._buckets) <= 100_000  # noqa: SLF001  # the bound is the promise, and it has no other face
+
+
+@pytest.mark.requirement("T14")
+async def test_a_flood_of_things_to_count_forgets_what_was_silent_longest() -> None:
+    seconds, second = Seconds(), 1_000_000
+    signals = LocalSignals(seconds, max_counters=100)
+    await signals.begin([])
+    await signals.count([Count("silent", 60 * second, 5)])
+    for number in range(500):
+        seconds.now += 0.01
+        await signals.count([Count("busy", 60 * second), Count(f"flood {number}", 60 * second)])
+    assert await signals.count([Count("busy", 60 * second, 0), Count("silent", 60 * second, 0)]) == [500, 0]
+    assert len(signals._counters or {}) <= 100  # noqa: SLF001  # the bound is the promise, and it has no other face

@@ -1,5 +1,6 @@
 """From what flows answer to what agents and tools hear; rules and their words stay behind."""
 
+from assent.api.breaker_notices import breaker_notice
 from assent.api.given import Api
 from assent.api.replies import encoded, page, with_raw
 from assent.core.actions import Action, Outcome
@@ -47,8 +48,9 @@ def action_answer(api: Api, answered: Answered) -> bytes:
         grant=None if answered.grant is None else _grant(answered.grant, answered.token),
         lease_expires_at=None if denied or action.lease_expires_at is None else rfc3339(action.lease_expires_at),
         approval=None if answered.approval is None else _notice(api, answered.approval, answered.who),
-        retry_after=_retry_after(decision.reasons) if denied else None,
+        retry_after=_retry_after(answered) if denied else None,
         outcome=None if action.outcome is None else outcome_view(action.outcome),
+        breaker=None if decision.breaker is None else breaker_notice(decision.breaker, answered.retry_after),
     )
     body = encoded(view)
     return body if denied else with_raw(body, {"arguments": action.arguments})
@@ -133,8 +135,10 @@ def _notice(api: Api, approval: Approval, who: tuple[str, ...]) -> ApprovalNotic
     )
 
 
-def _retry_after(reasons: tuple[Reason, ...]) -> int | None:
-    crowded = any(reason.code == "too_many_pending" for reason in reasons)
+def _retry_after(answered: Answered) -> int | None:
+    if answered.retry_after is not None:
+        return answered.retry_after
+    crowded = any(reason.code == "too_many_pending" for reason in answered.decision.reasons)
     return CROWDED_RETRY_SECONDS if crowded else None
 
 

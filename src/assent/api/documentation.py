@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from assent.core.operators import Permission
-from assent.wire import agents, audit, operators, policies, principals
+from assent.wire import agents, audit, breakers, operators, policies, principals
 from assent.wire.problems import Problem
 from assent.wire.shapes import Body
 
@@ -37,8 +37,10 @@ BODIES: Final[tuple[type[Body], ...]] = (
     operators.DenyBody,
     operators.RevokeBody,
     operators.LetAgainBody,
-    operators.TripBody,
-    operators.ResetBody,
+    breakers.TripBody,
+    breakers.ResetBody,
+    breakers.DrillBody,
+    breakers.DrilledBody,
     policies.ExplainBody,
     policies.ActivateBody,
     audit.RevealBody,

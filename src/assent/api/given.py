@@ -20,9 +20,9 @@ class ApiSettings:
     """Limits, units in their names.
 
     Rates are per credential, or per peer address while the credential is one that this process has not seen.
-    `approvals_url` is where people open an approval; its id is appended. `public_log` opens `/log` to everybody,
-    `metrics_on_loopback` opens `/metrics` to whoever calls from this machine. `version` is what the OpenAPI document
-    names.
+    `approvals_url` is where people open an approval; its id is appended. `runbook_url` is what a trip points to.
+    `public_log` opens `/log` to everybody, `metrics_on_loopback` opens `/metrics` to whoever calls from this machine.
+    `version` is what the OpenAPI document names.
     """
 
     max_body_bytes: int = MAX_BODY_BYTES
@@ -34,6 +34,7 @@ class ApiSettings:
     public_log: bool = False
     metrics_on_loopback: bool = False
     approvals_url: str | None = None
+    runbook_url: str = "docs/runbook-breakers.md"
     version: str = "0"
 
 

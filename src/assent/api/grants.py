@@ -8,6 +8,7 @@ from starlette.responses import Response
 from assent.api import problems, replies
 from assent.api.agent_views import redeemed_answer, reported_answer
 from assent.api.answering import agent_reply
+from assent.api.breaker_notices import breaker_notice
 from assent.api.dependencies import AgentOf, ApiOf, ServiceOf
 from assent.api.documentation import AGENT, SERVICE, answers, described
 from assent.api.given import Api
@@ -62,7 +63,9 @@ def redemption_reply(api: Api, redemption: Redemption) -> Response:
     """Return what the redeemer hears: what to run now, or why not."""
     api.tally.redeemed(None if redemption.refused is None else redemption.refused.code)
     if redemption.refused is not None:
-        return Replied(replies.of_problem(problems.of_refusal(redemption.refused)))
+        breaker, again = redemption.breaker, redemption.retry_after
+        notice = None if breaker is None else breaker_notice(breaker, again)
+        return Replied(replies.of_problem(problems.of_refusal(redemption.refused, breaker=notice)))
     return Replied(agent_reply(api, redeemed_answer(redemption.action)))
 
 

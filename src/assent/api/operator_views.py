@@ -3,24 +3,21 @@
 Who neither decides nor may read payloads is shown no value at all.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from assent.api.agent_views import needs_of, outcome_view
 from assent.api.replies import encoded, page, with_raw
-from assent.core import breakers
 from assent.core.actions import Action, frozen_arguments
 from assent.core.approvals import Approval, is_self_approved
-from assent.core.breakers import Breaker
 from assent.core.canonical import Json, canonical, load
 from assent.core.characters import invisible_count
 from assent.core.looking import FoundRecords
 from assent.core.operators import Operator, Permission
 from assent.core.records import Record, rfc3339
 from assent.flows.resolve_approval import Listed, Resolved, Seen
-from assent.flows.trip_breaker import ResetAnswer, Tripped
 from assent.wire import operators as wire
 from assent.wire.agents import ReasonView
 
@@ -80,38 +77,6 @@ def resolved_answer(resolved: Resolved) -> bytes:
         alike_again_at=_time(resolved.again.alike_at),
     )
     return encoded(view)
-
-
-def breakers_page(found: Sequence[Breaker], reader: Operator) -> bytes:
-    """Return the JSON of all breakers; why somebody tripped one is for who trips them or may read payloads."""
-    whole = any(map(reader.may, (Permission.BREAKERS_TRIP, Permission.AUDIT_PAYLOADS)))
-    shown = found if whole else [_without_words(breaker) for breaker in found]
-    return page([encoded(_breaker(breaker)) for breaker in shown], None)
-
-
-def _without_words(breaker: Breaker) -> Breaker:
-    asked = breaker.reset_asked
-    return replace(
-        breaker,
-        reason=masked_text(breaker.reason),
-        reset_asked=None if asked is None else replace(asked, reason=masked_text(asked.reason)),
-    )
-
-
-def tripped_answer(tripped: Tripped) -> bytes:
-    """Return the JSON of a trip that is durable."""
-    view = wire.TrippedAnswer(
-        breaker=_breaker(tripped.breaker),
-        cut_off=tuple(affected_action(action) for action in tripped.cut_off),
-        running=tuple(affected_action(action) for action in tripped.running),
-        cut_off_elsewhere=tripped.cut_off_elsewhere or None,
-    )
-    return encoded(view)
-
-
-def reset_answer(answer: ResetAnswer) -> bytes:
-    """Return the JSON of what became of a reset."""
-    return encoded(wire.ResetAnswer(breaker=_breaker(answer.breaker), closed=answer.closed, who=answer.who))
 
 
 def records_page(found: FoundRecords) -> bytes:
@@ -250,30 +215,6 @@ def _texts(value: Json) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item)
-
-
-def _breaker(breaker: Breaker) -> wire.BreakerView:
-    asked = breaker.reset_asked
-    scope = breaker.scope
-    return wire.BreakerView(
-        id=breaker.id,
-        scope=wire.ScopeView(agent=scope.agent, tool=scope.tool, environment=scope.environment),
-        covers=scope.describe(),
-        state=breaker.state.value,
-        changed_by=breaker.changed_by,
-        changed_at=rfc3339(breaker.changed_at),
-        revision=breaker.revision,
-        reason=breaker.reason,
-        ask_again_at=_time(breaker.ask_again_at),
-        reset_asked=None
-        if asked is None
-        else wire.ResetAskedView(
-            by=asked.by,
-            at=rfc3339(asked.at),
-            expires_at=rfc3339(asked.at + breakers.SECOND_PERSON_WITHIN),
-            reason=asked.reason,
-        ),
-    )
 
 
 def affected_action(action: Action) -> wire.AffectedAction:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from assent.core.errors import AssentError, RateLimited
 from assent.core.reasons import Reason
 from assent.core.refusals import REFUSALS
-from assent.wire.problems import TYPE_PREFIX, FieldFault, Problem
+from assent.wire.problems import TYPE_PREFIX, BreakerNotice, FieldFault, Problem
 
 UNAVAILABLE = "broker_unavailable"
 RETRY_AFTER_SECONDS = 1
@@ -101,10 +101,11 @@ def of_refusal(
     decided_by: str | None = None,
     decided_at: str | None = None,
     who: tuple[str, ...] | None = None,
+    breaker: BreakerNotice | None = None,
 ) -> Problem:
     """Return the problem document of a "no" that a flow answered, with what holds instead and who could do it."""
     problem = _problem(reason.code, reason.message)
-    return replace(problem, state=state, decided_by=decided_by, decided_at=decided_at, who=who)
+    return replace(problem, state=state, decided_by=decided_by, decided_at=decided_at, who=who, breaker=breaker)
 
 
 def of_failure(incident: str) -> Problem:

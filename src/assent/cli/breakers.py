@@ -5,8 +5,7 @@ A trip is never held up: it happens first, and whatever is asked, looked up or s
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -21,7 +20,6 @@ from assent.cli.spans import seconds_of
 from assent.cli.stopped import print_stopped
 from assent.core.breakers import BreakerState
 from assent.core.characters import visible
-from assent.core.patterns import TOOL_SEPARATOR, matches
 
 ACTIVE_MINUTES: Final = 10
 MOST_RECORDS: Final = 200
@@ -135,16 +133,17 @@ def _add_reason(client: Client, what: dict[str, Any], seconds: int | None) -> No
 def _print_tripped(tripped: dict[str, Any]) -> None:
     breaker = tripped["breaker"]
     typer.echo(f"tripped: {visible(breaker['covers'])}; from now on nothing in this scope passes")
+    for unknown in tripped.get("unknown", ()):
+        _print_unknown(unknown)
     print_stopped(tripped, what="a breaker")
+    if tripped.get("runbook"):
+        typer.echo(f"runbook: {visible(tripped['runbook'])}")
     typer.echo(as_called(f'reset with: assent breakers reset {visible(breaker["id"])} --reason "…"'))
     typer.echo(TWO_TO_RESET)
 
 
 def _print_history(client: Client, named: dict[str, str]) -> None:
-    """Say what the stopped agent did in the last hour; a name that nobody ever saw is probably misspelt."""
-    seen = list(_recent(client))
-    for suggestion in _suggestions(named, seen):
-        typer.echo(suggestion, err=True)
+    """Say what the stopped agent did in the last hour."""
     agent = named.get("agent")
     if agent is None:
         return
@@ -155,17 +154,40 @@ def _print_history(client: Client, named: dict[str, str]) -> None:
     typer.echo(as_called(f"see it with: assent audit tail --agent {visible(agent)}"))
 
 
-def _suggestions(named: dict[str, str], seen: Iterable[dict[str, Any]]) -> Iterator[str]:
-    leaves = list(seen)
-    for dimension, value in named.items():
-        known = sorted({str(leaf[dimension]) for leaf in leaves if leaf.get(dimension) and "breaker" not in leaf})
-        met = [
-            name for name in known if name == value or (dimension == "tool" and matches(value, name, TOOL_SEPARATOR))
-        ]
-        near = get_close_matches(value, known, n=2)
-        if known and not met:
-            maybe = f", did you mean {output.words(f'`{visible(name)}`' for name in near)}" if near else ""
-            yield f"note: no recent record names {dimension} `{visible(value)}`{maybe}"
+def _print_unknown(unknown: dict[str, Any]) -> None:
+    near = output.words(f"`{visible(name)}`" for name in unknown["near"])
+    maybe = f", did you mean {near}" if near else ""
+    typer.echo(
+        f"note: no {unknown['dimension']} is called `{visible(unknown['name'])}`{maybe}; it is stopped all the same"
+    )
+
+
+@app.command()
+def watch(*, as_json: AsJson = False) -> None:
+    """Show each change of a breaker as it happens, until Ctrl-C."""
+    from assent.cli import watching_breakers
+
+    watching_breakers.watch(connect(), as_json=as_json)
+
+
+@app.command()
+def drill(
+    *,
+    env: Annotated[str, typer.Option(help="The environment to try it in; it must be marked nonproduction.")],
+    agent: Annotated[str | None, typer.Option(help="Narrow it to this agent.")] = None,
+    tool: Annotated[str | None, typer.Option(help="Narrow it to this tool.")] = None,
+    replica: Annotated[
+        list[str] | None, typer.Option(help="The URL of a further replica to ask; again for more.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try out the stop: trip, see that nothing passes, reset, and file how long it took."""
+    from assent.cli import drilling
+
+    scope = {"environment": env, "agent": agent, "tool": tool}
+    named = {name: value for name, value in scope.items() if value is not None}
+    if not drilling.drill(named, replica or [], as_json=as_json):
+        raise typer.Exit(Exit.FINDINGS)
 
 
 @app.command()

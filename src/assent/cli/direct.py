@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from assent.api.operator_views import tripped_answer
+from assent.api.breaker_views import tripped_answer
 from assent.api.principal_views import token_issued
 from assent.cli.place import settings_here
 from assent.core.breakers import Scope
@@ -84,4 +84,4 @@ async def _trip(assembly: Assembly, scope: Scope, token: str, reason: str, ttl: 
         tripped = await trip_breaker.trip(broker, caller, scope, reason=reason, ttl=ttl, by_hand=_whose_hand())
     finally:
         await assembly.ledger.close()
-    return tripped_answer(tripped)
+    return tripped_answer(tripped, assembly.settings.runbook_url)

@@ -11,6 +11,7 @@ from hmac import compare_digest
 from typing import NewType
 
 from assent.core.agents import AgentId
+from assent.core.budgets import Reservation
 from assent.core.canonical import Json, canonical_of_ours, digest, load
 from assent.core.credentials import CredentialId
 from assent.core.errors import IllegalMove
@@ -137,7 +138,8 @@ class Action:
     Payload (encrypted at rest, never in a record's leaf): `arguments`, `nonce`, `resource`, `reason`, `context`,
     `how_bad`, `undo` and the outcome's `error`. `content` is SHA-256 over what was asked, to find the action again.
     `attempt` is the SHA-256 of the attempt that holds it. `decided_by_human` is true once an approval was needed.
-    `opaque` are those of the `sensitive` arguments that cannot change what happens.
+    `opaque` are those of the `sensitive` arguments that cannot change what happens. `probe_of` are the half-open
+    breakers that it takes a place in; `reserved` is what it holds of budgets (payload).
     """
 
     id: ActionId
@@ -177,6 +179,8 @@ class Action:
     lease_expires_at: datetime | None = None
     outcome: Outcome | None = None
     opaque: tuple[str, ...] = ()
+    probe_of: tuple[str, ...] = ()
+    reserved: tuple[Reservation, ...] = ()
 
     @property
     def to_be_revealed(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from assent.core.actions import DID_NOT_RUN, Action, ActionState, Impact, Proposal, is_held_by
 from assent.core.agents import AgentProfile, AgentStatus, why_not
-from assent.core.breakers import Breaker, why_stopped
+from assent.core.breakers import BREAKER_OPEN, PROBE_ROUTE, Breaker, Probing, met, why_open
 from assent.core.denials import Cooling
 from assent.core.reasons import Reason
 
@@ -76,7 +76,9 @@ class Load:
 class Decision:
     """The broker's answer with its reasons, the rules that matched and, when pending, the routes.
 
-    `denied_as` names the approval whose denial keeps this from being asked.
+    `denied_as` names the approval whose denial keeps this from being asked. `breaker` is what stops the action,
+    `probes` are the half-open breakers in which it takes a place. `is_overdrawn`: a budget is what stops it, and its
+    breaker trips next.
     """
 
     answer: Answer
@@ -84,6 +86,9 @@ class Decision:
     rules: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
     denied_as: str | None = None
+    breaker: Breaker | None = None
+    probes: Probing | None = None
+    is_overdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +96,9 @@ class Facts:
     """Everything a decision depends on, gathered inside one transaction.
 
     `proposal` is a Reason when the catalogue refused the request. `someone_can_approve` tells whether the routes can
-    be satisfied by eligible people at all, `cooling` why nobody is asked this at the moment.
+    be satisfied by eligible people at all, `cooling` why nobody is asked this at the moment. `breakers` are those that
+    are not closed; `counters_readable` is false while a rule that counts this action cannot count it; `overdrawn` says
+    which budget the action would overdraw.
     """
 
     profile: AgentProfile | None
@@ -102,6 +109,8 @@ class Facts:
     load: Load
     someone_can_approve: bool
     cooling: Cooling | None = None
+    counters_readable: bool = True
+    overdrawn: str | None = None
 
 
 def decide(facts: Facts, limits: Limits, now: datetime) -> Decision:
@@ -109,22 +118,60 @@ def decide(facts: Facts, limits: Limits, now: datetime) -> Decision:
     # (1) who asks
     if (reason := why_not(facts.profile, facts.status, now)) is not None or facts.profile is None:
         return _deny(reason or Reason.of("unknown_agent"), facts.verdict)
-    # (2) what the catalogue could not make sense of
+    # (2) what a human or a machine switched off
+    found = _met(facts, facts.profile.id)
+    if isinstance(found, Breaker):
+        return replace(_deny(why_open(found), facts.verdict), breaker=found)
+    # (3) what the catalogue could not make sense of
     if isinstance(facts.proposal, Reason):
         return _deny(facts.proposal, facts.verdict)
-    # (3) what a human or a machine switched off
     proposal = facts.proposal
-    stopped = why_stopped(facts.breakers, agent=facts.profile.id, tool=proposal.tool, environment=proposal.environment)
-    if stopped is not None:
-        return _deny(stopped, facts.verdict)
     # (4) what policy says; the floor is checked here again, so that no judge can lift it by mistake
     if facts.verdict.effect is Effect.DENY:
         return Decision(answer=Answer.DENY, reasons=_named(facts.verdict), rules=facts.verdict.rules)
-    if asks_a_human(proposal, facts.verdict):
-        return _ask(facts, limits)
+    # (5) what must be counted to be safe
+    if not facts.counters_readable and is_change_in_production(proposal):
+        return _deny(Reason.of("broker_unavailable", "its counters cannot be read"), facts.verdict)
+    if facts.overdrawn is not None:
+        return replace(_deny(Reason.of(BREAKER_OPEN, facts.overdrawn), facts.verdict), is_overdrawn=True)
+    # (6) a human where policy, the floor or a breaker that is being tried wants one
+    if (found is not None and found.by_human) or asks_a_human(proposal, facts.verdict):
+        return replace(_ask(facts, limits), probes=found)
     if facts.load.ready_for_agent >= limits.ready_per_agent:
         return _deny(Reason.of("too_many_pending", "too many grants of this agent are not picked up"), facts.verdict)
-    return Decision(answer=Answer.ALLOW, reasons=facts.verdict.reasons, rules=facts.verdict.rules)
+    return Decision(answer=Answer.ALLOW, reasons=facts.verdict.reasons, rules=facts.verdict.rules, probes=found)
+
+
+def _met(facts: Facts, agent: str) -> Breaker | Probing | None:
+    if not facts.breakers:
+        return None
+    if isinstance(facts.proposal, Reason):
+        # Nobody knows what it would have been: only what stops the agent, or everything, stops it.
+        return met(facts.breakers, agent=agent, tool="", environment="", impact=Impact.DESTRUCTIVE)
+    return _met_by(facts.breakers, facts.proposal, agent)
+
+
+def _met_by(breakers: Iterable[Breaker], proposal: Proposal, agent: str) -> Breaker | Probing | None:
+    tool, environment = proposal.tool, proposal.environment
+    return met(breakers, agent=agent, tool=tool, environment=environment, impact=proposal.impact)
+
+
+def as_probe(verdict: Verdict, breakers: Iterable[Breaker], proposal: Proposal, agent: str) -> Verdict:
+    """Return whom to ask where an allowed action may only go as a probe that a human looks at: `default`.
+
+    Where policy itself asks somebody, that human's yes is the one that counts.
+    """
+    if verdict.effect is not Effect.ALLOW:
+        return verdict
+    found = _met_by(breakers, proposal, agent)
+    if not isinstance(found, Probing) or not found.by_human:
+        return verdict
+    return replace(verdict, effect=Effect.REQUIRE_APPROVAL, routes=(PROBE_ROUTE,))
+
+
+def is_change_in_production(proposal: Proposal) -> bool:
+    """Whether this would change something outside of nonproduction."""
+    return proposal.impact is not Impact.READ and not proposal.nonproduction
 
 
 def asks_a_human(proposal: Proposal, verdict: Verdict) -> bool:
@@ -136,7 +183,7 @@ def asks_a_human(proposal: Proposal, verdict: Verdict) -> bool:
 
 def is_under_the_floor(proposal: Proposal, verdict: Verdict) -> bool:
     """Whether the production floor asks a human, whatever rules allow: a change in production, without an exception."""
-    return proposal.impact is not Impact.READ and not proposal.nonproduction and not verdict.standing
+    return is_change_in_production(proposal) and not verdict.standing
 
 
 def _ask(facts: Facts, limits: Limits) -> Decision:
@@ -196,16 +243,23 @@ def _union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for group in groups for name in group))
 
 
-def answer_now(action: Action, attempt: bytes | None, blocked: Reason | None) -> Decision:
+def answer_now(
+    action: Action, attempt: bytes | None, blocked: Reason | None, breaker: Breaker | None = None
+) -> Decision:
     """Return what an earlier action answers now, to whoever puts `attempt` forward.
 
-    `blocked` is why its agent may not act at the moment. What was allowed may turn into a deny here, never the
-    reverse; an action that is executing or ended is runnable for nobody but the attempt that holds it.
+    `blocked` is why its agent may not act at the moment, `breaker` what stops such actions. What was allowed may turn
+    into a deny here, never the reverse; an action that is executing or ended is runnable for nobody but the attempt
+    that holds it.
     """
     if action.state in DID_NOT_RUN:
-        return _told(Answer.DENY, action.reasons[-1:], action)
+        why = action.reasons[-1:]
+        told = breaker if why and why[0].code == BREAKER_OPEN else None
+        return replace(_told(Answer.DENY, why, action), breaker=told)
     if blocked is not None:
-        return _told(Answer.DENY, (blocked,), action)
+        return replace(
+            _told(Answer.DENY, (blocked,), action), breaker=breaker if blocked.code == BREAKER_OPEN else None
+        )
     if action.state is ActionState.PENDING:
         return _told(Answer.PENDING, action.reasons, action)
     if action.state is ActionState.READY or (action.state is ActionState.EXECUTING and is_held_by(action, attempt)):

@@ -13,7 +13,7 @@ from typing import NewType
 
 from assent.core.actions import Action, ActionId, ActionState, Proposal, RedeemedBy, is_held_by, is_same_action
 from assent.core.agents import AgentId, AgentProfile, AgentStatus, why_not
-from assent.core.breakers import Breaker, why_stopped
+from assent.core.breakers import Breaker, first_open, why_open
 from assent.core.canonical import Json
 from assent.core.credentials import Credential, is_live
 from assent.core.decisions import Effect, Verdict, is_under_the_floor
@@ -146,7 +146,10 @@ def _why_stopped(action: Action, holds: RedeemFacts, now: datetime) -> Reason | 
         return reason
     if holds.key is None or not is_live(holds.key, now):
         return Reason.of("agent_suspended", "the key that asked is not valid any more")
-    return why_stopped(holds.breakers, agent=action.agent, tool=action.tool, environment=action.environment)
+    held = first_open(
+        holds.breakers, agent=action.agent, tool=action.tool, environment=action.environment, action=action.id
+    )
+    return None if held is None else why_open(held)
 
 
 def why_judged_otherwise(

@@ -108,7 +108,28 @@ def _outcome(leaf: Leaf) -> str:
 
 def _tripped(leaf: Leaf) -> str:
     numbers = f"{_count(leaf, 'cancelled')} cut off, {_count(leaf, 'running')} running"
-    return f"{_who(leaf)} tripped the breaker over {_scope(leaf)}: {numbers}"
+    because = f", {_detail(leaf, 'because')}" if _detail(leaf, "because") else ""
+    return f"{_who_or_rule(leaf)} tripped the breaker over {_scope(leaf)}{because}: {numbers}"
+
+
+def _breaker_moved(leaf: Leaf) -> str:
+    return f"the breaker over {_scope(leaf)} is {_detail(leaf, 'state')}: {_detail(leaf, 'because')}"
+
+
+def _probed(leaf: Leaf) -> str:
+    return f"a probe of the breaker over {_scope(leaf)} was taken, given back, or succeeded"
+
+
+def _reminded(leaf: Leaf) -> str:
+    return f"somebody was to be asked again about the breaker over {_scope(leaf)}"
+
+
+def _watched(leaf: Leaf) -> str:
+    return f"{_who_or_rule(leaf)} only watches and would have stopped {_scope(leaf)}: {_detail(leaf, 'because')}"
+
+
+def _drilled(leaf: Leaf) -> str:
+    return f"{_who(leaf)} tried out the stop of {_scope(leaf)}"
 
 
 def _reset_asked(leaf: Leaf) -> str:
@@ -190,6 +211,11 @@ _SENTENCES: Final[Mapping[str, Callable[[Leaf], str]]] = {
     RecordKind.BREAKER_TRIPPED: _tripped,
     RecordKind.BREAKER_RESET_ASKED: _reset_asked,
     RecordKind.BREAKER_RESET: _reset,
+    RecordKind.BREAKER_MOVED: _breaker_moved,
+    RecordKind.BREAKER_PROBED: _probed,
+    RecordKind.BREAKER_REMINDED: _reminded,
+    RecordKind.BREAKER_WATCHED: _watched,
+    RecordKind.BREAKER_DRILLED: _drilled,
     RecordKind.AGENT_SUSPENDED: _suspended,
     RecordKind.AGENT_RESUMED: _resumed,
     RecordKind.KEY_ISSUED: _issued,
@@ -224,6 +250,11 @@ def _scope(leaf: Leaf) -> str:
 
 def _who(leaf: Leaf) -> str:
     return _text(leaf, "operator") or "nobody"
+
+
+def _who_or_rule(leaf: Leaf) -> str:
+    rule = _detail(leaf, "rule")
+    return f"the rule `{rule}`" if rule else _who(leaf)
 
 
 def _how(leaf: Leaf) -> str:

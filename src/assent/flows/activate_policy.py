@@ -20,6 +20,8 @@ from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
 from assent.flows.end_action import end_without_running
 from assent.flows.judge_again import asks_the_same, judge_again
+from assent.flows.look_at_definitions import trip_what_changed, watched
+from assent.flows.trip_breaker import Tripped, tell_tripped
 from assent.flows.watch_actions import tell
 from assent.ports import Gate, Policies, Policy, Tx, View
 
@@ -116,17 +118,21 @@ async def _activate(
     *,
     by: OperatorCaller | None,
 ) -> TakenUp:
-    async def work(tx: Tx) -> None:
+    looked_at = watched(broker, found)
+
+    async def work(tx: Tx) -> tuple[Tripped, ...]:
         if by is not None:
             await confirm_operator(tx, by)
         if policies.current is not serving:
             raise Stale("another policy was taken up meanwhile")
         operator = None if by is None else by.operator.id
         await tx.append(entries.policy_activated(found.version, serving.version, changes, by=operator))
+        tripped = await trip_what_changed(tx, looked_at)
         policies.serve(found)
+        return tripped
 
     try:
-        await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
+        tell_tripped(broker, *await broker.ledger.transact(work, gate=Gate.EXCLUSIVE))
     except BaseException:
         # Not known to be durable: what served before goes on serving.
         if policies.current is found:

@@ -3,11 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from assent.core import approvals, decisions, grants
+from assent.core import approvals, breakers, decisions, grants
 from assent.core.actions import Action, ActionState, RedeemedBy
 from assent.core.agents import why_not
 from assent.core.approvals import Approval
-from assent.core.breakers import why_stopped
 from assent.core.decisions import Answer, Decision
 from assent.core.grants import Grant
 from assent.flows.agent_status import status_of
@@ -17,7 +16,11 @@ from assent.ports import Policy, View
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """What the broker answers about one action, now: decision, grant or approval, and who could decide it."""
+    """What the broker answers about one action, now: decision, grant or approval, and who could decide it.
+
+    `retry_after` is in how many seconds what stops it may be tried again, where that is known. `is_stopped`: what is in
+    the scope of such an action is stopped by now, also where this one runs already.
+    """
 
     action: Action
     decision: Decision
@@ -25,21 +28,42 @@ class Answered:
     token: str | None = None
     approval: Approval | None = None
     who: tuple[str, ...] = ()
+    retry_after: int | None = None
+    is_stopped: bool = False
 
 
 async def read_anew(view: View, policy: Policy, action: Action, attempt: bytes | None) -> Answered:
     """Return what `action` answers now: its state, its approval or grant, and whatever stops its agent."""
     status = await status_of(view, action.agent, action.on_behalf_of)
-    blocked = why_not(policy.agent(action.agent), status, view.now) or why_stopped(
-        await view.open_breakers(), agent=action.agent, tool=action.tool, environment=action.environment
+    breaker = breakers.first_open(
+        await view.open_breakers(),
+        agent=action.agent,
+        tool=action.tool,
+        environment=action.environment,
+        action=action.id,
     )
-    decision = decisions.answer_now(action, attempt, blocked)
+    stopped = None if breaker is None else breakers.why_open(breaker)
+    blocked = why_not(policy.agent(action.agent), status, view.now) or stopped
+    decision = decisions.answer_now(action, attempt, blocked, breaker)
     approval = await view.approval_of(action.id) if action.decided_by_human else None
     grant = None
     if action.state is ActionState.READY and decision.answer is Answer.ALLOW:
         grant = await view.grant_of(action.id)
     who = () if approval is None else who_can_decide(approval, policy, view.now)
-    return Answered(action=action, decision=decision, grant=grant, approval=approval, who=who)
+    return Answered(
+        action=action,
+        decision=decision,
+        grant=grant,
+        approval=approval,
+        who=who,
+        retry_after=when_again(decision, view.now),
+        is_stopped=blocked is not None,
+    )
+
+
+def when_again(decision: Decision, now: datetime) -> int | None:
+    """Return in how many seconds the breaker that denied may be tried again, None where there is no such moment."""
+    return None if decision.breaker is None else breakers.retry_after(decision.breaker, now)
 
 
 def who_can_decide(approval: Approval, policy: Policy, now: datetime) -> tuple[str, ...]:

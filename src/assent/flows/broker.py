@@ -7,6 +7,7 @@ from datetime import timedelta
 from assent.core.canonical import Json
 from assent.core.decisions import Limits
 from assent.core.privileges import Activation
+from assent.flows.held import Held
 from assent.flows.recognised import Recognised
 from assent.ports import Ledger, NewId, Policies, Policy, Signals
 
@@ -37,3 +38,4 @@ class Broker:
     recognised: Recognised = field(default_factory=Recognised)
     policies: Policies | None = None
     activation: Activation = Activation.AUTO
+    held: Held = field(default_factory=Held)

@@ -9,7 +9,6 @@ from typing import Any, Final
 from assent.core.actions import Action
 from assent.core.agents import AgentStatus
 from assent.core.approvals import Approval, Voter, is_self_approved
-from assent.core.breakers import Breaker, Scope
 from assent.core.canonical import Json, canonical
 from assent.core.credentials import Credential, CredentialId, Kind
 from assent.core.decisions import Decision
@@ -80,6 +79,8 @@ def action_decided(action: Action, decision: Decision, approval: Approval | None
         detail["resource"] = action.resource
     if decision.denied_as is not None:
         detail["denied_as"] = decision.denied_as
+    if action.probe_of:
+        detail["probe_of"] = list(action.probe_of)
     return Entry(
         kind=RecordKind.ACTION_DECIDED,
         id=RecordId(action.record_id),
@@ -296,39 +297,6 @@ def grant_refused(action: Action, grant: Grant, *, by: str, reason: Reason) -> E
 def grant_killed(action: Action, grant: Grant) -> Entry:
     """Return the record of a grant that was withdrawn before anybody redeemed it."""
     return Entry(kind=RecordKind.GRANT_KILLED, grant=grant.id, reasons=_codes(action.reasons[-1:]), **_about(action))
-
-
-def breaker_tripped(
-    breaker: Breaker, *, cancelled: int, running: int, by_hand: Mapping[str, Json] | None = None
-) -> Entry:
-    """Return the record of a trip: over what, by whom, how much it cut off and what still runs."""
-    detail: dict[str, Json] = {"state": breaker.state.value, "cancelled": cancelled, "running": running}
-    if by_hand is not None:
-        detail["by_hand"] = dict(by_hand)
-    return Entry(
-        kind=RecordKind.BREAKER_TRIPPED,
-        operator=breaker.changed_by,
-        breaker=breaker.id,
-        detail=detail,
-        payload=_words("reason", breaker.reason),
-        **_over(breaker.scope),
-    )
-
-
-def breaker_reset(breaker: Breaker, *, by: str, closed: bool, reason: str) -> Entry:
-    """Return the record of a reset, or of the first person's wish for one."""
-    return Entry(
-        kind=RecordKind.BREAKER_RESET if closed else RecordKind.BREAKER_RESET_ASKED,
-        operator=by,
-        breaker=breaker.id,
-        detail={"state": breaker.state.value},
-        payload=_words("reason", reason),
-        **_over(breaker.scope),
-    )
-
-
-def _over(scope: Scope) -> dict[str, Any]:
-    return {"agent": scope.agent, "tool": scope.tool, "environment": scope.environment}
 
 
 _ISSUED = {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from assent.core import approvals, decisions, denials, grants
+from assent.core import approvals, breaker_rules, breakers, decisions, denials, grants
 from assent.core.actions import (
     Action,
     ActionId,
@@ -18,7 +18,9 @@ from assent.core.actions import (
 )
 from assent.core.agents import AgentId
 from assent.core.approvals import Approval, ApprovalId
-from assent.core.canonical import Json, canonical, sha256_hex
+from assent.core.breaker_rules import Counted
+from assent.core.budgets import Reservation
+from assent.core.canonical import Json, canonical, load, sha256_hex
 from assent.core.credentials import Credential
 from assent.core.decisions import Answer, Decision, Effect, Facts, Load, Verdict
 from assent.core.deliveries import planned
@@ -26,11 +28,13 @@ from assent.core.errors import IdempotencyConflict
 from assent.core.grants import GrantId
 from assent.core.operators import OperatorId
 from assent.core.reasons import Reason
-from assent.flows import entries
+from assent.flows import breaker_entries, entries
 from assent.flows.agent_status import status_of
-from assent.flows.answers import Answered, read_anew, who_can_decide, with_token
+from assent.flows.answers import Answered, read_anew, when_again, who_can_decide, with_token
 from assent.flows.authenticate import AgentCaller, confirm
 from assent.flows.broker import Broker
+from assent.flows.draw_budget import Draw, draw, overdrawn, reserve
+from assent.flows.notice import TooMuchOf, notice, too_much
 from assent.flows.watch_actions import CARDS
 from assent.ports import Policy, Tx
 
@@ -62,7 +66,8 @@ class Ask:
 class _Judged:
     """Everything about an ask that needs no transaction: what policy makes of it, and the ids it would get.
 
-    `refused` is the catalogue's reason when it made nothing of the request; `facts` then hold none.
+    `refused` is the catalogue's reason when it made nothing of the request; `facts` then hold none. `counted` are the
+    rules that count it.
     """
 
     policy: Policy
@@ -76,6 +81,17 @@ class _Judged:
     action: ActionId
     record: str
     attempt: bytes | None
+    counted: Counted
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What an ask came to: the answer, whether a new action was made for it, and which budgets it is too much for."""
+
+    answered: Answered
+    judged: _Judged
+    is_new: bool = False
+    too_much: tuple[TooMuchOf, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +104,7 @@ class _Fate:
     attempt: bytes | None = None
     pick_up_until: datetime | None = None
     lease_expires_at: datetime | None = None
+    reserved: tuple[Reservation, ...] = ()
 
 
 async def request_action(broker: Broker, caller: AgentCaller, ask: Ask) -> Answered:
@@ -100,22 +117,41 @@ async def request_action(broker: Broker, caller: AgentCaller, ask: Ask) -> Answe
 
     """
     first = _judge(broker, caller, ask)
+    # Where nothing counts at first, nobody looks; should a policy that counts come in between, that is a no.
+    readable = first.counted.in_signals and await broker.signals.readable()
 
-    async def work(tx: Tx) -> Answered:
+    async def work(tx: Tx) -> _Asked:
         # A policy that was taken up since then decides: nothing judged by an older one commits after it.
         judged = first if broker.policy() is first.policy else _judge(broker, caller, ask)
         key = await confirm(tx, caller.key)
         found = await _find_again(tx, caller, ask, judged.content)
         if found is None:
-            return await _decide(broker, tx, key, ask, judged)
+            return await _decide(broker, tx, key, ask, judged, counters_readable=readable)
         if found.content != judged.content:
             raise IdempotencyConflict(f"action `{found.id}` was asked under this key with other content")
-        return await _replayed(tx, found, judged)
+        return _Asked(await _replayed(tx, found, judged), judged)
 
-    answered = await broker.ledger.transact(work)
+    asked = await broker.ledger.transact(work)
+    answered = asked.answered
     if answered.approval is not None:
         broker.signals.wake(CARDS)
+    if asked.is_new and asked.judged.counted.rules:
+        await _count(broker, asked)
+    if broker.held.trips and answered.decision.answer is not Answer.DENY:
+        # A trip that could not be stored holds here; what was committed before it is not told.
+        broker.held.refuse(agent=caller.agent, tool=ask.tool, environment=asked.judged.facts.environment)
     return with_token(broker, answered)
+
+
+async def _count(broker: Broker, asked: _Asked) -> None:
+    judged = asked.judged
+    for found in asked.too_much:
+        await too_much(broker, found)
+    decision = asked.answered.decision
+    refused = decision.reasons[0].code if decision.answer is Answer.DENY and decision.reasons else None
+    if refused is None and decision.answer is Answer.DENY:
+        refused = "no_rule"
+    await notice(broker, judged.counted, breaker_rules.decided(refused, judged.content.hex()))
 
 
 def _judge(broker: Broker, caller: AgentCaller, ask: Ask) -> _Judged:
@@ -140,6 +176,7 @@ def _judge(broker: Broker, caller: AgentCaller, ask: Ask) -> _Judged:
         action=ActionId(broker.new_id("act")),
         record=broker.new_id("rec"),
         attempt=None if ask.attempt is None else attempt_of(ask.attempt),
+        counted=policy.counted(caller.agent, ask.tool, facts.environment),
     )
 
 
@@ -176,30 +213,78 @@ async def _replayed(tx: Tx, action: Action, judged: _Judged) -> Answered:
     return answered
 
 
-async def _decide(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Judged) -> Answered:
+async def _decide(
+    broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Judged, *, counters_readable: bool
+) -> _Asked:
     agent = AgentId(key.principal)
-    profile = judged.policy.agent(agent)
+    opened = tuple(await tx.open_breakers())
+    if opened and (tried := decisions.as_probe(judged.verdict, opened, judged.facts, agent)) is not judged.verdict:
+        judged = replace(judged, verdict=tried)
     question = _question(broker, tx, key, ask, judged)
+    draws = await _draws(tx, judged) if judged.counted.budgets else ()
     facts = Facts(
-        profile=profile,
+        profile=judged.policy.agent(agent),
         status=await status_of(tx, agent, ask.on_behalf_of),
         proposal=judged.refused or judged.facts,
         verdict=judged.verdict,
-        breakers=tuple(await tx.open_breakers()),
+        breakers=opened,
         load=await _load(tx, agent, ask, judged),
         someone_can_approve=question is not None
         and approvals.can_be_satisfied(question, judged.policy.operators(), tx.now),
         cooling=await _why_not_ask(tx, agent, ask, judged),
+        counters_readable=counters_readable or not judged.counted.in_signals,
+        overdrawn=overdrawn(draws),
     )
     decision = decisions.decide(facts, broker.limits, tx.now)
+    fate = await _fate(broker, tx, judged, decision, draws)
+    action = _action(tx, key, ask, judged, fate)
+    await _take_places(tx, action, decision)
     if decision.answer is Answer.PENDING and question is not None:
-        pending = _action(tx, key, ask, judged, _Fate(decision=decision, state=ActionState.PENDING, decided_at=None))
-        return await _store_pending(tx, pending, decision, question, judged)
-    if decision.answer is Answer.ALLOW:
-        fate = _allowed(broker, tx, judged, decision)
-        return await _store_allowed(broker, tx, _action(tx, key, ask, judged, fate), decision)
-    denied = _action(tx, key, ask, judged, _Fate(decision=decision, state=ActionState.DENIED, decided_at=tx.now))
-    return await _store(tx, denied, decision)
+        answered = await _store_pending(tx, action, decision, question, judged)
+    else:
+        answered = await _store_allowed(broker, tx, action, decision)
+    return _Asked(answered, judged, is_new=True, too_much=_too_much(draws, decision))
+
+
+async def _fate(broker: Broker, tx: Tx, judged: _Judged, decision: Decision, draws: tuple[Draw, ...]) -> _Fate:
+    if decision.answer is Answer.DENY:
+        return _Fate(decision=decision, state=ActionState.DENIED, decided_at=tx.now)
+    reserved = await reserve(tx, draws)
+    if decision.answer is Answer.PENDING:
+        return _Fate(decision=decision, state=ActionState.PENDING, decided_at=None, reserved=reserved)
+    return replace(_allowed(broker, tx, judged, decision), reserved=reserved)
+
+
+async def _draws(tx: Tx, judged: _Judged) -> tuple[Draw, ...]:
+    if judged.refused is not None:
+        return ()
+    arguments = load(judged.facts.arguments)
+    return tuple([await draw(tx, applying, condition, arguments) for applying, condition in judged.counted.budgets])
+
+
+def _too_much(draws: tuple[Draw, ...], decision: Decision) -> tuple[TooMuchOf, ...]:
+    """Return the budgets that this ask was too much for; one that was denied for something else drew on none."""
+    if decision.answer is Answer.DENY and not decision.is_overdrawn:
+        return ()
+    return tuple(one.too_much for one in draws if one.too_much is not None)
+
+
+async def _take_places(tx: Tx, action: Action, decision: Decision) -> None:
+    """Store the places that the action takes among the probes of half-open breakers."""
+    if decision.probes is None or decision.answer is Answer.DENY:
+        return
+    for breaker in decision.probes.breakers:
+        probed = breakers.reserve(
+            breaker, action=action.id, agent=action.agent, by_human=decision.answer is Answer.PENDING
+        )
+        await tx.replace(breaker, probed)
+        await tx.append(breaker_entries.probed(probed, action))
+
+
+def _probe_of(decision: Decision) -> tuple[str, ...]:
+    if decision.probes is None or decision.answer is Answer.DENY:
+        return ()
+    return tuple(breaker.id for breaker in decision.probes.breakers)
 
 
 async def _why_not_ask(tx: Tx, agent: AgentId, ask: Ask, judged: _Judged) -> denials.Cooling | None:
@@ -279,6 +364,8 @@ def _action(tx: Tx, key: Credential, ask: Ask, judged: _Judged, fate: _Fate) -> 
         attempt=fate.attempt,
         pick_up_until=fate.pick_up_until,
         lease_expires_at=fate.lease_expires_at,
+        probe_of=_probe_of(fate.decision),
+        reserved=fate.reserved,
     )
 
 
@@ -336,4 +423,4 @@ async def _store_allowed(broker: Broker, tx: Tx, action: Action, decision: Decis
 async def _store(tx: Tx, action: Action, decision: Decision, approval: Approval | None = None) -> Answered:
     await tx.append(entries.action_decided(action, decision, approval))
     await tx.add(action)
-    return Answered(action=action, decision=decision)
+    return Answered(action=action, decision=decision, retry_after=when_again(decision, tx.now))

@@ -10,6 +10,7 @@ from datetime import datetime
 from assent.core import approvals, denials, grants
 from assent.core.actions import Action, ActionEvent, ActionState, approve, end
 from assent.core.approvals import Approval, ApprovalId, ApprovalState, DenialCategory, Moved, Voter
+from assent.core.breaker_rules import REJECTED
 from assent.core.denials import Again, Denial
 from assent.core.errors import Forged, NotFound
 from assent.core.grants import Grant, GrantId
@@ -20,9 +21,10 @@ from assent.flows import entries
 from assent.flows.answers import who_can_decide
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
-from assent.flows.end_action import end_without_running
+from assent.flows.end_action import end_without_running, settle
 from assent.flows.judge_again import judge_again, why_in_vain
 from assent.flows.log_says import believe_log
+from assent.flows.notice import notice
 from assent.flows.one_hand import ONE_HAND, is_one_hand
 from assent.flows.watch_actions import tell
 from assent.ports import Tx, View
@@ -50,7 +52,7 @@ class Seen:
 class Resolved:
     """What became of an act on an approval: `refused` says why it did not count, else the values are the new ones.
 
-    `again` says from when on a denied one may be asked again.
+    `again` says from when on a denied one may be asked again. `rejected`: this very act was a human's no.
     """
 
     approval: Approval
@@ -58,6 +60,7 @@ class Resolved:
     refused: Reason | None = None
     who: tuple[str, ...] = ()
     again: Again = NOW
+    rejected: bool = False
 
 
 async def show_approval(broker: Broker, caller: OperatorCaller, key: str) -> Seen:
@@ -311,9 +314,14 @@ async def deny_action(
             return await _refused(broker, tx, action, approval, voter=caller.voter(), act="deny", reason=denied)
         if denied.moved:
             action = await _store_denied(tx, action, approval, denied, caller.voter())
-        return Resolved(approval=denied.approval, action=action, again=await _again(tx, denied.approval, action))
+        again = await _again(tx, denied.approval, action)
+        return Resolved(approval=denied.approval, action=action, again=again, rejected=denied.moved)
 
-    return await _transact_and_tell(broker, work)
+    resolved = await _transact_and_tell(broker, work)
+    if resolved.rejected:
+        action = resolved.action
+        await notice(broker, broker.policy().counted(action.agent, action.tool, action.environment), REJECTED)
+    return resolved
 
 
 async def _store_denied(tx: Tx, action: Action, approval: Approval, denied: Moved, voter: Voter) -> Action:
@@ -325,6 +333,7 @@ async def _store_denied(tx: Tx, action: Action, approval: Approval, denied: Move
     await tx.replace(action, ended)
     await tx.add(remembered)
     await tx.append(entries.approval_denied(ended, denied.approval, voter, remembered))
+    await settle(tx, ended)
     return ended
 
 

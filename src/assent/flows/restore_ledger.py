@@ -12,8 +12,8 @@ from assent.core.actions import Action, ActionState, put_back
 from assent.core.breakers import Breaker, BreakerId, Scope
 from assent.core.operators import OperatorId
 from assent.core.reasons import Reason
-from assent.flows import entries
-from assent.flows.end_action import cancel_approval, kill_grant
+from assent.flows import breaker_entries, entries
+from assent.flows.end_action import cancel_approval, kill_grant, settle
 from assent.flows.entries import Restored
 from assent.ports import Gate, Ledger, NewId, Tx
 
@@ -51,7 +51,7 @@ async def _stop(tx: Tx, breaker_id: BreakerId) -> Breaker:
     reason = "the ledger was put back, and what it forgot may have stopped something"
     tripped = breakers.trip(over, new_id=breaker_id, scope=Scope(), by=BY_RESTORE, now=tx.now, reason=reason)
     await (tx.add(tripped) if over is None else tx.replace(over, tripped))
-    await tx.append(entries.breaker_tripped(tripped, cancelled=0, running=0))
+    await tx.append(breaker_entries.tripped(tripped, cancelled=0, running=0))
     return tripped
 
 
@@ -71,3 +71,4 @@ async def _end(tx: Tx, action: Action) -> None:
         await cancel_approval(tx, lost)
     if action.state is ActionState.READY:
         await kill_grant(tx, lost)
+    await settle(tx, lost)

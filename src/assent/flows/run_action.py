@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from assent.core import actions, grants
+from assent.core import actions, breakers, grants
 from assent.core.actions import Action, ActionId, ActionState, Outcome, RedeemedBy, attempt_of, is_held_by
+from assent.core.breakers import BREAKER_OPEN, Breaker, first_open
 from assent.core.canonical import Json, canonical
 from assent.core.credentials import Credential
 from assent.core.errors import Forbidden, IllegalMove, NotFound
@@ -17,18 +18,28 @@ from assent.flows import entries
 from assent.flows.agent_status import status_of
 from assent.flows.authenticate import AgentCaller, ServiceCaller, confirm
 from assent.flows.broker import Broker
+from assent.flows.end_action import settle
 from assent.flows.judge_again import asks_the_same, judge_again
 from assent.flows.log_says import believe_log
+from assent.flows.notice import notice_outcome
 from assent.flows.watch_actions import owned, tell
 from assent.ports import Policy, Tx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redemption:
-    """What became of redeeming: `refused` says why not, else `action` is executing, held by the attempt."""
+    """What became of redeeming: `refused` says why not, else `action` is executing, held by the attempt.
+
+    `breaker` is what stops it where that is the reason, `retry_after` the seconds until it may be tried again.
+    `is_new`: the outcome was not known before; `also` are actions that moved along with it.
+    """
 
     action: Action
     refused: Reason | None = None
+    breaker: Breaker | None = None
+    retry_after: int | None = None
+    is_new: bool = False
+    also: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +73,7 @@ async def redeem_as_agent(
             raise NotFound("no such grant")
         return await _redeem(broker, tx, grant, claim, by=caller.agent)
 
-    return await _transact_and_tell(broker, work)
+    return await _transact_redemption(broker, work)
 
 
 async def redeem_as_tool(
@@ -90,7 +101,7 @@ async def redeem_as_tool(
             raise Forbidden(f"`{caller.service}` may not redeem grants for `{grant.tool}`")
         return await _redeem(broker, tx, grant, claim, by=caller.service)
 
-    return await _transact_and_tell(broker, work)
+    return await _transact_redemption(broker, work)
 
 
 def _claim(attempt: str, digest: str | None, arguments: Json) -> Claim:
@@ -106,11 +117,19 @@ async def _redeem(broker: Broker, tx: Tx, grant: Grant, claim: Claim, *, by: str
     result = grants.redeem(grant, action, claim, holds, tx.now)
     if isinstance(result, Reason):
         await tx.append(entries.grant_refused(action, grant, by=by, reason=result))
-        return Redemption(action=action, refused=result)
+        return _refused(action, result, holds.breakers, tx)
     if result.repeated:
         return Redemption(action=action)
     await believe_log(tx, action, RecordKind.GRANT_REDEEMED, RecordKind.GRANT_KILLED)
     return await _start(broker, tx, grant, action, spent=result.grant, attempt=claim.attempt, by=by)
+
+
+def _refused(action: Action, why: Reason, opened: tuple[Breaker, ...], tx: Tx) -> Redemption:
+    if why.code != BREAKER_OPEN:
+        return Redemption(action=action, refused=why)
+    breaker = first_open(opened, agent=action.agent, tool=action.tool, environment=action.environment, action=action.id)
+    again = None if breaker is None else breakers.retry_after(breaker, tx.now)
+    return Redemption(action=action, refused=why, breaker=breaker, retry_after=again)
 
 
 async def _start(
@@ -149,7 +168,7 @@ async def report_outcome(broker: Broker, caller: AgentCaller, key: ActionId, rep
         await confirm(tx, caller.key)
         return await _report(tx, await owned(tx, caller, key), report)
 
-    return await _transact_and_tell(broker, work)
+    return await _transact_outcome(broker, work)
 
 
 async def report_outcome_as_tool(broker: Broker, caller: ServiceCaller, key: ActionId, report: Report) -> Redemption:
@@ -168,7 +187,7 @@ async def report_outcome_as_tool(broker: Broker, caller: ServiceCaller, key: Act
             raise NotFound("no such action")
         return await _report(tx, action, report)
 
-    return await _transact_and_tell(broker, work)
+    return await _transact_outcome(broker, work)
 
 
 async def _report(tx: Tx, action: Action, report: Report) -> Redemption:
@@ -197,11 +216,23 @@ async def _store_outcome(tx: Tx, action: Action, outcome: Outcome) -> Redemption
         return Redemption(action=action)
     await tx.replace(action, ended)
     await tx.append(entries.action_outcome(ended))
-    return Redemption(action=ended)
+    return Redemption(action=ended, is_new=True, also=await settle(tx, ended))
 
 
-async def _transact_and_tell(broker: Broker, work: Callable[[Tx], Awaitable[Redemption]]) -> Redemption:
+async def _transact_redemption(broker: Broker, work: Callable[[Tx], Awaitable[Redemption]]) -> Redemption:
     redemption = await broker.ledger.transact(work)
     if redemption.refused is None:
-        tell(broker, redemption.action)
+        action = redemption.action
+        # A trip that could not be stored holds here; what was committed before it is not told.
+        broker.held.refuse(agent=action.agent, tool=action.tool, environment=action.environment)
+        tell(broker, action)
     return redemption
+
+
+async def _transact_outcome(broker: Broker, work: Callable[[Tx], Awaitable[Redemption]]) -> Redemption:
+    reported = await broker.ledger.transact(work)
+    if reported.refused is None:
+        tell(broker, reported.action, *reported.also)
+    if reported.is_new:
+        await notice_outcome(broker, reported.action)
+    return reported

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from assent.core.actions import Action, ActionId, attempt_of
+from assent.core.actions import Action, ActionId, ActionState, attempt_of
 from assent.core.errors import NotFound
 from assent.flows.answers import Answered, read_anew, with_token
 from assent.flows.authenticate import AgentCaller, confirm
@@ -32,6 +32,8 @@ async def watch_action(
 ) -> Answered:
     """Return what the action answers, once its revision is above `after` or the wait is over.
 
+    Whoever waits for an action that runs is waiting to hear that it was stopped, and hears that at once too.
+
     Raises:
         NotFound: no such action of this agent.
         Unauthenticated: the key was revoked, also while waiting.
@@ -45,7 +47,8 @@ async def watch_action(
         return await read_anew(view, broker.policy(), action, held_by)
 
     def moved(answered: Answered) -> bool:
-        return after is None or answered.action.revision > after
+        stopped = answered.is_stopped and answered.action.state is ActionState.EXECUTING
+        return after is None or answered.action.revision > after or stopped
 
     topics = (topic_of(key),)
     return with_token(broker, await _wait_until(broker, work, moved, topics, wait_seconds))

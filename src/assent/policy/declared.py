@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from assent.core.agents import AgentProfile
 from assent.core.approvals import Route
+from assent.core.breaker_rules import BreakerRule
 from assent.core.operators import Operator
 from assent.policy.cases import Case
 from assent.policy.catalogue import Tool
@@ -32,6 +33,7 @@ class Declared:
     demanded: Mapping[str, Mapping[str, Spelling]]
     roles: Mapping[str, Role] = field(default_factory=dict)
     cases: tuple[Case, ...] = ()
+    breakers: tuple[BreakerRule, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
     def place(self, file: str, key: str) -> Place:

@@ -25,6 +25,7 @@ AGENTS: Final = "agents.yaml"
 OPERATORS: Final = "operators.yaml"
 ROUTES: Final = "routes.yaml"
 ENVIRONMENTS: Final = "environments.yaml"
+BREAKERS: Final = "breakers.yaml"
 README: Final = "README.md"
 REQUIRED: Final = (MODEL, AGENTS, OPERATORS, ROUTES, ENVIRONMENTS)
 TOOLS: Final = "tools"
@@ -128,7 +129,7 @@ def _survey_entry(directory: Path, name: str, findings: Findings) -> _Seen | Non
 def _has_a_place(name: str) -> bool:
     path = PurePosixPath(name)
     if len(path.parts) == 1:
-        return name in (*REQUIRED, README)
+        return name in (*REQUIRED, BREAKERS, README)
     return path.suffix == ".yaml" and not path.name.startswith(".") and name.isascii()
 
 
@@ -136,7 +137,7 @@ def _suggestion(name: str) -> str:
     path = PurePosixPath(name)
     if len(path.parts) > 1:
         return ", files of this folder end in `.yaml`"
-    return did_you_mean(name, (*REQUIRED, README, *FOLDERS, *PASSED_OVER))
+    return did_you_mean(name, (*REQUIRED, BREAKERS, README, *FOLDERS, *PASSED_OVER))
 
 
 def _check_owner(name: str, state: os.stat_result, findings: Findings) -> None:

@@ -8,9 +8,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
+from assent.core import breaker_rules
 from assent.core.actions import Impact, Proposal
 from assent.core.agents import AgentId, AgentProfile
 from assent.core.approvals import Route
+from assent.core.breaker_rules import NOT_COUNTED, BreakerRule, Counted
 from assent.core.canonical import Json
 from assent.core.decisions import Effect, Verdict, strictest
 from assent.core.operators import Operator
@@ -29,6 +31,7 @@ from assent.policy.scopes import covers_tool
 from assent.ports import Clock, Policy, ToolView
 
 MAX_PRINCIPALS: Final = 16
+MAX_COUNTED: Final = 100_000
 _REMEMBERED: Final = 4_096
 _OPERATOR, _AGENT = "operator:", "agent:"
 
@@ -48,6 +51,7 @@ class LoadedPolicy:
         self._index = RuleIndex(declared.rules.values(), declared.tools)
         roles_of: dict[str, tuple[str, ...]] = {agent.id: agent.roles for agent in declared.agents.values()}
         self._judge = Judge(declared.model, Facts(roles_of, declared.rules))
+        self._counted: dict[tuple[str, str, str], Counted] = {}
 
     @property
     def version(self) -> str:
@@ -127,6 +131,27 @@ class LoadedPolicy:
 
     def is_nonproduction(self, environment: str) -> bool:
         return environment in self._nonproduction
+
+    def breaker_rules(self) -> Sequence[BreakerRule]:
+        return self._declared.breakers
+
+    def counted(self, agent: str, tool: str, environment: str) -> Counted:
+        rules = self._declared.breakers
+        if not rules:
+            return NOT_COUNTED
+        key = (agent, tool, environment)
+        found = self._counted.get(key)
+        if found is None:
+            found = breaker_rules.counted(rules, agent=agent, tool=tool, environment=environment)
+            # An agent may ask for tools of any name: what is not in the catalogue is not remembered.
+            if tool in self._declared.tools and len(self._counted) < MAX_COUNTED:
+                self._counted[key] = found
+        return found
+
+    def names(self, dimension: str) -> Sequence[str]:
+        declared = self._declared
+        known = {"agent": declared.agents, "tool": declared.tools, "environment": declared.environments}
+        return tuple(known[dimension])
 
     def tools_for(self, agent: AgentId) -> Sequence[ToolView]:
         profile = self.agent(agent)

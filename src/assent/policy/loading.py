@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from assent.core.breaker_rules import BreakerRule
 from assent.policy import files
+from assent.policy.breakers import Nameable, read_breakers
 from assent.policy.cases import Case, read_cases
 from assent.policy.catalogue import Tool, own_demands
 from assent.policy.conditions import demands
@@ -55,6 +57,8 @@ def declare(source: Source, findings: Findings) -> Declared:
         source, findings, Names(tools=tools, environments=environments, routes=routes, operators=operators)
     )
     agents = read_agents(one_file[files.AGENTS], findings, operators=operators, roles=rulebook.roles)
+    nameable = Nameable(agents=agents, tools=tools, environments=environments)
+    breakers = _breakers(source, findings, nameable)
     cases = tuple(_cases(source, findings))
     return Declared(
         version=source.version,
@@ -67,6 +71,7 @@ def declare(source: Source, findings: Findings) -> Declared:
         roles=rulebook.roles,
         agents=agents,
         cases=cases,
+        breakers=breakers,
         places=dict(_places(one_file)),
         demanded={} if findings else _demanded(tools, rulebook.rules.values()),
     )
@@ -76,6 +81,12 @@ def _places(one_file: Mapping[str, Node]) -> Iterator[tuple[str, Place]]:
     for file, node in one_file.items():
         if isinstance(node, MappingNode):
             yield from ((f"{file}/{key}", node.key_place(key)) for key in node.entries)
+
+
+def _breakers(source: Source, findings: Findings, declared: Nameable) -> tuple[BreakerRule, ...]:
+    if files.BREAKERS not in source.files:
+        return ()
+    return read_breakers(_document(source, files.BREAKERS, findings), findings, declared)
 
 
 def _document(source: Source, name: str, findings: Findings) -> Node:

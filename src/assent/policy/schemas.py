@@ -11,10 +11,13 @@ from enum import Enum
 from typing import Any, Final
 
 from assent.core.actions import Impact, RedeemedBy
+from assent.core.breaker_rules import Sign
+from assent.core.breakers import AGENTS_TO_CLOSE
 from assent.core.decisions import Answer, Effect
 from assent.core.operators import PERMISSION_SETS, Assurance, Permission
 from assent.core.refusals import REFUSALS
 from assent.policy.bounds import MAX_ALTERNATIVES, MAX_OPERANDS
+from assent.policy.breakers import MAX_LIMIT, MAX_PROBES, MAX_RULES, Mode
 from assent.policy.fields import MAX_TEXT
 from assent.policy.files import SCHEMAS
 from assent.policy.people import Identity
@@ -50,6 +53,7 @@ def schemas() -> dict[str, Schema]:
         "operators": _file("Operators: the people", _map(_operator())),
         "routes": _file("Routes: who answers when a human is asked", _map(_route()) | {"required": ["default"]}),
         "environments": _file("Environments: where things happen", _map(_environment_mark())),
+        "breakers": _file("Breakers: what counts, over which scope, and what is too much", _breakers()),
         "tests": _file("Cases: questions and the decisions they must get", _list_of(_case())),
     }
 
@@ -384,6 +388,76 @@ def _route() -> Schema:
 
 def _environment_mark() -> Schema:
     return _object({"nonproduction": _flag("whether changes here need no human by themselves")})
+
+
+def _breakers() -> Schema:
+    timing = {
+        "minimum_calls": _count("outcomes before a rate says anything"),
+        "wait_in_open": _span("how long nothing passes before probes may", "1s", "1d"),
+        "probes": _count("actions that are let through to see", AGENTS_TO_CLOSE, MAX_PROBES),
+    }
+    rule = _object(
+        {
+            "id": _name("its name in trips, alerts and records; no other rule has it"),
+            "scope": _breaker_scope(),
+            "trip_on": _trip_on(),
+            "mode": _one_of(Mode, "`watch` tells and stops nothing"),
+            **timing,
+        },
+        "id", "scope", "trip_on",
+    )  # fmt: skip
+    usual = {**timing, "sliding_window": _span("how far back a rule without `window` looks", "10s", "1d")}
+    return _object(
+        {
+            "defaults": _object(usual, about="for rules that say nothing else"),
+            "rules": _list_of(rule, maxItems=MAX_RULES),
+        },
+        "rules",
+    )
+
+
+def _breaker_scope() -> Schema:
+    return _object(
+        {
+            "agent": _text("an agent, or `*`: each agent by itself"),
+            "tool": _text("a tool, a pattern of tools, or `*`: each tool by itself"),
+            "environment": _text("an environment, or `*`: each by itself"),
+        },
+        about="what trips",
+    )
+
+
+def _trip_on() -> Schema:
+    rate = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+    slow = _object({"over": _span("at least so long", "1s", "1d"), "rate": rate}, "over", "rate")
+    alone: Schema = {"properties": {"definition_changed": True, "window": True}, "additionalProperties": False}
+    said = {sign.value: _count(f"so many {sign.value.replace('_', ' ')} within the window") for sign in Sign}
+    conditions = {
+        **said,
+        "failure_rate": _said(rate, "this share of outcomes failed"),
+        "slow_rate": _said(slow, "this share of runs took too long"),
+        "sum_of": _text("the numeric argument whose sizes are added up"),
+        "over": {"type": "number", "minimum": 0, "description": "what they may come to within the window"},
+        "definition_changed": _said({"const": True}, "the tool's entry in the catalogue became another"),
+    }
+    return _object(
+        {**conditions, "window": _span("how far back it looks", "10s", "1d; a budget up to 30d")},
+        about="what is too much",
+        more={
+            "anyOf": [{"required": [one]} for one in conditions],
+            "dependencies": {"sum_of": ["over"], "over": ["sum_of"]},
+            "if": {"required": ["definition_changed"]},
+            "then": alone,
+        },
+    )
+
+
+def _count(about: str, least: int = 1, most: int = MAX_LIMIT) -> Schema:
+    return _said({"type": "integer", "minimum": least, "maximum": most}, about)
+
+
+def _span(about: str, shortest: str, longest: str) -> Schema:
+    return _said({"type": "string", "pattern": _DURATION}, f"{about}: from {shortest} to {longest}")
 
 
 def _case() -> Schema:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import TYPE_CHECKING, Final, Self, cast
 
 from assent.core.canonical import BadJson, Json, Jsonable, canonical, load, sha256_hex
 from assent.sdk import calls
@@ -20,6 +20,9 @@ from assent.sdk.messages import Ask, OutcomeReport
 from assent.sdk.state import ClientState, new_secret
 from assent.sdk.steps import Answer, Step, Steps, drive, drive_async
 from assent.sdk.trouble import log_event
+
+if TYPE_CHECKING:
+    from assent.sdk.stopping import AsyncListener, Listener, OnStop, Stopped
 
 LAST_WORD_TRIES: Final = 1  # an interrupted process does not wait long to say so
 
@@ -31,6 +34,12 @@ class Plan:
     ask: Ask | None = None
     decision: Decision | None = None
     wait: float | None = None
+    on_stop: "OnStop | None" = None
+
+    @property
+    def tool(self) -> str | None:
+        """The tool, where it is known."""
+        return self.ask.tool if self.ask is not None else self.decision.tool if self.decision is not None else None
 
 
 class _AnyAction:
@@ -132,12 +141,26 @@ class Action(_AnyAction):
     def __init__(self, state: ClientState, plan: Plan, perform: Callable[[Step], Answer]) -> None:
         super().__init__(state, plan)
         self._perform = perform
+        self._listener: Listener | None = None
+
+    @property
+    def stopped(self) -> "Stopped":
+        """Whether a breaker opened over this action while it runs; asking for it begins to listen."""
+        if self._listener is None:
+            from assent.sdk.stopping import Listener
+
+            self._listener = Listener(self.id, self._plan.tool, self._perform, self._plan.on_stop)
+        return self._listener.stopped
 
     def __enter__(self) -> Self:
         drive(self._begin(), self._perform)
+        if self._plan.on_stop is not None:
+            _ = self.stopped
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        if self._listener is not None:
+            self._listener.end()
         drive(self._end(fault), self._perform)
 
 
@@ -147,14 +170,28 @@ class AsyncAction(_AnyAction):
     def __init__(self, state: ClientState, plan: Plan, perform: Callable[[Step], Awaitable[Answer]]) -> None:
         super().__init__(state, plan)
         self._perform = perform
+        self._listener: AsyncListener | None = None
+
+    @property
+    def stopped(self) -> "Stopped":
+        """Whether a breaker opened over this action while it runs; asking for it begins to listen."""
+        if self._listener is None:
+            from assent.sdk.stopping import AsyncListener
+
+            self._listener = AsyncListener(self.id, self._plan.tool, self._perform, self._plan.on_stop)
+        return self._listener.stopped
 
     async def __aenter__(self) -> Self:
         await drive_async(self._begin(), self._perform)
+        if self._plan.on_stop is not None:
+            _ = self.stopped
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None
     ) -> None:
+        if self._listener is not None:
+            self._listener.end()
         if isinstance(fault, GeneratorExit):
             # A coroutine that is being closed may not wait for anything: the outcome goes with the next ask.
             self._leave_to_spool(fault)

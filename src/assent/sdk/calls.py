@@ -200,6 +200,7 @@ def stop(decision: Decision, *, tool: str | None, waited: bool) -> NoReturn:
         reasons=decision.reasons,
         tool=tool,
         action_id=decision.action_id,
+        breaker=decision.breaker,
     )
 
 

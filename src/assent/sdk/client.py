@@ -25,6 +25,8 @@ from assent.sdk.steps import drive, drive_async
 if TYPE_CHECKING:
     import ssl
 
+    from assent.sdk.stopping import OnStop
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -70,19 +72,26 @@ class _Client:
         return enter_run(run)
 
     def guard(
-        self, tool: str, *, wait: float | None = None, unjudged: Sequence[str] = (), reason: str | None = None
+        self,
+        tool: str,
+        *,
+        wait: float | None = None,
+        unjudged: Sequence[str] = (),
+        reason: str | None = None,
+        on_stop: "OnStop | None" = None,
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Decorate a function, sync or async, that is `tool`: its body gets the frozen arguments or does not run.
 
         `wait`: seconds to wait for a human, None until the approval ends, 0 not at all. Parameters in `unjudged` are
-        passed on as they are and the broker never sees them.
+        passed on as they are and the broker never sees them. `on_stop` is called with the BreakerOpen when a breaker
+        opens while the body runs: whatever ends the work is for it to do.
 
         Raises:
             ConfigurationError: at decoration, or before the first ask, when a parameter is neither an argument of the
                 tool nor unjudged.
 
         """
-        return guard(self._link, tool, wait=wait, unjudged=unjudged, reason=reason)
+        return guard(self._link, tool, wait=wait, unjudged=unjudged, reason=reason, on_stop=on_stop)
 
     def close(self) -> None:
         """Close idle connections; the client can be used again."""
@@ -139,8 +148,11 @@ class Assent(_Client):
         call_id: str | None = None,
         on_behalf_of: Sequence[str] | None = None,
         model: tuple[str, str] | None = None,
+        on_stop: "OnStop | None" = None,
     ) -> Action:
         """Return the action for `with`: the body runs once, with `action.arguments`, or an exception says why not.
+
+        `on_stop` is called, in a thread of its own, when a breaker opens over the action while its body runs.
 
         Raises (on entering):
             ActionDenied, ApprovalPending, ApprovalTimeout, AlreadyExecuted, BrokerUnavailable: nothing ran.
@@ -155,7 +167,7 @@ class Assent(_Client):
             on_behalf_of=on_behalf_of,
             model=model,
         )
-        return self._link.action(Plan(ask=asked, wait=wait))
+        return self._link.action(Plan(ask=asked, wait=wait, on_stop=on_stop))
 
     def resume(self, decision: Decision, *, wait: float | None = 0) -> Action:
         """Return the action of a decision made before (by `request`, `wait` or `decided`) for `with`."""
@@ -226,8 +238,9 @@ class AsyncAssent(_Client):
         call_id: str | None = None,
         on_behalf_of: Sequence[str] | None = None,
         model: tuple[str, str] | None = None,
+        on_stop: "OnStop | None" = None,
     ) -> AsyncAction:
-        """Return the action for `async with`; see `Assent.action`."""
+        """Return the action for `async with`; see `Assent.action`. `on_stop` is called on the event loop."""
         asked = ask_of(
             tool,
             frozen(tool, arguments),
@@ -237,7 +250,7 @@ class AsyncAssent(_Client):
             on_behalf_of=on_behalf_of,
             model=model,
         )
-        return self._link.async_action(Plan(ask=asked, wait=wait))
+        return self._link.async_action(Plan(ask=asked, wait=wait, on_stop=on_stop))
 
     def resume(self, decision: Decision, *, wait: float | None = 0) -> AsyncAction:
         """Return the action of a decision made before for `async with`; see `Assent.resume`."""

@@ -21,6 +21,7 @@ from assent.core.refusals import REFUSALS
 from assent.sdk.errors import (
     ActionDenied,
     AlreadyExecuted,
+    BreakerNotice,
     BreakerOpen,
     BrokerUnavailable,
     ConfigurationError,
@@ -94,6 +95,7 @@ class Decision:
     approval: ApprovalNotice | None = None
     retry_after: float | None = None
     outcome: str | None = None
+    breaker: BreakerNotice | None = None
     arguments: bytes | None = field(default=None, repr=False)
 
     @property
@@ -186,19 +188,26 @@ def refusal(response: Response) -> AssentError:
     if response.status in _MALFORMED and code != _CONFLICT:
         told = _text(problem.get("hint")) or "correct the call; no retry helps"
         return ConfigurationError(f"the broker cannot read this request: {said}", hint=f"{told} (`{code}`)")
-    return denial(code, said, reasons=(Reason(code, said),))
+    return denial(code, said, reasons=(Reason(code, said),), breaker=_breaker(problem.get("breaker")))
 
 
 def denial(
-    code: str, message: str, *, reasons: tuple[Reason, ...] = (), tool: str | None = None, action_id: str | None = None
+    code: str,
+    message: str,
+    *,
+    reasons: tuple[Reason, ...] = (),
+    tool: str | None = None,
+    action_id: str | None = None,
+    breaker: BreakerNotice | None = None,
 ) -> AssentError:
     """Return the error for one refusal code."""
     if code in {"grant_spent", AlreadyExecuted.code}:
         return AlreadyExecuted(message, action_id=action_id or "", tool=tool)
-    kind = BreakerOpen if code == BreakerOpen.code else ActionDenied
     row = REFUSALS.get(code)
     hint = row.next_step if row else None
-    return kind(message, code=code, reasons=reasons, tool=tool, action_id=action_id, hint=hint)
+    if code == BreakerOpen.code:
+        return BreakerOpen(message, breaker=breaker, reasons=reasons, tool=tool, action_id=action_id, hint=hint)
+    return ActionDenied(message, code=code, reasons=reasons, tool=tool, action_id=action_id, hint=hint)
 
 
 def _decision(body: Mapping[str, Json]) -> Decision:
@@ -225,6 +234,7 @@ def _decision(body: Mapping[str, Json]) -> Decision:
         approval=_approval(body.get("approval")),
         retry_after=_number(body.get("retry_after")),
         outcome=_outcome(body.get("outcome"), state),
+        breaker=_breaker(body.get("breaker")),
         arguments=_arguments(body.get("arguments")),
     )
 
@@ -256,6 +266,23 @@ def _approval(value: Json) -> ApprovalNotice | None:
         needs=body.get("needs"),
         who=body.get("who"),
         url=url if url and url.startswith(("https://", "http://")) else None,
+    )
+
+
+def _breaker(value: Json) -> BreakerNotice | None:
+    # It explains a denial that stands without it, so what cannot be read of it is left out.
+    if not isinstance(value, dict):
+        return None
+    scope = value.get("scope")
+    named = {key: _text(name) for key, name in scope.items()} if isinstance(scope, dict) else {}
+    return BreakerNotice(
+        covers=_text(value.get("covers")) or "this action",
+        scope={key: name for key, name in named.items() if name is not None},
+        who=_text(value.get("who")) or "somebody",
+        since=_time(value.get("since")),
+        reason=_text(value.get("reason")) or "",
+        state=_text(value.get("state")) or "",
+        retry_after=_number(value.get("retry_after")),
     )
 
 

@@ -4,11 +4,18 @@ Branch on the type or on `code`. `model_message` is the text for a language mode
 of trying again.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from assent.core.errors import AssentError
 from assent.core.reasons import Reason
 from assent.core.refusals import REFUSALS
+
+_DO_NOT_RETRY: Final = (
+    "do not retry: every try is denied and counted, whatever its arguments, until people let it go on; "
+    "tell who you work for, and go on with something else or end"
+)
 
 
 class ActionDenied(AssentError):
@@ -46,10 +53,78 @@ class ActionDenied(AssentError):
         return said if "do not retry" in refusal.next_step else f"{said}; do not retry unless that changed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerNotice:
+    """The breaker that stops an action: what it covers, since when, who tripped it (`rule:ID` for a rule) and why.
+
+    `scope` holds the dimensions that it names, nothing for everything. `retry_after` is seconds, None where only people
+    close it.
+    """
+
+    covers: str
+    scope: dict[str, str]
+    who: str
+    since: datetime | None = None
+    reason: str = ""
+    state: str = ""
+    retry_after: float | None = None
+
+
 class BreakerOpen(ActionDenied):
-    """A breaker is open over the action: nothing in its scope passes until a human resets it."""
+    """A breaker is open over the action: nothing in its scope passes until it is closed."""
 
     code = "breaker_open"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        breaker: BreakerNotice | None = None,
+        reasons: tuple[Reason, ...] = (),
+        tool: str | None = None,
+        action_id: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, reasons=reasons, tool=tool, action_id=action_id, hint=hint)
+        self.breaker = breaker
+
+    @property
+    def scope(self) -> dict[str, str]:
+        """What it stops: agent, tool, environment, as far as it names them; empty for everything, or not told."""
+        return {} if self.breaker is None else self.breaker.scope
+
+    @property
+    def reason(self) -> str:
+        """Why it was tripped, in the words of whoever did."""
+        return "" if self.breaker is None else self.breaker.reason
+
+    @property
+    def who(self) -> str:
+        """Who tripped it: an operator, or `rule:ID`."""
+        return "" if self.breaker is None else self.breaker.who
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when nothing passes."""
+        return None if self.breaker is None else self.breaker.since
+
+    @property
+    def retry_after(self) -> float | None:
+        """In how many seconds something may pass again; None where only people close it."""
+        return None if self.breaker is None else self.breaker.retry_after
+
+    @property
+    def model_message(self) -> str:
+        """What is stopped, by whom, why, and that insisting does not help."""
+        told = self.breaker
+        if told is None:
+            return super().model_message
+        since = "" if told.since is None else f" since {told.since:%Y-%m-%d %H:%M:%S} UTC"
+        why = f" ({told.reason})" if told.reason else ""
+        stopped = f"{_named(self.tool)} did not run: {told.covers} is stopped{since} by `{told.who}`{why}"
+        if told.retry_after is None:
+            return f"{stopped}; {_DO_NOT_RETRY}"
+        return f"{stopped}; do not retry within {told.retry_after:.0f} seconds, go on with something else"
 
 
 class GrantInvalid(ActionDenied):

@@ -7,26 +7,36 @@ checked as soon as the client knows its tools, at the latest before the first as
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from assent.sdk import calls, given
 from assent.sdk.binding import Binding, bind, refuse_unknown_parameters
 from assent.sdk.errors import ConfigurationError
-from assent.sdk.link import Link, plan_of
+from assent.sdk.link import Link, Terms, plan_of
 from assent.sdk.state import ClientState
 from assent.sdk.steps import Steps, drive, drive_async
+
+if TYPE_CHECKING:
+    from assent.sdk.stopping import OnStop
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def guard(
-    link: Link, tool: str, *, wait: float | None, unjudged: Sequence[str], reason: str | None
+    link: Link,
+    tool: str,
+    *,
+    wait: float | None,
+    unjudged: Sequence[str],
+    reason: str | None,
+    on_stop: "OnStop | None" = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return the decorator for functions that are `tool`."""
     given.name("tool", tool)
     given.seconds("wait", wait)
     given.text_or_none("reason", reason)
+    terms = Terms(wait=wait, reason=reason, on_stop=on_stop)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if not inspect.isfunction(function):
@@ -38,8 +48,8 @@ def guard(
             )
         schema = _Schema(link.state, bind(function, tool, unjudged))
         if inspect.iscoroutinefunction(function):
-            return cast("Callable[P, R]", _guard_async(link, function, schema, wait=wait, reason=reason))
-        return _guard_sync(link, function, schema, wait=wait, reason=reason)
+            return cast("Callable[P, R]", _guard_async(link, function, schema, terms))
+        return _guard_sync(link, function, schema, terms)
 
     return decorate
 
@@ -70,16 +80,14 @@ class _Schema:
             self._fits = True
 
 
-def _guard_sync(
-    link: Link, function: Callable[P, R], schema: _Schema, *, wait: float | None, reason: str | None
-) -> Callable[P, R]:
+def _guard_sync(link: Link, function: Callable[P, R], schema: _Schema, terms: Terms) -> Callable[P, R]:
     body: Callable[..., R] = function
 
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         call = schema.binding.freeze(args, kwargs)
         drive(schema.check(), link.perform)
-        with link.action(plan_of(schema.binding.tool, call.arguments, reason=reason, wait=wait)) as action:
+        with link.action(plan_of(schema.binding.tool, call.arguments, terms)) as action:
             _refuse_token(action.token, schema.binding.tool)
             frozen_args, frozen_kwargs = call.thaw(action.arguments)
             return _complete(body(*frozen_args, **frozen_kwargs), schema.binding.tool)
@@ -89,7 +97,7 @@ def _guard_sync(
 
 
 def _guard_async(
-    link: Link, function: Callable[P, Awaitable[R]], schema: _Schema, *, wait: float | None, reason: str | None
+    link: Link, function: Callable[P, Awaitable[R]], schema: _Schema, terms: Terms
 ) -> Callable[P, Awaitable[R]]:
     body: Callable[..., Awaitable[R]] = function
 
@@ -97,7 +105,7 @@ def _guard_async(
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         call = schema.binding.freeze(args, kwargs)
         await drive_async(schema.check(), link.perform_async)
-        async with link.async_action(plan_of(schema.binding.tool, call.arguments, reason=reason, wait=wait)) as action:
+        async with link.async_action(plan_of(schema.binding.tool, call.arguments, terms)) as action:
             _refuse_token(action.token, schema.binding.tool)
             frozen_args, frozen_kwargs = call.thaw(action.arguments)
             return _complete(await body(*frozen_args, **frozen_kwargs), schema.binding.tool)

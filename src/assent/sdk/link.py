@@ -1,5 +1,6 @@
 """What stands behind a client's public face: what it knows, and who does the steps of a call, blocking or not."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from assent.sdk.steps import Answer, Step
 if TYPE_CHECKING:
     import ssl
 
+    from assent.sdk.stopping import OnStop
     from assent.sdk.streams import StreamDriver
 
 
@@ -60,6 +62,15 @@ class Link:
             await self._streams.aclose()
 
 
-def plan_of(tool: str, arguments: bytes, *, reason: str | None, wait: float | None) -> Plan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How a guarded function asks: how long it waits for a human, why it asks, and whom a stop is told."""
+
+    wait: float | None
+    reason: str | None
+    on_stop: "OnStop | None"
+
+
+def plan_of(tool: str, arguments: bytes, terms: Terms) -> Plan:
     """Return the plan to ask for canonical `arguments` in the run that this context is in."""
-    return Plan(ask=ask_of(tool, arguments, reason=reason), wait=wait)
+    return Plan(ask=ask_of(tool, arguments, reason=terms.reason), wait=terms.wait, on_stop=terms.on_stop)

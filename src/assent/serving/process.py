@@ -19,6 +19,9 @@ from assent.api import ApiSettings, InFront, create_app
 from assent.config import LogFormat, Settings, require_private
 from assent.core.errors import AssentError, LedgerUnavailable
 from assent.flows.activate_policy import Uptake
+from assent.flows.look_at_definitions import look_at_definitions
+from assent.flows.raise_alerts import begin_alerts
+from assent.flows.recount import recount
 from assent.flows.run_broker import start_broker, stop_broker
 from assent.logs import EventLog, set_up_at_first_event
 from assent.serving.listening import Server, listen, loop_factory, server_for, url_of
@@ -27,6 +30,7 @@ from assent.serving.readiness import ReadinessProbe
 from assent.serving.slack import slack_of
 from assent.serving.upkeep import PolicyWatch, for_ever, keep_log, keep_time, tell_of
 from assent.serving.verifying import Verifying
+from assent.serving.watching import Telling, keep_counters, keep_held, webhook_of
 from assent.stores.sqlite import ServingLock
 from assent.wiring import MACHINE, Assembly, Clocks, assemble, publish_key
 
@@ -74,6 +78,7 @@ class _Process:
         self._stop = asyncio.Event()
         self._closing = asyncio.Event()
         self._slack = slack_of(assembly.broker, assembly.settings)
+        self._webhook = webhook_of(assembly.settings, assembly.clocks.wall)
         self._app = self._application()
 
     async def run(self) -> None:
@@ -87,6 +92,7 @@ class _Process:
             taken = await start_broker(self._assembly.broker, version=self._version)
             if taken.uptake is Uptake.WAITING:
                 tell_of(taken)
+            await self._begin_to_watch()
             fault = await self._serve()
             if fault is None:
                 await self._record_end()
@@ -95,6 +101,14 @@ class _Process:
         if fault is not None:
             raise fault
         log.info("broker_stopped")
+
+    async def _begin_to_watch(self) -> None:
+        """Have the breakers' counters and marks ready before anybody asks for anything."""
+        broker = self._assembly.broker
+        await look_at_definitions(broker, broker.policy())
+        await recount(broker)
+        if self._webhook is not None:
+            await begin_alerts(broker, self._webhook)
 
     async def _serve(self) -> LedgerUnavailable | None:
         """Serve until asked to stop (None) or until the ledger has failed for good (how)."""
@@ -132,6 +146,7 @@ class _Process:
             settings=ApiSettings(
                 public_log=settings.public_log,
                 metrics_on_loopback=not settings.behind_proxy,
+                runbook_url=settings.runbook_url,
                 version=self._version,
             ),
         )
@@ -177,7 +192,11 @@ class _Process:
             "keys": assembly.kept.ring.look,
             "verification": Verifying(assembly).round,
             "log": partial(keep_log, assembly.log, each_seconds=self._settings.checkpoint_seconds),
+            "counters": partial(keep_counters, assembly.broker),
+            "held": partial(keep_held, assembly.broker),
         }
+        if self._webhook is not None:
+            rounds["alerts"] = Telling(assembly.broker, self._webhook).round
         if self._slack is not None:
             rounds["slack"] = self._slack.round
         return [for_ever(name, once, after_fault_seconds=AFTER_FAULT_SECONDS) for name, once in rounds.items()]

@@ -1,24 +1,32 @@
-"""Signals of one process: wake-ups and token buckets in memory; they may only ever say no.
+"""Signals of one process: wake-ups, counters and token buckets in memory; they may only ever say no.
 
 All calls come from the event loop's thread. A wake-up is remembered by every subscription that was there when it came,
-so nothing is lost between subscribing and waiting.
+so nothing is lost between subscribing and waiting. The counters' epoch is the life of the process, from `begin` on.
 """
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from assent.core.windows import Count, first_covered, slice_of
+from assent.ports import Known
+
 MAX_BUCKETS: Final = 100_000
+MAX_COUNTERS: Final = 200_000
+_MICROSECONDS: Final = 1_000_000
 
 
 class LocalSignals:
     """Wakes the waiters of this process and counts its callers; `monotonic` gives seconds that never go back."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, *, max_counters: int = MAX_COUNTERS) -> None:
         self._monotonic = monotonic
+        self._max_counters = max_counters
         self._waiting: dict[str, set[LocalSubscription]] = {}
         self._buckets: dict[str, tuple[float, float]] = {}
+        self._counters: dict[str, _Sum] | None = None
 
     def wake(self, topic: str) -> None:
         """Wake everybody who subscribed to `topic`."""
@@ -32,7 +40,7 @@ class LocalSignals:
             self._waiting.setdefault(topic, set()).add(subscription)
         return subscription
 
-    def forget(self, subscription: "LocalSubscription") -> None:
+    def end(self, subscription: "LocalSubscription") -> None:
         """End a subscription; a topic that nobody waits for takes no memory."""
         for topic in subscription.topics:
             waiting = self._waiting.get(topic)
@@ -40,6 +48,41 @@ class LocalSignals:
                 waiting.discard(subscription)
                 if not waiting:
                     del self._waiting[topic]
+
+    async def begin(self, known: Sequence[Known]) -> None:
+        """Begin the epoch of this process; it is nobody else's, so there is none to join."""
+        self._counters = {}
+        now = self._now()
+        for one in sorted(known, key=lambda one: -one.ago_us):
+            self._count(self._counters, one.counter, one.window_us, one.amount, now - max(0, one.ago_us))
+
+    async def readable(self) -> bool:
+        return self._counters is not None
+
+    async def count(self, counts: Sequence[Count]) -> Sequence[int] | None:
+        counters = self._counters
+        if counters is None:
+            return None
+        now = self._now()
+        return [self._count(counters, counter, window, amount, now) for counter, window, amount in counts]
+
+    async def forget(self, counters: Sequence[str]) -> None:
+        if self._counters is not None:
+            for counter in counters:
+                self._counters.pop(counter, None)
+
+    def _now(self) -> int:
+        return int(self._monotonic() * _MICROSECONDS)
+
+    def _count(self, counters: "dict[str, _Sum]", counter: str, window: int, amount: int, now: int) -> int:
+        found = counters.get(counter)
+        if found is None:
+            if not amount:
+                return 0
+            if len(counters) >= self._max_counters:
+                _make_room(counters, now)
+            found = counters[counter] = _Sum(window)
+        return found.add(amount, now)
 
     def take(self, bucket: str, *, per_second: float, burst: int) -> float:
         """Take one token; return 0.0 when there was one, else the seconds until the next."""
@@ -58,6 +101,51 @@ class LocalSignals:
         # than we remember, and starting anew is the only bounded answer.
         kept = {k: v for k, v in self._buckets.items() if v[0] + (now - v[1]) * per_second < burst}
         self._buckets = kept if len(kept) < MAX_BUCKETS else {}
+
+
+class _Sum:
+    """One counter: the slices that hold something, newest last, and their sum."""
+
+    __slots__ = ("_slices", "_sum", "_window", "last")
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._slices: deque[list[int]] = deque()
+        self._sum = 0
+        self.last = 0
+
+    def add(self, amount: int, now: int) -> int:
+        """Add `amount` at `now`, which never goes back, and return the sum of what the window covers then."""
+        slices, place = self._slices, slice_of(now, self._window)
+        self._drop(now)
+        if amount:
+            self.last = now
+            self._sum += amount
+            if slices and slices[-1][0] == place:
+                slices[-1][1] += amount
+            else:
+                slices.append([place, amount])
+        return self._sum
+
+    def is_over(self, now: int) -> bool:
+        """Whether nothing in it counts any more."""
+        self._drop(now)
+        return not self._slices
+
+    def _drop(self, now: int) -> None:
+        slices, since = self._slices, first_covered(now, self._window)
+        while slices and slices[0][0] < since:
+            self._sum -= slices.popleft()[1]
+
+
+def _make_room(counters: dict[str, _Sum], now: int) -> None:
+    # Somebody floods us with things to count. What counts no more goes first, then the quarter that was longest
+    # silent: a count that is lost so makes a trip later, and memory stays bounded.
+    for counter in [counter for counter, found in counters.items() if found.is_over(now)]:
+        del counters[counter]
+    longest_silent = sorted(counters, key=lambda counter: counters[counter].last)[: len(counters) // 4 + 1]
+    for counter in longest_silent:
+        del counters[counter]
 
 
 class LocalSubscription:
@@ -80,4 +168,4 @@ class LocalSubscription:
 
     def close(self) -> None:
         """End the subscription."""
-        self._signals.forget(self)
+        self._signals.end(self)

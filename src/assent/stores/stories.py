@@ -15,7 +15,16 @@ from assent.core.records import RecordKind
 
 _CLOSES: Final = frozenset({RecordKind.GRANT_REDEEMED, RecordKind.GRANT_KILLED, RecordKind.ACTION_MOVED})
 _REVOKES: Final = frozenset({RecordKind.KEY_REVOKED, RecordKind.TOKEN_REVOKED})
-_SETS_BREAKER: Final = frozenset({RecordKind.BREAKER_TRIPPED, RecordKind.BREAKER_RESET_ASKED, RecordKind.BREAKER_RESET})
+_SETS_BREAKER: Final = frozenset(
+    {
+        RecordKind.BREAKER_TRIPPED,
+        RecordKind.BREAKER_RESET_ASKED,
+        RecordKind.BREAKER_RESET,
+        RecordKind.BREAKER_MOVED,
+        RecordKind.BREAKER_PROBED,
+        RecordKind.BREAKER_REMINDED,
+    }
+)
 _TELLS_STATE: Final = frozenset({RecordKind.ACTION_DECIDED, RecordKind.ACTION_MOVED, RecordKind.ACTION_OUTCOME})
 _AGES: Final[Mapping[str, int]] = {
     ActionState.PENDING: 0,

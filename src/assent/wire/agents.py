@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from assent.wire.problems import BreakerNotice
 from assent.wire.shapes import (
     MAX_ERROR_CHARACTERS,
     MAX_IN_FLIGHT,
@@ -167,7 +168,8 @@ class ActionAnswer:
     """What the broker answers about one action now.
 
     `decision` is allow, pending or deny; anything else must be read as deny. `arguments` are the frozen ones, the very
-    bytes that were judged, told while the action may still run. `retry_after` is seconds.
+    bytes that were judged, told while the action may still run. `retry_after` is seconds. `breaker` is what stops the
+    action; told of one that is executing, it means that somebody wants it to stop.
     """
 
     action_id: str
@@ -186,6 +188,7 @@ class ActionAnswer:
     approval: ApprovalNotice | None = None
     retry_after: int | None = None
     outcome: OutcomeView | None = None
+    breaker: BreakerNotice | None = None
     arguments: dict[str, Any] | None = None
 
 

@@ -4,13 +4,13 @@ Text of an agent stands under `agent_says` and is its own word. Values of sensit
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from assent.core.approvals import MIN_DIGEST_PREFIX
 from assent.wire.agents import NeedView, OutcomeView, ReasonView
-from assent.wire.shapes import MAX_TTL_SECONDS, Body, Count, Id, Moment, PageLimit, PlainId, Query, Text
+from assent.wire.shapes import Body, Count, Id, Moment, PageLimit, PlainId, Query, Text
 
 ApprovalStateName = Literal["pending", "partial", "approved", "denied", "expired", "cancelled"]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
@@ -40,36 +40,6 @@ class LetAgainBody(Body):
     """Why something that was denied may be asked again."""
 
     reason: Text | None = None
-
-
-class ScopeBody(Body):
-    """What a breaker covers: an agent, a tool (pattern), an environment, or any combination."""
-
-    agent: Id | None = None
-    tool: Id | None = None
-    environment: Id | None = None
-
-
-class TripBody(Body):
-    """What to stop: a scope, or everything with `all`. After `ttl_seconds` somebody is asked again; nothing closes."""
-
-    scope: ScopeBody | None = None
-    all: Literal[True] | None = None
-    reason: Text | None = None
-    ttl_seconds: Annotated[int, Field(ge=1, le=MAX_TTL_SECONDS)] | None = None
-
-    @model_validator(mode="after")
-    def _names_what_to_stop(self) -> Self:
-        named = self.scope is not None and any((self.scope.agent, self.scope.tool, self.scope.environment))
-        if named == bool(self.all):
-            raise ValueError("name an agent, a tool or an environment in `scope`, or send `all: true`, one of them")
-        return self
-
-
-class ResetBody(Body):
-    """Why a breaker may close."""
-
-    reason: Reason
 
 
 class ApprovalsQuery(Query):
@@ -222,49 +192,6 @@ class ResolvedAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeView:
-    """What a breaker covers; naming nothing covers everything."""
-
-    agent: str | None = None
-    tool: str | None = None
-    environment: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResetAskedView:
-    """The first person's wish to close a breaker; a second has until `expires_at`."""
-
-    by: str
-    at: str
-    expires_at: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakerView:
-    """One breaker; all but `closed` deny. `covers` is its scope in words."""
-
-    id: str
-    scope: ScopeView
-    covers: str
-    state: str
-    changed_by: str
-    changed_at: str
-    revision: int
-    reason: str
-    ask_again_at: str | None = None
-    reset_asked: ResetAskedView | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakerPage:
-    """All breakers, newest change first."""
-
-    items: tuple[BreakerView, ...]
-    next_cursor: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AffectedAction:
     """One action that a trip cut off, or that was running already; without payload."""
 
@@ -276,25 +203,6 @@ class AffectedAction:
     run_id: str | None = None
     resource: str | None = None
     lease_expires_at: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrippedAnswer:
-    """A trip that is durable: what it cut off, what was running already, and how to cut the agent off elsewhere."""
-
-    breaker: BreakerView
-    cut_off: tuple[AffectedAction, ...]
-    running: tuple[AffectedAction, ...]
-    cut_off_elsewhere: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResetAnswer:
-    """What became of a reset; while `closed` is false, `who` may be the second person."""
-
-    breaker: BreakerView
-    closed: bool
-    who: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

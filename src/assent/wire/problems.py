@@ -14,6 +14,32 @@ class FieldFault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeView:
+    """What a breaker covers; naming nothing covers everything."""
+
+    agent: str | None = None
+    tool: str | None = None
+    environment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerNotice:
+    """The breaker that stops an action, as its agent hears of it: over what, since when, who tripped it and why.
+
+    `retry_after` is in how many seconds it lets something through again; without it only people close it.
+    """
+
+    id: str
+    scope: ScopeView
+    covers: str
+    state: str
+    who: str
+    since: str
+    reason: str
+    retry_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """What went wrong: branch on `code`, show `detail`.
 
@@ -35,3 +61,4 @@ class Problem:
     who: tuple[str, ...] | None = None
     retry_after: int | None = None
     incident: str | None = None
+    breaker: BreakerNotice | None = None

@@ -5,8 +5,10 @@ searched by its blinded form, because arguments may be guessable. `due_at` is wh
 """
 
 from datetime import datetime
+from decimal import Decimal
 
 from assent.core.actions import Action, ActionState, Impact, Outcome, RedeemedBy, can_be_found_again
+from assent.core.budgets import BudgetId, Reservation
 from assent.core.grants import Grant, GrantState
 from assent.core.reasons import Reason
 from assent.stores.packing import Value, pack, unpack
@@ -69,6 +71,7 @@ def _action_facts(action: Action) -> dict[str, object]:
         "pick_up_until": stamp_or_none(action.pick_up_until),
         "lease_expires_at": stamp_or_none(action.lease_expires_at),
         "outcome": None if action.outcome is None else _outcome_facts(action.outcome),
+        "probe_of": action.probe_of,
     }
     return always | {name: fact for name, fact in sometimes.items() if fact}
 
@@ -95,12 +98,23 @@ def _action_payload(action: Action) -> tuple[Value, ...]:
         action.context,
         pack(part for reason in action.reasons for part in (reason.code, reason.message)),
         None if action.outcome is None else action.outcome.error,
+        *([_pack_reserved(action)] if action.reserved else []),
     )
+
+
+def _pack_reserved(action: Action) -> bytes:
+    return pack(part for one in action.reserved for part in (one.budget, one.place, str(one.amount)))
+
+
+def _join_reserved(packed: Value) -> tuple[Reservation, ...]:
+    parts = [str(part) for part in unpack(packed)] if isinstance(packed, bytes) else []
+    held = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+    return tuple(Reservation(BudgetId(budget), int(place), Decimal(amount)) for budget, place, amount in held)
 
 
 def _join_action(stored: Stored) -> Action:
     columns, facts = stored.columns, stored.facts
-    arguments, content, nonce, resource, how_bad, undo, words, context, reasons, error = stored.payload
+    arguments, content, nonce, resource, how_bad, undo, words, context, reasons, error, *more = stored.payload
     return Action(
         id=columns["id"],
         revision=columns["revision"],
@@ -139,6 +153,8 @@ def _join_action(stored: Stored) -> Action:
         pick_up_until=moment_or_none(facts.get("pick_up_until")),
         lease_expires_at=moment_or_none(facts.get("lease_expires_at")),
         outcome=_join_outcome(facts["outcome"], error) if "outcome" in facts else None,
+        probe_of=tuple(facts.get("probe_of", ())),
+        reserved=_join_reserved(more[0]) if more else (),
     )
 
 

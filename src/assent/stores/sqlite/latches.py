@@ -10,11 +10,11 @@ refuses it; and it names the newest record that tells of a latch, so that the lo
 import sqlite3
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from assent.core.agents import AgentStatus
-from assent.core.breakers import Breaker
+from assent.core.breakers import Breaker, denies
 from assent.core.errors import Forged
 from assent.core.records import RecordKind
 from assent.stores.packing import Value
@@ -31,6 +31,9 @@ TOLD_BY: Final = frozenset(
         RecordKind.BREAKER_TRIPPED,
         RecordKind.BREAKER_RESET_ASKED,
         RecordKind.BREAKER_RESET,
+        RecordKind.BREAKER_MOVED,
+        RecordKind.BREAKER_PROBED,
+        RecordKind.BREAKER_REMINDED,
         RecordKind.AGENT_SUSPENDED,
         RecordKind.AGENT_RESUMED,
     }
@@ -47,12 +50,18 @@ class Latches:
     """All breakers and all statuses, each by its id.
 
     `count` grows with every change; `told` is where the log goes on after the newest record that tells of a latch.
+    `opened` are the breakers that are not closed: every decision looks at them, and closed ones only become more.
     """
 
     breakers: Mapping[str, Breaker]
     statuses: Mapping[str, AgentStatus]
     count: int = 0
     told: int = 0
+    opened: tuple[Breaker, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find the breakers that are not closed."""
+        object.__setattr__(self, "opened", tuple(filter(denies, self.breakers.values())))
 
     def having(self, row: Breaker | AgentStatus) -> "Latches":
         """Return the latches with this row added, or in place of the one with its id."""

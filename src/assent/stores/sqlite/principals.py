@@ -1,11 +1,14 @@
 """How breakers, agents' statuses and credentials are stored; the words of operators are payload."""
 
+from datetime import timedelta
+
 from assent.core.agents import AgentState, AgentStatus
-from assent.core.breakers import Breaker, BreakerState, ResetAsk, Scope
+from assent.core.breakers import Breaker, BreakerState, Healing, Probe, ResetAsk, Scope
 from assent.core.credentials import Credential, Kind
+from assent.core.windows import microseconds
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite.moments import moment, moment_or_none, stamp, stamp_or_none
-from assent.stores.sqlite.rows import Split, Stored, Table, hexed
+from assent.stores.sqlite.rows import Facts, Split, Stored, Table, hexed
 
 
 def _split_breaker(breaker: Breaker, _keys: LedgerKeys) -> Split:
@@ -24,7 +27,44 @@ def _split_breaker(breaker: Breaker, _keys: LedgerKeys) -> Split:
         "ask_again_at": stamp_or_none(breaker.ask_again_at),
         "reset_asked": None if asked is None else {"by": asked.by, "at": stamp(asked.at)},
     }
+    facts |= {name: fact for name, fact in _noticing(breaker).items() if fact}
     return columns, facts, (breaker.reason, None if asked is None else asked.reason)
+
+
+def _noticing(breaker: Breaker) -> dict[str, object]:
+    healing = breaker.healing
+    return {
+        "rule": breaker.rule,
+        "tripped_by": breaker.tripped_by,
+        "tripped_at": stamp_or_none(breaker.tripped_at),
+        "healing": None if healing is None else _split_healing(healing),
+        "probes": [(probe.action, probe.agent, probe.by_human, probe.succeeded) for probe in breaker.probes],
+    }
+
+
+def _split_healing(healing: Healing) -> dict[str, object]:
+    return {
+        "wait_in_open": microseconds(healing.wait_in_open),
+        "probes": healing.probes,
+        "times": healing.times,
+        "half_open_at": stamp_or_none(healing.half_open_at),
+    }
+
+
+def _join_healing(facts: Facts) -> Healing:
+    return Healing(
+        wait_in_open=timedelta(microseconds=facts["wait_in_open"]),
+        probes=facts["probes"],
+        times=facts["times"],
+        half_open_at=moment_or_none(facts["half_open_at"]),
+    )
+
+
+def _join_probes(listed: list[tuple[str, str, bool, bool]]) -> tuple[Probe, ...]:
+    return tuple(
+        Probe(action=action, agent=agent, by_human=by_human, succeeded=succeeded)
+        for action, agent, by_human, succeeded in listed
+    )
 
 
 def _join_breaker(stored: Stored) -> Breaker:
@@ -41,6 +81,11 @@ def _join_breaker(stored: Stored) -> Breaker:
         reason=reason,
         ask_again_at=moment_or_none(facts["ask_again_at"]),
         reset_asked=None if asked is None else ResetAsk(by=asked["by"], at=moment(asked["at"]), reason=asked_reason),
+        rule=facts.get("rule"),
+        tripped_by=facts.get("tripped_by", ""),
+        tripped_at=moment_or_none(facts.get("tripped_at")),
+        healing=_join_healing(facts["healing"]) if "healing" in facts else None,
+        probes=_join_probes(facts.get("probes", [])),
     )
 
 

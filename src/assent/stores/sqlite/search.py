@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from assent.core.looking import RecordFilter
-from assent.core.records import Record
+from assent.core.records import Record, RecordKind
 from assent.stores.sqlite.journal import COLUMNS, TABLE
 from assent.stores.sqlite.moments import stamp
 
@@ -81,6 +81,14 @@ def _bounds(one: One, which: RecordFilter) -> tuple[int, int]:
     if which.until is not None:
         high = min(high, _first_at(one, stamp(which.until), size))
     return low, high
+
+
+def records_from(index: int, kinds: Sequence[RecordKind], *, limit: int) -> tuple[str, tuple[object, ...]]:
+    """Return the query for records of `kinds` from `index` on, oldest first; each kind is searched by its index."""
+    one = "SELECT idx FROM record WHERE kind = ? AND idx >= ?"
+    found = " UNION ALL ".join([one] * len(kinds))
+    query = f"SELECT {COLUMNS} FROM {TABLE} WHERE idx IN ({found}) ORDER BY idx LIMIT ?"  # noqa: S608  # fixed names
+    return query, (*(part for kind in kinds for part in (kind.value, index)), limit)
 
 
 def _first_at(one: One, time: int, size: int) -> int:

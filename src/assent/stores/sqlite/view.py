@@ -9,13 +9,16 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from heapq import merge
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, TypeVar
 
 from assent.core.actions import Action, ActionId, ActionState
 from assent.core.agents import AgentId, AgentStatus
+from assent.core.alerts import Mark
 from assent.core.approvals import Approval, ApprovalId, ApprovalState
-from assent.core.breakers import Breaker, Scope, denies
+from assent.core.breaker_rules import Definition
+from assent.core.breakers import Breaker, Scope, due_at
+from assent.core.budgets import Budget
 from assent.core.credentials import Credential, Kind
 from assent.core.decisions import Load
 from assent.core.deliveries import Delivery
@@ -23,12 +26,13 @@ from assent.core.denials import Denial
 from assent.core.errors import Forged, LedgerUnavailable, Stale
 from assent.core.grants import Grant
 from assent.core.looking import FoundRecords, LogState, RecordFilter
-from assent.core.records import Record, RecordId
+from assent.core.records import Record, RecordId, RecordKind
 from assent.ports import Due, OpenApprovals, R
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, journal, latches, search
 from assent.stores.sqlite.actions import ACTIONS, CONTENT, GRANTS
 from assent.stores.sqlite.approvals import APPROVALS, DENIALS
+from assent.stores.sqlite.counting import BUDGETS, DEFINITIONS, MARKS
 from assent.stores.sqlite.deliveries import DELIVERIES
 from assent.stores.sqlite.latches import Latches
 from assent.stores.sqlite.moments import moment, stamp
@@ -50,6 +54,9 @@ TABLES: dict[type[Any], Table[Any]] = {
     Breaker: BREAKERS,
     AgentStatus: STATUSES,
     Credential: CREDENTIALS,
+    Budget: BUDGETS,
+    Definition: DEFINITIONS,
+    Mark: MARKS,
 }
 _BY_ID = {kind: table.select("WHERE id = ?") for kind, table in TABLES.items()}
 _BY_KEY = ACTIONS.select("WHERE agent = ? AND idempotency_key = ?")
@@ -264,11 +271,15 @@ class SqliteView:
         return self._row(GRANTS, _GRANT_OF, action)
 
     async def open_breakers(self) -> Sequence[Breaker]:
-        return [breaker for breaker in self._believed().breakers.values() if denies(breaker)]
+        return self._believed().opened
 
     async def breakers(self) -> Sequence[Breaker]:
         found = self._believed().breakers.values()
         return sorted(found, key=lambda breaker: (breaker.changed_at, breaker.id), reverse=True)[:MAX_LISTED]
+
+    async def actions_since(self, since: datetime, *, limit: int) -> Sequence[Action]:
+        newest = self._sound(ACTIONS, _NEWEST[ACTIONS.name], limit)
+        return list(takewhile(lambda action: action.created_at >= since, newest))
 
     async def breaker_over(self, scope: Scope) -> Breaker | None:
         return next((breaker for breaker in self._believed().breakers.values() if breaker.scope == scope), None)
@@ -294,14 +305,23 @@ class SqliteView:
         actions = (action for action in self._sound(ACTIONS, _DUE_ACTIONS, now) if self._can_end(action))
         asked = self._sound(APPROVALS, _DUE_APPROVALS, now)
         approvals = (approval for approval in asked if self._holds(ACTIONS, _BY_ID[Action], approval.action))
-        return Due(tuple(islice(actions, limit)), tuple(islice(approvals, limit)))
+        breakers = [breaker for breaker, at in self._breakers_due() if at <= self._now]
+        return Due(tuple(islice(actions, limit)), tuple(islice(approvals, limit)), tuple(breakers[:limit]))
+
+    def _breakers_due(self) -> list[tuple[Breaker, datetime]]:
+        # Breakers are believed as a whole or not at all; where they are not, the other timers go on.
+        with suppress(Forged):
+            found = ((breaker, due_at(breaker)) for breaker in self._believed().breakers.values())
+            return [(breaker, at) for breaker, at in found if at is not None]
+        return []
 
     async def next_due(self) -> datetime | None:
         due, after = await self.due(1), _FIRST
         if not due.actions and not due.approvals:
             after = stamp(self._now)  # what looks due before is damaged, and would be looked at without end
         (found,) = self.fetch_one(_NEXT_DUE, (after, _LAST))
-        return None if found is None else moment(found)
+        moments = [at for _, at in self._breakers_due()]
+        return min(moments if found is None else [moment(found), *moments], default=None)
 
     def record_of(self, row: journal.RecordRow) -> Record:
         """Return the record of a row, without payload. Raises Forged when it does not carry its MAC."""
@@ -349,3 +369,11 @@ class SqliteView:
     async def record(self, key: RecordId) -> Record | None:
         row = self.fetch_one(search.RECORD_BY_ID, (key,))
         return None if row is None else journal.load_disclosed(row, self._keys)
+
+    async def records_from(self, index: int, kinds: Sequence[RecordKind], *, limit: int) -> Sequence[Record]:
+        query, parameters = search.records_from(index, kinds, limit=limit)
+        return [journal.load_disclosed(row, self._keys) for row in self.fetch(query, parameters)]
+
+    async def next_index(self) -> int:
+        (found,) = self.fetch_one(search.SIZE)
+        return int(found)

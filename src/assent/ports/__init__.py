@@ -4,33 +4,56 @@ A port method is something a flow needs, not an operation on a table. Every stor
 tests, not code.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Protocol, TypeVar
 
-from assent.core.actions import Action, ActionId, Proposal
-from assent.core.agents import AgentId, AgentProfile, AgentStatus
-from assent.core.approvals import Approval, ApprovalId, ApprovalState, Route
+from assent.core.actions import Action, ActionId
+from assent.core.agents import AgentId, AgentStatus
+from assent.core.alerts import Mark
+from assent.core.approvals import Approval, ApprovalId, ApprovalState
+from assent.core.breaker_rules import Definition
 from assent.core.breakers import Breaker, Scope
-from assent.core.canonical import Json
+from assent.core.budgets import Budget
 from assent.core.credentials import Credential, Kind
-from assent.core.decisions import Load, Verdict
-from assent.core.deliveries import Delivery, Showing, Told
+from assent.core.decisions import Load
+from assent.core.deliveries import Delivery
 from assent.core.denials import Denial
-from assent.core.explanations import Asking, DocumentFormat, Explanation
 from assent.core.grants import Grant
 from assent.core.looking import FoundRecords, LogState, RecordFilter
-from assent.core.operators import Operator
-from assent.core.privileges import Change
-from assent.core.reasons import Reason
-from assent.core.records import Entry, Record, RecordId
+from assent.core.records import Entry, Record, RecordId, RecordKind
+from assent.ports.channels import AlertChannel, Channel
+from assent.ports.policies import Policies, Policy, ToolView
+from assent.ports.signals import Known, Signals, Subscription
+
+__all__ = [
+    "AlertChannel",
+    "Channel",
+    "Clock",
+    "Due",
+    "Gate",
+    "Known",
+    "Ledger",
+    "NewId",
+    "OpenApprovals",
+    "Policies",
+    "Policy",
+    "R",
+    "Row",
+    "Signals",
+    "Subscription",
+    "ToolView",
+    "Tx",
+    "View",
+    "decision_cursor",
+]
 
 T = TypeVar("T")
 
-Row = Action | Approval | Delivery | Denial | Grant | Breaker | AgentStatus | Credential
-R = TypeVar("R", Action, Approval, Delivery, Denial, Grant, Breaker, AgentStatus, Credential)
+Row = Action | Approval | Delivery | Denial | Grant | Breaker | AgentStatus | Credential | Budget | Definition | Mark
+R = TypeVar("R", Action, Approval, Delivery, Denial, Grant, Breaker, AgentStatus, Credential, Budget, Definition, Mark)
 
 Clock = Callable[[], datetime]
 NewId = Callable[[str], str]
@@ -50,10 +73,14 @@ class Gate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What has fallen due: actions past their pick-up time or lease, approvals past their expiry."""
+    """What has fallen due: actions past their pick-up time or lease, approvals past their expiry, breakers.
+
+    A breaker is due when its wait is over, or when somebody wanted to be asked again.
+    """
 
     actions: tuple[Action, ...]
     approvals: tuple[Approval, ...]
+    breakers: tuple[Breaker, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +199,21 @@ class View(Protocol):
 
     async def breaker_over(self, scope: Scope) -> Breaker | None:
         """Return the breaker with exactly this scope, or None."""
+        ...
+
+    async def actions_since(self, since: datetime, *, limit: int) -> Sequence[Action]:
+        """Return the actions asked since then, newest first, at most `limit`.
+
+        One whose MAC does not hold is left out.
+        """
+        ...
+
+    async def records_from(self, index: int, kinds: Sequence[RecordKind], *, limit: int) -> Sequence[Record]:
+        """Return records of these kinds from `index` on, oldest first, at most `limit`, with what they disclose."""
+        ...
+
+    async def next_index(self) -> int:
+        """Return the index that the next record will have."""
         ...
 
     async def credentials(self, kind: Kind, principal: str, *, limit: int) -> Sequence[Credential]:
@@ -304,186 +346,6 @@ class Ledger(Protocol):
 
     def blind(self, purpose: str, value: bytes) -> bytes:
         """Return a MAC of `value` under a key derived for `purpose`: for secrets that are compared, never kept."""
-        ...
-
-
-class Channel(Protocol):
-    """A way to reach people. A card is announced once at each destination, and changed in place from then on.
-
-    Raises (every method):
-        NotNow: nothing was done. NobodyKnows: it may have been done. Undeliverable: it never can be, there.
-        LockedOut: nothing can be done anywhere until somebody sees to the channel.
-
-    """
-
-    async def announce(self, where: str, showing: Showing) -> Told:
-        """Tell of an approval at `where`, for the first time."""
-        ...
-
-    async def update(self, where: str, place: str, showing: Showing) -> Told:
-        """Let `place` show how the approval stands; doing it twice is as doing it once."""
-        ...
-
-    async def find(self, where: str, showing: Showing, since: datetime) -> str | None:
-        """Return the place of a card that may have been announced at `where` since then, or None when there is none."""
-        ...
-
-
-class Signals(Protocol):
-    """Wake-ups and counters shared by whoever serves: they may only ever say no, and losing one costs time only."""
-
-    def wake(self, topic: str) -> None:
-        """Wake everybody who waits for `topic`."""
-        ...
-
-    def subscribe(self, topics: Sequence[str]) -> "Subscription":
-        """Return a subscription that misses nothing from now on: subscribe, read the ledger, then wait."""
-        ...
-
-    def take(self, bucket: str, *, per_second: float, burst: int) -> float:
-        """Take one token; return 0.0 when there was one, else the seconds until the next. Unreadable means no."""
-        ...
-
-
-class Subscription(Protocol):
-    """A wait that was announced before the ledger was read, so that no wake-up falls between the two."""
-
-    async def wait(self, timeout_seconds: float) -> bool:
-        """Wait for a wake-up since the subscription began; return False when the time is over first."""
-        ...
-
-    def close(self) -> None:
-        """End the subscription."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolView:
-    """What an agent may know of one tool: name, words, argument schema, and what asking would come to at best."""
-
-    name: str
-    description: str
-    impact: str
-    arguments: Mapping[str, Json]
-    waits_for_human: bool
-
-
-class Policy(Protocol):
-    """One immutable version of the policy; swapping versions swaps the whole object.
-
-    Judging is pure, never raises for bad input, and any error inside it comes out as a deny that names the error.
-    """
-
-    @property
-    def version(self) -> str:
-        """SHA-256 over all policy files, hex."""
-        ...
-
-    def propose(self, tool: str, arguments: Json) -> Proposal | Reason:
-        """Return what the catalogue makes of a request, or why it makes nothing of it.
-
-        Reasons: unknown_tool, bad_arguments, not_canonical, environment_unknown, policy_error.
-        """
-        ...
-
-    def verdict(self, proposal: Proposal, agent: AgentId, on_behalf_of: Sequence[str]) -> Verdict:
-        """Return the strictest verdict over the agent and every agent named in `on_behalf_of`.
-
-        Operators named there (`operator:ID`) must exist; they narrow nothing but may not approve.
-        """
-        ...
-
-    def definition(self, tool: str) -> str | None:
-        """Return the hex digest of the tool's catalogue entry, or None for an unknown tool."""
-        ...
-
-    def agent(self, key: str) -> AgentProfile | None:
-        """Return an agent as declared, or None."""
-        ...
-
-    def agents(self) -> Sequence[AgentProfile]:
-        """Return all declared agents, by id."""
-        ...
-
-    def operator(self, key: str) -> Operator | None:
-        """Return an operator as declared, or None."""
-        ...
-
-    def operators(self) -> Sequence[Operator]:
-        """Return all declared operators, by id."""
-        ...
-
-    def route(self, name: str) -> Route | None:
-        """Return a route, or None."""
-        ...
-
-    def is_nonproduction(self, environment: str) -> bool:
-        """Whether `environment` is declared and marked nonproduction."""
-        ...
-
-    def changes_since(self, older: "Policy") -> Sequence[Change]:
-        """Return what this version gives more or less than `older`, what widens first.
-
-        Whatever could let more pass is among what widens, also where that is not certain.
-        """
-        ...
-
-    def tools_for(self, agent: AgentId) -> Sequence[ToolView]:
-        """Return the tools that some rule could let this agent use, by name."""
-        ...
-
-
-class Policies(Protocol):
-    """The version that serves, the one that waits to be confirmed, and what the policy directory holds."""
-
-    @property
-    def current(self) -> Policy:
-        """The version in force; take it once for everything that belongs to one decision."""
-        ...
-
-    @property
-    def waiting(self) -> Policy | None:
-        """A sound version that does not serve until an operator confirms it, or None."""
-        ...
-
-    def read_again(self) -> Policy:
-        """Return what the directory holds now, serving nothing of it; slow, so not on the event loop.
-
-        Raises:
-            PolicyInvalid: the directory was refused.
-
-        """
-        ...
-
-    def version_on_disk(self) -> str | None:
-        """Return the version that the files of the directory have now, None when they cannot be read; slow too."""
-        ...
-
-    def kept(self, version: str) -> Policy | None:
-        """Return a version that was read before, from a copy whose digest it is, or None; slow too."""
-        ...
-
-    def explain(self, version: Policy, asking: Asking, now: datetime) -> Explanation:
-        """Return what `version` makes of a question at `now`, rule by rule; it says what a decision would be."""
-        ...
-
-    def document(
-        self, version: Policy, kind: DocumentFormat, now: datetime, *, agent: str | None, role: str | None
-    ) -> str:
-        """Return `version` written out, whole or of one agent or role.
-
-        Raises:
-            NotFound: it has no such agent or role.
-
-        """
-        ...
-
-    def serve(self, version: Policy) -> None:
-        """Let `version` serve from now on, in one step."""
-        ...
-
-    def hold(self, version: Policy | None) -> None:
-        """Let `version` wait, in place of whatever waited."""
         ...
 
 

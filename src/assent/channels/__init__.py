@@ -1,0 +1,1 @@
+"""Channels: other ways to reach people than Slack."""

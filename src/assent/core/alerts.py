@@ -1,0 +1,91 @@
+"""Alerts: what people are told about breakers, made from the records of what happened, so that nothing else is stored.
+
+An alert carries the id of its record: told twice, it is the same one. It holds no payload of any action; the words of
+whoever tripped or reset are for the people who answer for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from assent.core.breakers import Scope
+from assent.core.records import RecordKind
+
+
+class Severity(StrEnum):
+    """How loudly to tell: `page` wakes somebody, `alert` is seen within minutes, `notice` can wait."""
+
+    NOTICE = "notice"
+    ALERT = "alert"
+    PAGE = "page"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """How far a destination was told: up to before the record `told_until`; a row of the ledger."""
+
+    id: str
+    told_until: int
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One thing to tell: what happened to which breaker, when, by whom and why, and what it cut off."""
+
+    id: str
+    event: str
+    severity: Severity
+    at: str
+    breaker: str
+    state: str
+    scope: Scope
+    by: str
+    reason: str = ""
+    cancelled: int = 0
+    running: int = 0
+    cut_off_elsewhere: str = ""
+    drill: bool = False
+
+    @property
+    def text(self) -> str:
+        """The alert in one line, for channels that show text."""
+        drill = "drill: " if self.drill else ""
+        why = f": {self.reason}" if self.reason else ""
+        cut = f"; {self.cancelled} cut off, {self.running} still running" if self.cancelled or self.running else ""
+        return f"{drill}{_WORDS[self.event]} {self.scope.describe()}, by {self.by}{why}{cut}"
+
+
+_WORDS: Final[dict[str, str]] = {
+    RecordKind.BREAKER_TRIPPED: "breaker tripped over",
+    RecordKind.BREAKER_MOVED: "breaker moved over",
+    RecordKind.BREAKER_RESET_ASKED: "a second person is needed to reset the breaker over",
+    RecordKind.BREAKER_RESET: "breaker reset over",
+    RecordKind.BREAKER_REMINDED: "still tripped, you wanted to be asked again: the breaker over",
+    RecordKind.BREAKER_WATCHED: "would have tripped over",
+}
+TOLD: Final = tuple(map(RecordKind, _WORDS))
+_QUIET: Final = frozenset({RecordKind.BREAKER_MOVED, RecordKind.BREAKER_RESET, RecordKind.BREAKER_WATCHED})
+
+
+def alert_of(leaf: Mapping[str, Any], reason: str, cut_off_elsewhere: str = "") -> Alert:
+    """Return what to tell of a record of one of the kinds `TOLD`; `reason` is its disclosed payload."""
+    detail = leaf.get("detail", {})
+    kind = RecordKind(leaf["kind"])
+    severity = Severity.NOTICE if kind in _QUIET or detail.get("drill") else Severity.ALERT
+    return Alert(
+        id=leaf["id"],
+        event=kind.value,
+        severity=Severity.PAGE if detail.get("agents_at_once") else severity,
+        at=leaf["time"],
+        breaker=leaf.get("breaker", ""),
+        state=detail.get("state", ""),
+        scope=Scope(agent=leaf.get("agent"), tool=leaf.get("tool"), environment=leaf.get("environment")),
+        by=leaf.get("operator") or f"rule `{detail.get('rule', '?')}`",
+        reason=reason or detail.get("because", ""),
+        cancelled=detail.get("cancelled", 0),
+        running=detail.get("running", 0),
+        cut_off_elsewhere=cut_off_elsewhere,
+        drill=bool(detail.get("drill")),
+    )
