@@ -39,7 +39,7 @@ def test_a_servers_tools_become_files_that_wait_and_what_is_left_is_told(shell: 
         "jira.tests.yaml",
         "jira.tools.yaml",
     ]
-    assert "jira.create: say what it changes" in said.out
+    assert "jira.create: say what each changes" in said.out
     assert "give the role `jira` to `bot` in agents.yaml" in said.out
     assert shell("policy", "check", str(here)).out.splitlines()[-1].startswith(f"{here}: 0 errors")
 

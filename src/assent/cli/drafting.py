@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from assent.cli import output, searching, stories
+from assent.cli import searching, stories
+from assent.cli.called import as_called
 from assent.cli.client import Client
 from assent.cli.output import Usage
 from assent.cli.writing import write_below
@@ -175,12 +177,13 @@ def tell(directory: Path, name: str, agent: str, drafted: Drafted) -> None:
     print("\nno broker reads these; left to you:")
     for point in drafted.open_points:
         print(f"  {visible(point)}")
-    moved = output.words(f"{file.name} to {where}" for where, file in drafted.files.items())
-    print(f"\nwhen you have read and narrowed them, move {visible(moved)}")
+    print("\nwhen you have read and narrowed them:")
+    for where, file in drafted.files.items():
+        print(visible(f"  mv {shlex.quote(str(directory / file))} {shlex.quote(str(directory / where))}"))
     if drafted.has_role:
-        print(f"and give the role `{visible(name)}` to `{visible(agent)}` in agents.yaml; then")
-    print(f"  assent policy check {visible(str(directory))}")
-    print(f"  assent policy test {visible(str(directory))}")
+        print(f"  give the role `{visible(name)}` to `{visible(agent)}` in agents.yaml")
+    print(as_called(f"  assent policy check {visible(shlex.quote(str(directory)))}"))
+    print(as_called(f"  assent policy test {visible(shlex.quote(str(directory)))}"))
 
 
 def as_json(directory: Path, name: str, drafted: Drafted) -> str:

@@ -132,7 +132,11 @@ def _table(node: Node, findings: Findings, declared: Collection[str]) -> dict[st
                 _enter(table, item, key, value, findings)
         else:
             environment = name(value, findings)
-            known(environment, declared, value, findings, "environment")
+            if key in declared and environment and environment not in declared:
+                meant = f"`{key}: [{environment}]`, or `{environment}: {key}`"
+                findings.add(value.place, f"there is no environment {quoted(environment)}; did you mean {meant}")
+            else:
+                known(environment, declared, value, findings, "environment")
             _enter(table, key, environment, value, findings)
     return table
 

@@ -61,6 +61,10 @@ def draft(name: str, sketches: Mapping[str, Sketch], denials: Iterable[Denial], 
     named = {tool: _declarable(sketch) for tool, sketch in sorted(sketches.items()) if TOOL_NAME.fullmatch(tool)}
     new = {tool: sketch for tool, sketch in named.items() if tool not in known.tools}
     tools = [_tool(sketch, known, points) for sketch in new.values()]
+    if new:
+        points.append(
+            f"{', '.join(new)}: say what each changes (`how_bad`) and how that is undone, or that it only reads"
+        )
     rules = [*_rules_for_new(new, name, known), *_rules_for_denied(_without_rule(denials), name, known, points)]
     cases = [rule.case for rule in rules if rule.case is not None]
     files = {"tools": tools, "roles": [_role(name, rules, known, points)] if rules else [], "tests": cases}
@@ -111,7 +115,6 @@ def _tool(sketch: Sketch, known: Known, points: list[str]) -> str:
         "  # undo:",
         "",
     ]
-    points.append(f"{sketch.name}: say what it changes (`how_bad`) and how that is undone, or that it only reads")
     return "\n".join(lines)
 
 

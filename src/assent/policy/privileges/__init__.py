@@ -86,7 +86,7 @@ def _tools(old: Declared, new: Declared, noted: Noted) -> None:
     def added(key: str, tool: Tool) -> None:
         granting = {r.id for r in new.rules.values() if r.effect is not Effect.DENY and covers_tool(r, key)}
         if granting:
-            noted.widens(f"tool {key}", f"is new, a `{tool.impact}`, and {listed(granting)} reach it")
+            noted.widens(f"tool {key}", f"is new, `{tool.impact}`, within reach of {listed(granting)}")
         else:
             noted.rewords(f"tool {key}", "is new, and no rule lets anybody use it")
 

@@ -5,11 +5,14 @@ from collections.abc import Collection, Mapping
 from assent.core.agents import AgentProfile
 from assent.core.decisions import Effect
 from assent.policy.privileges.noted import Noted, pairs
-from assent.policy.rules import Rule
+from assent.policy.rules import ANY, Rule
 from assent.policy.scopes import by_role, could_meet, within
+from assent.policy.words import condition_in_words
 
 _SAYS = {Effect.ALLOW: "allows", Effect.REQUIRE_APPROVAL: "asks for", Effect.DENY: "denies"}
 _SAID = {Effect.ALLOW: "allowed", Effect.REQUIRE_APPROVAL: "asked for", Effect.DENY: "denied"}
+
+_MOST_WORDS = 300
 
 
 class RuleChanges:
@@ -120,7 +123,9 @@ def _about(key: str) -> str:
 
 
 def _scope(rule: Rule) -> str:
+    places = "everywhere" if ANY in rule.environments else f"in {', '.join(rule.environments)}"
     where = "" if rule.resources == ("**",) else f" on {', '.join(rule.resources)}"
-    when = f" when {', '.join(field.argument for field in rule.condition)} fit" if rule.condition else ""
+    said = condition_in_words(rule.condition)
+    when = f" when {said[:_MOST_WORDS]}{'…' * (len(said) > _MOST_WORDS)}" if said else ""
     until = f" until {rule.until:%Y-%m-%d}" if rule.until is not None else ""
-    return f"{', '.join(rule.tools)} in {', '.join(rule.environments)}{where}{when}{until}"
+    return f"{', '.join(rule.tools)} {places}{where}{when}{until}"
