@@ -145,6 +145,9 @@ GIVEN = {
     "pick_up_within": timedelta(minutes=30),
     "cool_off": timedelta(minutes=30),
     "width": 256,
+    "window": timedelta(minutes=5),
+    "times": 1,
+    "counters_readable": True,
     **{
         f"state of {one.__name__}": first
         for one, first in (
