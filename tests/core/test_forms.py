@@ -146,6 +146,9 @@ GIVEN = {
     "cool_off": timedelta(minutes=30),
     "width": 256,
     "window": timedelta(minutes=5),
+    "minimum_calls": 5,
+    "wait_in_open": timedelta(seconds=60),
+    "probes": 2,
     "times": 1,
     "counters_readable": True,
     **{
