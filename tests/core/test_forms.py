@@ -148,7 +148,7 @@ GIVEN = {
     "window": timedelta(minutes=5),
     "minimum_calls": 5,
     "wait_in_open": timedelta(seconds=60),
-    "probes": 2,
+    "probes of BreakerRule": 2,
     "times": 1,
     "counters_readable": True,
     **{
