@@ -21,7 +21,7 @@ from assent.core.breaker_rules import (
     defined_otherwise,
     in_words,
 )
-from assent.core.breakers import Scope
+from assent.core.breakers import Healing, Scope
 
 
 def rule(*conditions: Any, scope: Scope, **more: Any) -> BreakerRule:
@@ -78,8 +78,13 @@ def test_only_rules_that_stop_need_their_counters_readable() -> None:
         ("bad_arguments", {Sign.ACTIONS, Sign.SAME_CONTENT, Sign.DENIALS}),
         ("too_many_pending", {Sign.ACTIONS, Sign.SAME_CONTENT}),
         ("broker_unavailable", {Sign.ACTIONS, Sign.SAME_CONTENT}),
+        ("no_eligible_approver", {Sign.ACTIONS, Sign.SAME_CONTENT}),
+        ("policy_error", {Sign.ACTIONS, Sign.SAME_CONTENT}),
+        ("definition_changed", {Sign.ACTIONS, Sign.SAME_CONTENT}),
         ("breaker_open", set()),
         ("agent_suspended", set()),
+        ("agent_expired", set()),
+        ("unknown_agent", set()),
     ],
 )
 def test_an_ask_counts_for_what_the_agent_did_and_not_for_what_stopped_it(
@@ -141,6 +146,13 @@ def test_a_rate_counts_from_the_least_number_of_calls_on(calls: int, bad: int, *
     assert found == (f"{bad} of {calls} calls failed within 5m" if trips else None)
 
 
+@pytest.mark.parametrize("tenths", range(1, 11))
+def test_a_rate_is_reached_exactly_where_it_is_written(tenths: int) -> None:
+    exactly = TooOften(tenths / 10)
+    assert why(exactly, [10, tenths]) is not None
+    assert why(exactly, [1_000, 100 * tenths - 1]) is None
+
+
 def test_slow_calls_are_those_that_took_so_long_or_longer() -> None:
     slow = TooOften(0.5, over_ms=2_000)
     made = rule(slow, scope=Scope(tool="*"), minimum_calls=1)
@@ -148,6 +160,47 @@ def test_slow_calls_are_those_that_took_so_long_or_longer() -> None:
         counts = sums([made], Happened(failed=False, duration_ms=duration))
         assert [amount for _, amount in counts] == [1, amount]
     assert why(slow, [5, 4]) == "4 of 5 calls took 2 s or longer within 5m"
+    assert why(slow, [5, 0]) is None
+
+
+def test_what_failed_is_counted_among_the_calls_and_as_failed() -> None:
+    (each,) = counted([rule(OFTEN, scope=Scope(tool="*"))], agent="bot", tool="t", environment="e").rules
+    for failed in (True, False):
+        assert [one.amount for one in each.counting(OFTEN, Happened(failed=failed))] == [1, failed]
+    assert each.counting(OFTEN, Happened(signs=(Sign.ACTIONS,))) == ()
+    assert each.counting(MANY, Happened(signs=(Sign.ACTIONS,))) == ()
+    assert each.counting(TooMuch("n", Decimal(1)), Happened(failed=True)) == ()
+
+
+def test_a_rule_heals_as_it_says_and_cuts_off_a_tool_where_it_names_no_agent() -> None:
+    usual = rule(OFTEN, scope=Scope(tool="*"))
+    assert usual.healing == Healing(wait_in_open=timedelta(seconds=60), probes=2)
+    assert usual.cuts_off_tool
+    own = rule(OFTEN, scope=Scope(agent="*", tool="*"), wait_in_open=timedelta(seconds=5), probes=7)
+    assert own.healing == Healing(wait_in_open=timedelta(seconds=5), probes=7)
+    assert not own.cuts_off_tool
+
+
+def test_a_budget_has_a_name_by_argument_rule_and_scope_and_says_its_bound_only() -> None:
+    limit = TooMuch("amount", Decimal("5e3"))
+    made = rule(limit, scope=Scope(agent="*", tool="*"), window=timedelta(days=1))
+    one, other = (counted([made], agent=name, tool="t", environment="e").rules[0] for name in ("bot", "other"))
+    names = {one.budget_of(limit), other.budget_of(limit), one.budget_of(TooMuch("total", Decimal(5)))}
+    assert len(names) == 3
+    assert one.why_over(limit) == "`amount` would come to more than 5000 within 1d"
+    assert one.why(limit, [9]) is None
+
+
+def test_whatever_else_counts_a_sign_that_is_counted_says_so() -> None:
+    both = rule(OFTEN, TooMany(Sign.ACTIONS, 3), scope=Scope(agent="*", tool="*"))
+    (one,) = counted([both], agent="bot", tool="t", environment="e").rules
+    assert one.scope == Scope(agent="bot", tool="t")
+    assert [why(TooMany(sign, 1), [2]) for sign in Sign] == [
+        "2 actions asked for within 5m",
+        "2 asks denied within 5m",
+        "2 asks rejected by a human within 5m",
+        "the same asked for 2 times within 5m",
+    ]
 
 
 def test_a_human_no_counts_as_a_rejection_only() -> None:
@@ -162,6 +215,9 @@ def test_a_changed_definition_concerns_the_rules_over_that_tool() -> None:
         BreakerRule(id="db", scope=Scope(tool="db.*"), on_definition=True),
         rule(OFTEN, scope=Scope(tool="*"), id="failing"),
     ]
+    assert not list(
+        defined_otherwise([BreakerRule(id="x", scope=Scope(tool="*", agent="bot"), on_definition=True)], "t")
+    )
     found = [(one.rule.id, one.scope) for one in defined_otherwise(rules, "k8s.scale")]
     assert found == [("each", Scope(tool="k8s.scale")), ("k8s", Scope(tool="k8s.scale"))]
 

@@ -61,3 +61,9 @@ def test_giving_back_what_has_left_the_window_changes_nothing() -> None:
     budget, old = reserve(EMPTY, Decimal(7), NOW)
     budget, _new = reserve(budget, Decimal(5), NOW + 2 * DAY)
     assert reserved(release(budget, old, NOW + 2 * DAY), NOW + 2 * DAY) == 5
+
+
+def test_each_change_is_one_revision_later() -> None:
+    assert EMPTY.revision == 1
+    budget, held = reserve(EMPTY, Decimal(7), NOW)
+    assert (budget.revision, release(budget, held, NOW).revision) == (2, 3)

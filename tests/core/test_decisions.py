@@ -1,15 +1,16 @@
 """Decisions: deny wins, asking beats allowing, the floor holds, and nothing clear means no."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assent.core.actions import Action, ActionState, Impact, attempt_of
+from assent.core.actions import Action, ActionState, Impact, Proposal, attempt_of
 from assent.core.agents import AgentId, AgentState, AgentStatus
-from assent.core.breakers import BreakerState, Scope
+from assent.core.breakers import BreakerState, Healing, Probing, Scope
 from assent.core.decisions import (
     STRICTNESS,
     Answer,
@@ -20,6 +21,7 @@ from assent.core.decisions import (
     Load,
     Verdict,
     answer_now,
+    as_probe,
     decide,
     strictest,
 )
@@ -168,6 +170,75 @@ def test_an_exception_from_the_floor_needs_every_principal_to_have_it() -> None:
     assert strictest([standing, standing]).standing == ("s",)
 
 
+HALF_OPEN = a_breaker(
+    Scope(tool="k8s.scale"),
+    state=BreakerState.HALF_OPEN,
+    healing=Healing(wait_in_open=timedelta(seconds=60), probes=2),
+    rule="failing",
+)
+
+
+@pytest.mark.requirement("P6")
+def test_a_denial_by_a_breaker_names_it_whatever_the_catalogue_makes_of_the_request() -> None:
+    over_agent, over_tool = a_breaker(Scope(agent="bot")), a_breaker(Scope(tool="k8s.*"))
+    unknown = Reason.of("unknown_tool")
+    assert decided(breakers=(over_tool,)).breaker is over_tool
+    assert decided(breakers=(over_agent,), proposal=unknown).breaker is over_agent
+    assert decided(breakers=(a_breaker(Scope(environment="e")),), proposal=unknown).breaker is not None
+    assert decided(breakers=(over_tool,), proposal=unknown).reasons == (unknown,)
+    assert decided().breaker is None
+
+
+def test_a_half_open_breaker_lets_a_read_through_as_its_probe() -> None:
+    answer = decided(breakers=(HALF_OPEN,))
+    assert (answer.answer, answer.probes) == (Answer.ALLOW, Probing((HALF_OPEN,), by_human=False))
+
+
+@pytest.mark.parametrize("impact", [Impact.WRITE, Impact.DESTRUCTIVE])
+def test_a_probe_that_changes_something_goes_to_a_human_though_policy_allows_it(impact: Impact) -> None:
+    staging = a_proposal(impact=impact, nonproduction=True, environment="staging")
+    verdict = as_probe(ALLOW, (HALF_OPEN,), staging, "bot")
+    assert verdict == replace(ALLOW, effect=Effect.REQUIRE_APPROVAL, routes=("default",))
+    answer = decided(proposal=staging, verdict=verdict, breakers=(HALF_OPEN,))
+    assert (answer.answer, answer.probes) == (Answer.PENDING, Probing((HALF_OPEN,), by_human=True))
+    # Should nobody have looked whom to ask, nobody is asked, and it does not go.
+    unasked = decided(proposal=staging, verdict=ALLOW, breakers=(HALF_OPEN,))
+    assert [reason.code for reason in unasked.reasons] == ["no_eligible_approver"]
+
+
+def test_only_what_policy_allows_is_put_before_somebody_as_a_probe() -> None:
+    staging, read = a_proposal(nonproduction=True, environment="staging"), a_proposal(impact=Impact.READ)
+    other = replace(ASK, routes=("oncall",))
+    assert as_probe(other, (HALF_OPEN,), staging, "bot") is other
+    assert as_probe(DENY, (HALF_OPEN,), staging, "bot") is DENY
+    assert as_probe(ALLOW, (HALF_OPEN,), read, "bot") is ALLOW
+    assert as_probe(ALLOW, (), staging, "bot") is ALLOW
+    assert as_probe(ALLOW, (a_breaker(),), staging, "bot") is ALLOW
+
+
+@pytest.mark.requirement("T18")
+@pytest.mark.parametrize(
+    ("proposal", "denied"),
+    [
+        (a_proposal(), True),
+        (a_proposal(impact=Impact.DESTRUCTIVE), True),
+        (a_proposal(impact=Impact.READ), False),
+        (a_proposal(nonproduction=True, environment="staging"), False),
+    ],
+)
+def test_counters_that_cannot_be_read_stop_changes_in_production_only(proposal: Proposal, *, denied: bool) -> None:
+    answer = decided(proposal=proposal, verdict=replace(ALLOW, standing=("s",)), counters_readable=False)
+    assert (answer.answer is Answer.DENY) is denied
+    assert [reason.code for reason in answer.reasons] == ["broker_unavailable"] * denied
+
+
+def test_an_overdrawn_budget_is_a_breaker_that_is_about_to_open() -> None:
+    answer = decided(overdrawn="`amount` would come to more than 5 within 1d")
+    assert (answer.answer, answer.is_overdrawn, answer.breaker) == (Answer.DENY, True, None)
+    assert [reason.code for reason in answer.reasons] == ["breaker_open"]
+    assert not decided().is_overdrawn
+
+
 MINE = attempt_of("a" * 22)
 
 
@@ -195,6 +266,15 @@ def test_an_earlier_action_answers_for_its_holder_only(
     state: ActionState, attempt: bytes | None, answer: Answer
 ) -> None:
     assert now(state, attempt=attempt).answer is answer
+
+
+def test_an_answer_names_the_breaker_where_a_breaker_is_the_reason() -> None:
+    stopped, other, breaker = Reason.of("breaker_open"), Reason.of("agent_suspended"), a_breaker()
+    for why, named in ((stopped, breaker), (other, None)):
+        cancelled = an_action(state=ActionState.CANCELLED, reasons=(Reason.of("rule_denied"), why))
+        assert answer_now(cancelled, None, None, breaker).breaker is named
+        assert answer_now(an_action(state=ActionState.READY), None, why, breaker).breaker is named
+    assert answer_now(an_action(state=ActionState.CANCELLED, reasons=()), None, None, breaker).breaker is None
 
 
 @pytest.mark.requirement("T21", "P6")

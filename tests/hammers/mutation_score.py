@@ -28,7 +28,7 @@ SURVIVED: Final = ("survived", "reached by no test")
 CAUGHT: Final = ("killed", "did not load", "out of time")
 # What decides, votes and redeems: a change that survives here has to be explained.
 DECIDING: Final = {
-    "decisions.py": ("decide", "is_under_the_floor", "_ask", "_too_much", "strictest", "answer_now"),
+    "decisions.py": ("decide", "is_under_the_floor", "_ask", "_too_much", "strictest", "answer_now", "as_probe"),
     "approvals.py": (
         "vote",
         "why_barred",
@@ -42,7 +42,18 @@ DECIDING: Final = {
         "seat_one",
     ),
     "grants.py": ("redeem", "_matches", "_why_stopped", "why_judged_otherwise"),
-    "breakers.py": ("covers", "denies", "first_open", "reset"),
+    "breakers.py": (
+        "covers",
+        "denies",
+        "first_open",
+        "met",
+        "_asks_human",
+        "half_open",
+        "reserve",
+        "settle",
+        "_succeeded",
+        "reset",
+    ),
 }
 
 Told = dict[str, Any]

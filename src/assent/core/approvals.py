@@ -55,7 +55,7 @@ _AFTER = {
 }
 OPEN = frozenset({_S.PENDING, _S.PARTIAL})
 MOVES: dict[tuple[ApprovalState, ApprovalEvent], ApprovalState] = {
-    (state, event): after for state in OPEN for event, after in _AFTER.items()
+    (state, event): after for state in sorted(OPEN) for event, after in _AFTER.items()
 }
 
 

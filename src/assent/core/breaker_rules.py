@@ -141,7 +141,7 @@ class Applying:
         if not isinstance(condition, TooOften):
             return None
         calls, bad = sums
-        if calls < rule.minimum_calls or bad < condition.rate * calls or not bad:
+        if calls < rule.minimum_calls or not bad or bad / calls < condition.rate:
             return None
         how = "failed" if condition.over_ms is None else f"took {condition.over_ms / 1_000:g} s or longer"
         return f"{bad} of {calls} calls {how} {within}"
