@@ -76,8 +76,7 @@ def test_what_arrived_shows_what_it_says_and_has_no_trouble_any_more(*, over: bo
 def test_what_was_put_off_waits_until_then(place: str | None, state: DeliveryState) -> None:
     before = a_delivery(state=DeliveryState.SENT, place=place, handed_over_at=NOW)
     after = deliveries.put_off(before, until=NOW + SECOND, why="busy")
-    expected = {"state": state, "due_at": NOW + SECOND, "why": "busy", "handed_over_at": None}
-    assert difference(before, after) == expected
+    assert difference(before, after) == {"state": state, "due_at": NOW + SECOND, "why": "busy"}
 
 
 def test_what_nobody_knows_stays_as_it_is_and_says_why() -> None:
@@ -85,9 +84,24 @@ def test_what_nobody_knows_stays_as_it_is_and_says_why() -> None:
     assert difference(before, deliveries.unheard(before, why="no answer")) == {"why": "no answer"}
 
 
+def test_what_cannot_be_looked_for_now_is_looked_for_later_and_only_that() -> None:
+    before = a_delivery(state=DeliveryState.SENT, handed_over_at=NOW)
+    after = deliveries.sought_later(before, until=NOW + SECOND, why="busy")
+    assert difference(before, after) == {"due_at": NOW + SECOND, "why": "busy"}
+    for state in set(DeliveryState) - {DeliveryState.SENT}:
+        with pytest.raises(IllegalMove):
+            deliveries.sought_later(a_delivery(state=state), until=NOW, why="")
+
+
+def test_what_is_handed_over_again_was_first_tried_when_it_was_first_tried() -> None:
+    before = a_delivery(handed_over_at=NOW, attempts=1)
+    after = deliveries.hand_over(before, now=NOW + SECOND)
+    assert (after.handed_over_at, after.due_at) == (NOW, NOW + 11 * SECOND)
+
+
 def test_a_first_card_that_is_not_found_is_sent_anew_and_only_that() -> None:
     before = a_delivery(state=DeliveryState.SENT, handed_over_at=NOW)
-    expected = {"state": DeliveryState.QUEUED, "due_at": NOW + SECOND, "handed_over_at": None}
+    expected = {"state": DeliveryState.QUEUED, "due_at": NOW + SECOND}
     assert difference(before, deliveries.lost(before, now=NOW + SECOND)) == expected
     with pytest.raises(IllegalMove):
         deliveries.lost(a_delivery(state=DeliveryState.CURRENT), now=NOW)

@@ -49,6 +49,7 @@ class Delivery:
 
     `place` is what the channel calls the card that stands there; `shown` names the revisions of approval and action
     that it shows. `due_at` is when something is to be done next; `step` counts the steps of the routes.
+    `handed_over_at` is when it was first tried to tell what is not known to have arrived, None when nothing is.
     """
 
     id: DeliveryId
@@ -167,7 +168,8 @@ def hand_over(delivery: Delivery, *, now: datetime) -> Delivery:
         raise IllegalMove(f"a delivery that is `{delivery.state}` cannot be handed over")
     state = DeliveryState.SENT if delivery.place is None else DeliveryState.STALE
     attempts = delivery.attempts + 1
-    return _moved(delivery, state=state, handed_over_at=now, attempts=attempts, due_at=now + _wait(delivery, attempts))
+    since, due_at = delivery.handed_over_at or now, now + _wait(delivery, attempts)
+    return _moved(delivery, state=state, handed_over_at=since, attempts=attempts, due_at=due_at)
 
 
 def arrived(delivery: Delivery, *, place: str, shown: str, over: bool, now: datetime) -> Delivery:
@@ -179,7 +181,7 @@ def arrived(delivery: Delivery, *, place: str, shown: str, over: bool, now: date
 def put_off(delivery: Delivery, *, until: datetime, why: str) -> Delivery:
     """Return the delivery to be tried again: nothing was done, and the channel says when that may change."""
     state = DeliveryState.QUEUED if delivery.place is None else DeliveryState.STALE
-    return _moved(delivery, state=state, due_at=until, why=why, handed_over_at=None)
+    return _moved(delivery, state=state, due_at=until, why=why)
 
 
 def unheard(delivery: Delivery, *, why: str) -> Delivery:
@@ -187,11 +189,23 @@ def unheard(delivery: Delivery, *, why: str) -> Delivery:
     return _moved(delivery, why=why)
 
 
+def sought_later(delivery: Delivery, *, until: datetime, why: str) -> Delivery:
+    """Return the delivery to be looked for again: whether its card stands there, nobody could say now.
+
+    Raises:
+        IllegalMove: nothing is looked for.
+
+    """
+    if delivery.state is not DeliveryState.SENT:
+        raise IllegalMove(f"a delivery that is `{delivery.state}` is not looked for")
+    return _moved(delivery, due_at=until, why=why)
+
+
 def lost(delivery: Delivery, *, now: datetime) -> Delivery:
     """Return the delivery queued again: it was looked for, and nothing stands there."""
     if delivery.state is not DeliveryState.SENT:
         raise IllegalMove(f"a delivery that is `{delivery.state}` was not lost")
-    return _moved(delivery, state=DeliveryState.QUEUED, due_at=now, handed_over_at=None)
+    return _moved(delivery, state=DeliveryState.QUEUED, due_at=now)
 
 
 def dead(delivery: Delivery, *, why: str) -> Delivery:

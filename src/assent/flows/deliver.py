@@ -17,6 +17,7 @@ from assent.core import approvals, deliveries
 from assent.core.actions import Action
 from assent.core.approvals import OPEN, Approval
 from assent.core.deliveries import (
+    LOOK_AFTER,
     Delivery,
     DeliveryFault,
     DeliveryState,
@@ -29,13 +30,14 @@ from assent.core.deliveries import (
     is_over,
     shows,
 )
-from assent.core.errors import Stale
+from assent.core.errors import Forged, Stale
 from assent.flows import entries
 from assent.flows.broker import Broker
 from assent.ports import Channel, Tx, View
 
 AT_ONCE = 100
 LOCKED_OUT_WAIT = timedelta(minutes=1)
+DAMAGED_WAIT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +100,15 @@ async def _hand_over(broker: Broker, channels: Mapping[str, Channel], delivery: 
     channel = channels.get(delivery.destination.partition(":")[0])
 
     async def work(tx: Tx) -> _Errand | None:
-        fresh, approval = await tx.get(Delivery, delivery.id), await tx.get(Approval, delivery.approval)
-        action = None if approval is None else await tx.get(Action, approval.action)
+        fresh = await tx.get(Delivery, delivery.id)
         if fresh is None or fresh.revision != delivery.revision:
             return None  # somebody else is at it
+        try:
+            approval, action = await _about(tx, fresh)
+        except Forged as damaged:
+            # Nobody is shown what nobody may believe; the others at this destination go on.
+            await tx.replace(fresh, _later(fresh, until=tx.now + DAMAGED_WAIT, why=damaged.message))
+            return None
         if approval is None or action is None or channel is None or _comes_too_late(fresh, approval):
             why = "no such channel" if channel is None else "it was over before it was told here"
             await _end(tx, fresh, why)
@@ -116,6 +123,17 @@ async def _hand_over(broker: Broker, channels: Mapping[str, Channel], delivery: 
         return await _errand(tx, fresh, showing, channel)
 
     return await broker.ledger.transact(work)
+
+
+async def _about(tx: Tx, delivery: Delivery) -> tuple[Approval | None, Action | None]:
+    approval = await tx.get(Approval, delivery.approval)
+    return approval, None if approval is None else await tx.get(Action, approval.action)
+
+
+def _later(delivery: Delivery, *, until: datetime, why: str) -> Delivery:
+    """Return the delivery put off; a first card that may stand there goes on being looked for."""
+    later = deliveries.sought_later if delivery.state is DeliveryState.SENT else deliveries.put_off
+    return later(delivery, until=until, why=why)
 
 
 def _comes_too_late(delivery: Delivery, approval: Approval) -> bool:
@@ -152,7 +170,7 @@ async def _settle(broker: Broker, errand: _Errand, result: Told | str | Delivery
         if isinstance(result, Told):
             await _arrived(tx, fresh, errand.showing, result)
             return
-        await tx.replace(fresh, _after(fresh, errand.showing, result, tx.now))
+        await tx.replace(fresh, _after(fresh, errand, result, tx.now))
         await _hurry(tx, errand.showing.approval, tx.now)
 
     try:
@@ -169,29 +187,39 @@ async def _arrived(tx: Tx, delivery: Delivery, showing: Showing, told: Told) -> 
     await tx.append(entries.approval_shown(action, approval, destination=delivery.destination, told=told))
 
 
-def _after(delivery: Delivery, showing: Showing, result: str | DeliveryFault | Told | None, now: datetime) -> Delivery:
+def _after(delivery: Delivery, errand: _Errand, result: str | DeliveryFault | None, now: datetime) -> Delivery:
     """Return the delivery after something else than a card that arrived."""
     if result is None:
         return deliveries.lost(delivery, now=now)
     if isinstance(result, str):
         # A card stands there, in some earlier form: it is brought up to date next.
         return deliveries.arrived(delivery, place=result, shown="", over=False, now=now)
-    if isinstance(result, NotNow):
-        until = now + timedelta(seconds=result.retry_after_seconds)
-        return deliveries.put_off(delivery, until=until, why=result.message)
-    if isinstance(result, LockedOut):
-        return deliveries.put_off(delivery, until=now + LOCKED_OUT_WAIT, why=result.message)
+    wait = _wait_for(result)
+    if errand.task is _Task.FIND and not isinstance(result, Undeliverable):
+        # It may stand there: it is looked for until somebody can say, and not announced a second time before that.
+        return deliveries.sought_later(delivery, until=now + (wait or LOOK_AFTER), why=result.message)
+    if wait is not None:
+        return deliveries.put_off(delivery, until=now + wait, why=result.message)
     if isinstance(result, NobodyKnows):
         return deliveries.unheard(delivery, why=result.message)
-    if isinstance(result, Undeliverable) and delivery.place is not None and showing.approval.state in OPEN:
+    if isinstance(result, Undeliverable) and delivery.place is not None and errand.showing.approval.state in OPEN:
         return deliveries.gone(delivery, now=now)
-    why = result.message if isinstance(result, DeliveryFault) else "the channel refused it"
-    return deliveries.dead(delivery, why=why)
+    return deliveries.dead(delivery, why=result.message)
+
+
+def _wait_for(fault: DeliveryFault) -> timedelta | None:
+    """Return how long a channel wants to be left alone that has done nothing, or None."""
+    if isinstance(fault, NotNow):
+        return timedelta(seconds=fault.retry_after_seconds)
+    return LOCKED_OUT_WAIT if isinstance(fault, LockedOut) else None
 
 
 async def _hurry(tx: Tx, approval: Approval, now: datetime) -> None:
     """Start the next step at once where one has reached nobody."""
-    every = await tx.deliveries_of(approval.id)
+    try:
+        every = await tx.deliveries_of(approval.id)
+    except Forged:
+        return  # one of them cannot be believed: every other step begins at its own time
     step = deliveries.unconfirmed_step(every, now=now)
     later = [d for d in every if d.state is DeliveryState.QUEUED and d.due_at > now and step is not None]
     for delivery in later:
