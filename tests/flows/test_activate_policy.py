@@ -1,6 +1,8 @@
 """Policies are taken up on record: by themselves or confirmed; what waits is judged again by the one that serves."""
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,13 @@ from assent.core.canonical import Json
 from assent.core.decisions import Answer
 from assent.core.errors import Forbidden, LedgerUnavailable, NotFound, PolicyInvalid
 from assent.core.privileges import Activation
-from assent.flows.activate_policy import NotWaiting, Uptake, activate_policy, take_up_policy
+from assent.flows.activate_policy import NotWaiting, Uptake, activate_policy, judge_what_waits, take_up_policy
+from assent.flows.end_action import cancel_action
 from assent.flows.request_action import Ask, request_action
 from assent.ports import Gate, Ledger, Tx
+from assent.stores.sqlite import SqliteLedger
 from tests.flows.policy_town import ADMIN, ATTEMPT, Town, with_admin
+from tests.flows.world import KEYS, CountedIds, SetClock, TownPolicy, World
 from tests.policy.directory import write
 from tests.policy.edits import NARROWS, WIDENS, Edit
 
@@ -321,3 +326,38 @@ async def test_a_revoked_token_confirms_nothing(careful: Town) -> None:
     with pytest.raises(Exception, match="expired"):
         await activate_policy(careful.broker, ada, taken.version)
     assert careful.holder.current.version != taken.version
+
+
+async def test_what_was_withdrawn_just_before_it_is_judged_again_is_left_as_it_is(town: Town) -> None:
+    await town.start()
+    bot = await town.agent()
+    asked, other = await town.ask(bot, cluster="prod-eu"), await town.ask(bot)
+    write(town.directory, with_admin(Edit("tools/kubernetes.yaml", "changes the capacity", "alters the capacity", "")))
+    town.holder.serve(town.holder.read_again())
+
+    async def withdraw() -> None:
+        await cancel_action(town.broker, bot, asked.action.id, "not needed")
+
+    overtaken: Any = Overtaken(town.world.ledger, withdraw)
+    ended = await judge_what_waits(replace(town.broker, ledger=overtaken))
+    assert [action.id for action in ended] == [other.action.id]
+    assert (await town.state(asked)).reasons[-1].code == "cancelled"
+
+
+@pytest.mark.requirement("T19")
+async def test_what_was_edited_by_hand_holds_up_nothing_that_is_judged_again(tmp_path: Path) -> None:
+    path, clock, ids = tmp_path / "ledger.sqlite", SetClock(), CountedIds()
+    ledger = SqliteLedger.open(path, KEYS, clock=clock, new_id=ids, unsafe_not_durable="a short story")
+    world = World(ledger, clock, TownPolicy(), ids)
+    bot = await world.agent()
+    edited, other = await world.ask(bot), await world.ask(bot)
+    world.policy = replace(world.policy, tools={})
+
+    async def edit() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as stranger:
+            stranger.execute("UPDATE action SET mac = x'00' WHERE id = ?", (edited.action.id,))
+
+    overtaken: Any = Overtaken(ledger, edit)
+    ended = await judge_what_waits(replace(world.broker, ledger=overtaken))
+    assert [action.id for action in ended] == [other.action.id]
+    await ledger.close()

@@ -9,7 +9,7 @@ import pytest
 
 from assent.core.actions import Action, ActionState, Impact
 from assent.core.approvals import ApprovalState, Need, Route
-from assent.core.decisions import Answer
+from assent.core.decisions import Answer, Effect
 from assent.core.errors import Forged
 from assent.core.grants import Grant
 from assent.core.operators import Assurance
@@ -145,3 +145,25 @@ async def test_a_damaged_action_leaves_the_other_questions_on_the_list(tmp_path:
     listed = (await list_approvals(world.broker, eve, (ApprovalState.PENDING,))).items
     assert [seen.action.id for seen in listed] == [sound.action.id]
     await ledger.close()
+
+
+@pytest.mark.requirement("P5", "T23")
+@pytest.mark.parametrize(
+    ("tool", "code"),
+    [
+        (Tool(effect=Effect.DENY), "rule_denied"),
+        (Tool(definition="2"), "definition_changed"),
+        (Tool(impact=Impact.DESTRUCTIVE, definition="2", effect=Effect.DENY), "definition_changed"),
+        (None, "definition_changed"),
+    ],
+)
+async def test_a_yes_to_what_policy_would_not_ask_any_more_is_refused_and_ends_it(
+    world: World, tool: Tool | None, code: str
+) -> None:
+    asked = await world.ask(await world.agent())
+    others = {name: known for name, known in world.policy.tools.items() if name != "files.write"}
+    world.policy = replace(world.policy, tools=others if tool is None else {**others, "files.write": tool})
+    voted = await yes(world, "eve", asked.action)
+    assert voted.refused is not None
+    assert (voted.refused.code, voted.action.state) == (code, ActionState.CANCELLED)
+    assert voted.approval.votes == ()

@@ -1,6 +1,9 @@
 """The life of an action from the log: who asked, who was asked, who said what, what stopped it, in the log's order."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +19,8 @@ from assent.flows.suspend_agent import suspend_agent
 from assent.flows.tell_story import Story, leaf_of, tell_story
 from assent.flows.trip_breaker import trip
 from assent.flows.watch_actions import watch_action
-from tests.flows.world import World
+from assent.stores.sqlite import SqliteLedger
+from tests.flows.world import KEYS, CountedIds, SetClock, TownPolicy, World
 
 ME = "a" * 22
 WHOLE = [
@@ -127,3 +131,24 @@ async def test_only_who_may_read_the_log_hears_it_and_nothing_is_nothing(world: 
     for name in ("act_none", "ZZZ-0000", "", "' OR 1"):
         with pytest.raises(NotFound):
             await told(world, name)
+
+
+async def test_beyond_its_end_there_is_nothing_more_to_tell(world: World) -> None:
+    _, action, _ = await asked(world)
+    story = await told(world, action.id, first=10_000)
+    assert (story.in_order(), story.rest) == ([], None)
+    assert story.action == action
+
+
+@pytest.mark.requirement("T19")
+async def test_rows_that_were_edited_by_hand_are_left_out_and_the_log_is_told_all_the_same(tmp_path: Path) -> None:
+    path, clock, ids = tmp_path / "ledger.sqlite", SetClock(), CountedIds()
+    ledger = SqliteLedger.open(path, KEYS, clock=clock, new_id=ids, unsafe_not_durable="a short story")
+    world = World(ledger, clock, TownPolicy(), ids)
+    _, action, _ = await asked(world)
+    with closing(sqlite3.connect(path, isolation_level=None)) as stranger:
+        stranger.execute("UPDATE action SET mac = x'00'")
+        stranger.execute("UPDATE approval SET mac = x'00'")
+    story = await told(world, action.id)
+    assert (kinds(story), story.action, story.approval) == (WHOLE[:2], None, None)
+    await ledger.close()
