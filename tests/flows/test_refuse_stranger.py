@@ -14,7 +14,7 @@ from assent.flows.deliver import deliver
 from assent.flows.refuse_stranger import refuse_stranger, told_of
 from assent.flows.resolve_approval import show_approval
 from assent.ports import View
-from tests.flows.test_deliver import FIRST_STEP, SECOND_STEP, Full, Wall, policy
+from tests.flows.card_town import FIRST_STEP, SECOND_STEP, Full, Wall, policy
 from tests.flows.world import World
 
 WHY = Reason.of("not_eligible", "no operator is declared for this account")

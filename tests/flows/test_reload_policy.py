@@ -15,8 +15,8 @@ from assent.flows.reload_policy import MOST_TRIES, read_policy_again, reload_pol
 from assent.policy import LoadedPolicy
 from assent.policy.current import PolicyHolder
 from assent.ports import Gate
+from tests.flows.card_town import Full
 from tests.flows.policy_town import ADMIN, Town, with_admin
-from tests.flows.test_deliver import Full
 from tests.policy.directory import NOW, write
 from tests.policy.edits import NARROWS, WIDENS
 
