@@ -173,7 +173,7 @@ def test_a_drill_stops_measures_lets_go_on_and_is_filed(own: BrokerProcess, own_
     assert said.out.endswith("reset; filed as a record\n")
     assert decision(own, path="staging/a") == "allow"
     filed = own.records("breaker.drilled")[0]["detail"]
-    assert 0 < filed["acknowledged_ms"] <= filed["first_denial_ms"] < 60_000
+    assert 0 < filed["acknowledged_ms"] <= filed["first_denial_ms"]
     assert filed["replicas"] == [own.url, own.url]
     assert own.records("breaker.tripped")[0]["detail"]["drill"] is True
     assert len(own.records("breaker.reset")) == 1

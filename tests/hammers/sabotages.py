@@ -119,8 +119,8 @@ SABOTAGES: Final = (
         promise="P5",
         what="the production floor asks nobody",
         file="core/decisions.py",
-        line="return proposal.impact is not Impact.READ and not proposal.nonproduction and not verdict.standing",
-        instead="return proposal.impact is not Impact.READ and proposal.nonproduction and not verdict.standing",
+        line="return is_change_in_production(proposal) and not verdict.standing",
+        instead="return not is_change_in_production(proposal) and not verdict.standing",
         noticed_by=("core/test_decisions.py",),
     ),
     Sabotage(

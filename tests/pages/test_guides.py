@@ -15,6 +15,7 @@ GUIDES = ("sdk.md", "waiting.md", "errors.md")
 # Pages whose commands another story runs, and which.
 ELSEWHERE = {
     "agentdojo.md": "tests/agentdojo",
+    "breakers.md": "sdk/test_stopping.py",
     "policy-tutorial.md": "test_policy_tutorial.py",
     "quick-start.md": "test_quick_start.py",
     "set-up.md": "test_service.py",

@@ -136,13 +136,13 @@ class LoadedPolicy:
         return self._declared.breakers
 
     def counted(self, agent: str, tool: str, environment: str) -> Counted:
-        rules = self._declared.breakers
-        if not rules:
+        triggers = self._declared.breakers
+        if not triggers:
             return NOT_COUNTED
         key = (agent, tool, environment)
         found = self._counted.get(key)
         if found is None:
-            found = breaker_rules.counted(rules, agent=agent, tool=tool, environment=environment)
+            found = breaker_rules.counted(triggers, agent=agent, tool=tool, environment=environment)
             # An agent may ask for tools of any name: what is not in the catalogue is not remembered.
             if tool in self._declared.tools and len(self._counted) < MAX_COUNTED:
                 self._counted[key] = found
