@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from assent.api import problems, replies
-from assent.api.dependencies import ApiOf, OperatorOf
+from assent.api.dependencies import ApiOf, ApprovalKeyOf, DeciderOf, OperatorOf
 from assent.api.documentation import OPERATOR, answers, described
 from assent.api.operator_views import approval_view_for, approvals_page, resolved_answer
 from assent.api.replies import Replied, Reply
@@ -35,11 +35,8 @@ from assent.wire.operators import (
     ResolvedAnswer,
     RevokeBody,
 )
-from assent.wire.shapes import PlainId
 
 router = APIRouter(tags=["approvals"])
-
-ApprovalKeyOf = Annotated[PlainId, Path(description="the id or the short code")]
 
 
 @router.get(
@@ -93,7 +90,7 @@ async def show(api: ApiOf, caller: OperatorOf, approval: ApprovalKeyOf) -> Respo
 )
 async def approve(
     api: ApiOf,
-    caller: OperatorOf,
+    caller: DeciderOf,
     approval: ApprovalKeyOf,
     body: Annotated[ApproveBody, Depends(body_of(ApproveBody))],
 ) -> Response:
@@ -111,7 +108,7 @@ async def approve(
     openapi_extra=described(OPERATOR, takes=DenyBody, permission=Permission.APPROVALS_DECIDE),
 )
 async def deny(
-    api: ApiOf, caller: OperatorOf, approval: ApprovalKeyOf, body: Annotated[DenyBody, Depends(body_of(DenyBody))]
+    api: ApiOf, caller: DeciderOf, approval: ApprovalKeyOf, body: Annotated[DenyBody, Depends(body_of(DenyBody))]
 ) -> Response:
     """Deny; the agent's owner and security admins may do so too, without the permission to approve."""
     category = DenialCategory(body.category)
@@ -126,7 +123,7 @@ async def deny(
     openapi_extra=described(OPERATOR, takes=RevokeBody, permission=Permission.APPROVALS_DECIDE),
 )
 async def revoke(
-    api: ApiOf, caller: OperatorOf, approval: ApprovalKeyOf, body: Annotated[RevokeBody, Depends(body_of(RevokeBody))]
+    api: ApiOf, caller: DeciderOf, approval: ApprovalKeyOf, body: Annotated[RevokeBody, Depends(body_of(RevokeBody))]
 ) -> Response:
     """Revoke; the agent's owner and security admins may do so too. Once it runs, 409 says that it is too late."""
     return _answer(await revoke_approval(api.broker, caller, approval, reason=body.reason))
@@ -141,7 +138,7 @@ async def revoke(
 )
 async def let_again(
     api: ApiOf,
-    caller: OperatorOf,
+    caller: DeciderOf,
     approval: ApprovalKeyOf,
     body: Annotated[LetAgainBody, Depends(body_of(LetAgainBody))],
 ) -> Response:

@@ -2,14 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
-from assent.api.authentication import AnyCaller, agent_from, anybody_from, operator_from, service_from
+from assent.api.authentication import SURFACE, AnyCaller, agent_from, anybody_from, operator_from, service_from
 from assent.api.given import Api
 from assent.api.requests import bearer, head_of
 from assent.core.credentials import Kind, take_apart
 from assent.core.errors import Unauthenticated
+from assent.core.reasons import Reason
 from assent.flows.authenticate import AgentCaller, ServiceCaller, TokenCaller
+from assent.flows.refuse_stranger import refuse_credential
+from assent.wire.shapes import PlainId
 
 
 def api_of(request: Request) -> Api:
@@ -19,6 +22,7 @@ def api_of(request: Request) -> Api:
 
 
 ApiOf = Annotated[Api, Depends(api_of)]
+ApprovalKeyOf = Annotated[PlainId, Path(description="the id or the short code")]
 
 
 async def _agent(request: Request, api: ApiOf) -> AgentCaller:
@@ -31,6 +35,17 @@ async def _service(request: Request, api: ApiOf) -> ServiceCaller:
 
 async def _operator(request: Request, api: ApiOf) -> TokenCaller:
     return await operator_from(api, request.scope, bearer(head_of(request.scope)))
+
+
+async def _decider(request: Request, api: ApiOf, approval: ApprovalKeyOf) -> TokenCaller:
+    token = bearer(head_of(request.scope))
+    try:
+        return await operator_from(api, request.scope, token)
+    except Unauthenticated as fault:
+        act = request.url.path.rpartition("/")[2].replace("-", "_")
+        why = Reason.of("not_eligible", fault.message)
+        await refuse_credential(api.broker, token, approval, surface=SURFACE, act=act, reason=why)
+        raise
 
 
 async def _agent_or_service(request: Request, api: ApiOf) -> AgentCaller | ServiceCaller:
@@ -56,6 +71,7 @@ async def _reader_of_a_proof(request: Request, api: ApiOf) -> AgentCaller | Toke
 
 AgentOf = Annotated[AgentCaller, Depends(_agent)]
 ServiceOf = Annotated[ServiceCaller, Depends(_service)]
+DeciderOf = Annotated[TokenCaller, Depends(_decider)]
 OperatorOf = Annotated[TokenCaller, Depends(_operator)]
 AgentOrServiceOf = Annotated[AgentCaller | ServiceCaller, Depends(_agent_or_service)]
 LogReaderOf = Annotated[AnyCaller | None, Depends(_reader_of_the_log)]

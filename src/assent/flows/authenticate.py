@@ -115,6 +115,24 @@ async def operator(
     return TokenCaller(operator=declared, token=credential, surface=surface)
 
 
+async def holder_of(broker: Broker, token: str | None) -> Credential | None:
+    """Return the credential whose whole secret `token` is, live or not and of whatever kind, or None.
+
+    It opens nothing: it tells who came, for the record of a refusal.
+    """
+    presented = take_apart(token) if token is not None else None
+    if presented is None:
+        return None
+    secret_mac = broker.ledger.blind(CREDENTIAL, presented.secret.encode())
+
+    async def work(view: View) -> Credential | None:
+        return await view.get(Credential, presented.id)
+
+    found = await broker.ledger.read(work)
+    is_theirs = found is not None and found.kind is presented.kind and compare_digest(found.secret_mac, secret_mac)
+    return found if is_theirs else None
+
+
 def require(caller: OperatorCaller, permission: Permission) -> None:
     """Let `caller` through when they hold `permission`.
 

@@ -1,5 +1,6 @@
 """Somebody acts on an approval, and nobody can say that it is an operator: it does not count, and it is on record."""
 
+import contextlib
 from dataclasses import dataclass
 
 from assent.core.actions import Action
@@ -8,13 +9,14 @@ from assent.core.deliveries import DeliveryState
 from assent.core.errors import NotFound
 from assent.core.reasons import Reason
 from assent.flows import entries
+from assent.flows.authenticate import holder_of
 from assent.flows.broker import Broker
 from assent.ports import Tx, View
 
+RECORDED_PER_SECOND = 1.0
 
-async def refuse_stranger(
-    broker: Broker, key: ApprovalId, *, account: str, surface: str, act: str, reason: Reason
-) -> None:
+
+async def refuse_stranger(broker: Broker, key: str, *, account: str, surface: str, act: str, reason: Reason) -> None:
     """Record that `account` tried to `act` and was refused for `reason`.
 
     Raises:
@@ -28,6 +30,22 @@ async def refuse_stranger(
         await tx.append(entry)
 
     await broker.ledger.transact(work)
+
+
+async def refuse_credential(
+    broker: Broker, token: str | None, key: str, *, surface: str, act: str, reason: Reason
+) -> None:
+    """Record that the holder of `token` tried to `act`: an agent, a service, an operator of old.
+
+    A token that no credential of ours ever had leaves no record, and nor does an approval that there is not: else
+    anybody could fill the log. Nor does a holder who comes too often.
+    """
+    holder = await holder_of(broker, token)
+    if holder is None or broker.signals.take(f"refused:{holder.id}", per_second=RECORDED_PER_SECOND, burst=20) > 0:
+        return
+    account = f"{holder.kind}:{holder.principal}"
+    with contextlib.suppress(NotFound):
+        await refuse_stranger(broker, key, account=account, surface=surface, act=act, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +83,8 @@ async def told_of(broker: Broker, key: ApprovalId) -> ToldOf:
     return await broker.ledger.read(work)
 
 
-async def _both(view: View, key: ApprovalId) -> tuple[Approval, Action]:
-    approval = await view.get(Approval, key)
+async def _both(view: View, key: str) -> tuple[Approval, Action]:
+    approval = await view.get(Approval, key) or await view.approval_by_code(key.upper())
     action = None if approval is None else await view.get(Action, approval.action)
     if approval is None or action is None:
         raise NotFound("no such approval")

@@ -1,5 +1,6 @@
 """One interaction from the wire to its answer, whichever way it came: read, heeded, and its person told."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,11 +19,12 @@ EVENT: Final = "events_api"
 
 
 class Hearing:
-    """What both ways in share."""
+    """What both ways in share. What a person is told goes its own way: a slow answer holds up no acknowledgement."""
 
     def __init__(self, callbacks: Callbacks, speaker: Speaker) -> None:
         self._callbacks = callbacks
         self._speaker = speaker
+        self._saying: set[asyncio.Task[bool]] = set()
 
     async def hear(self, kind: str, payload: Mapping[str, Any]) -> Heeded:
         """Return what became of a payload of `kind`; what is not ours is taken and does nothing. Never raises."""
@@ -34,9 +36,18 @@ class Hearing:
         if found is None:
             return Heeded()
         heeded = await self._callbacks.hear(found)
-        if isinstance(found, Pressed | Typed):
-            await self._speaker.say(found.response_url, heeded.said)
+        if isinstance(found, Pressed | Typed) and heeded.said:
+            self._say(found.response_url, heeded.said)
         return heeded
+
+    def _say(self, address: str, text: str) -> None:
+        saying = asyncio.create_task(self._speaker.say(address, text))
+        self._saying.add(saying)
+        saying.add_done_callback(self._saying.discard)
+
+    async def settle(self) -> None:
+        """Wait until everybody was told what they are told; each takes a few seconds at most."""
+        await asyncio.gather(*self._saying, return_exceptions=True)
 
 
 def _read(kind: str, payload: Mapping[str, Any]) -> Heard | None:
