@@ -60,7 +60,11 @@ STORIES: dict[str, tuple[Callable[[BrokerProcess], Any], str, int]] = {
     "before_trip_commit": (tripped, "breaker.tripped", 0),
     "after_trip_commit": (tripped, "breaker.tripped", 1),
 }
-BY_ITSELF = {"during_tick", "during_integration"}
+BY_ITSELF = {
+    "during_tick",
+    "during_integration",
+    "during_delivery",
+}  # the last one's stories: tests/slack/test_crash.py
 
 
 def test_every_point_has_a_story() -> None:

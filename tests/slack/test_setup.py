@@ -34,7 +34,7 @@ def methods_called() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 names = [a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-                found.update(name for name in names if node.func.attr in {"call", "_sent", "_asked"})
+                found.update(name for name in names if node.func.attr in {"call", "_sent", "_paced", "_told"})
     return found
 
 

@@ -37,6 +37,8 @@ from assent.ports import Channel, Tx, View
 
 AT_ONCE = 100
 LOCKED_OUT_WAIT = timedelta(minutes=1)
+SILENT_WAIT = timedelta(seconds=5)
+EACH_WAITS = timedelta(seconds=1)
 DAMAGED_WAIT = timedelta(minutes=1)
 
 
@@ -89,10 +91,31 @@ async def deliver(broker: Broker, channels: Mapping[str, Channel]) -> Round:
 
 
 async def _in_turn(broker: Broker, channels: Mapping[str, Channel], queue: Sequence[Delivery]) -> None:
-    for delivery in queue:
+    """Run the errands at one destination; once its channel wants to be left alone, or is silent, the rest waits too."""
+    for place, delivery in enumerate(queue):
         errand = await _hand_over(broker, channels, delivery)
-        if errand is not None:
-            await _settle(broker, errand, await _result(errand))
+        if errand is None:
+            continue
+        result = await _result(errand)
+        await _settle(broker, errand, result)
+        if isinstance(result, NotNow | LockedOut | NobodyKnows):
+            await _spread(broker, queue[place + 1 :], _wait_for(result) or SILENT_WAIT, result.message)
+            return
+
+
+async def _spread(broker: Broker, rest: Sequence[Delivery], wait: timedelta, why: str) -> None:
+    """Put off what has not been tried, each a second later than the one before it, as far as nobody else is at it."""
+    if not rest:
+        return
+
+    async def work(tx: Tx) -> None:
+        for place, delivery in enumerate(rest):
+            fresh = await tx.get(Delivery, delivery.id)
+            if fresh is not None and fresh.revision == delivery.revision:
+                until = tx.now + wait + place * EACH_WAITS
+                await tx.replace(fresh, _later(fresh, until=until, why=why))
+
+    await broker.ledger.transact(work)
 
 
 async def _hand_over(broker: Broker, channels: Mapping[str, Channel], delivery: Delivery) -> _Errand | None:

@@ -5,6 +5,7 @@ deactivated, a guest's, a bot's or of another workspace decides nothing; nor, in
 does not answer.
 """
 
+import asyncio
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -32,6 +33,9 @@ class Looked:
     why: str = ""
 
 
+# Slack waits three seconds for an acknowledgement: what takes longer is told as what it is.
+LOOK_SECONDS: Final = 1.5
+_UNHEARD: Final = "could not be looked up: Slack does not answer"
 _NEVER: Final = (
     ("deleted", "is deactivated"),
     ("is_bot", "is a bot's"),
@@ -58,11 +62,13 @@ async def look_at(web: SlackWeb, who: Who, *, team: str) -> Looked:
     if who.team != team:
         return Looked(Standing.NOT_LIVE, "belongs to another workspace")
     try:
-        answered = await web.call("users.info", user=who.user)
+        answered = await asyncio.wait_for(web.call("users.info", user=who.user), LOOK_SECONDS)
+    except TimeoutError:
+        return Looked(Standing.UNHEARD, _UNHEARD)
     except SlackFault as fault:
         if fault.said in {"user_not_found", "user_not_visible"}:
             return Looked(Standing.NOT_LIVE, "is not known to Slack")
-        return Looked(Standing.UNHEARD, "could not be looked up: Slack does not answer")
+        return Looked(Standing.UNHEARD, _UNHEARD)
     return _judged(answered.get("user") or {}, team)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
@@ -29,6 +29,31 @@ _SEPARATOR: Final = "/"
 # Slack's clock and ours may differ: a card is looked for from a little before it was handed over.
 LOOK_BACK_SECONDS: Final = 60
 MOST_LOOKED_AT: Final = 200
+BETWEEN_POSTS_SECONDS: Final = 1.0
+MOST_HELD: Final = 1_000
+_POST: Final = "chat.postMessage"
+
+
+class _Pace:
+    """Until when Slack wants to be left alone, by method, and by channel for posts; told by the ledger's time.
+
+    What would be refused is not even sent, so that a burst of questions is no storm of refusals.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[str, datetime] = {}
+
+    def keep(self, method: str, room: str, now: datetime) -> None:
+        """Let a call through. Raises NotNow while Slack wants none."""
+        until = max((self._free.get(what, now) for what in (method, f"{method} {room}")), default=now)
+        if until > now:
+            raise faults.NotNow(method, "too soon", (until - now).total_seconds())
+
+    def hold(self, what: str, now: datetime, seconds: float) -> None:
+        """Keep `what` back for so long; whatever is over is forgotten."""
+        if len(self._free) >= MOST_HELD:
+            self._free = {name: until for name, until in self._free.items() if until > now}
+        self._free[what] = now + timedelta(seconds=seconds)
 
 
 class SlackChannel:
@@ -38,6 +63,7 @@ class SlackChannel:
         self._web = web
         self._team = team
         self._page = page
+        self._pace = _Pace()
 
     async def announce(self, where: str, showing: Showing) -> Told:
         """Post the card at a channel, or to a person."""
@@ -65,8 +91,13 @@ class SlackChannel:
         oldest = f"{since.timestamp() - LOOK_BACK_SECONDS:.6f}"
         try:
             room = await self._room(where)
-            found = await self._web.call(
-                "conversations.history", channel=room, oldest=oldest, limit=MOST_LOOKED_AT, include_all_metadata=True
+            found = await self._paced(
+                "conversations.history",
+                room,
+                showing.now,
+                oldest=oldest,
+                limit=MOST_LOOKED_AT,
+                include_all_metadata=True,
             )
         except SlackFault as fault:
             raise told_as(fault) from fault
@@ -79,13 +110,26 @@ class SlackChannel:
         opened = await self._web.call("conversations.open", users=where)
         return str(opened["channel"]["id"])
 
-    async def _sent(self, method: str, showing: Showing, **where: str) -> tuple[Card, dict[str, Any]]:
+    async def _sent(self, method: str, showing: Showing, *, channel: str, **more: str) -> tuple[Card, dict[str, Any]]:
         made = card(self._view(showing))
         try:
-            return made, await self._web.call(method, **where, **_content(made))
+            return made, await self._paced(method, channel, showing.now, **more, **_content(made))
         except faults.TooLong:
             made = too_long(self._view(showing))
-            return made, await self._web.call(method, **where, **_content(made))
+            return made, await self._web.call(method, channel=channel, **more, **_content(made))
+
+    async def _paced(self, method: str, room: str, now: datetime, **arguments: object) -> dict[str, Any]:
+        self._pace.keep(method, room, now)
+        try:
+            answered = await self._web.call(method, channel=room, **arguments)
+        except faults.NotNow as fault:
+            # A post is counted for its channel, everything else for the whole workspace.
+            what = f"{method} {room}" if method == _POST else method
+            self._pace.hold(what, now, fault.retry_after_seconds)
+            raise
+        if method == _POST:
+            self._pace.hold(f"{method} {room}", now, BETWEEN_POSTS_SECONDS)
+        return answered
 
     def _view(self, showing: Showing) -> CardView:
         approval = showing.approval

@@ -6,6 +6,8 @@
 Nothing is decided here. While Slack is away, approvals stay open, other ways to answer stay open, and nothing passes.
 """
 
+import contextlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +22,7 @@ from assent.slack.callbacks import Callbacks
 from assent.slack.channel import SlackChannel
 from assent.slack.hearing import Hearing
 from assent.slack.receiving import Receiver
-from assent.slack.socket import Socket
+from assent.slack.socket import SILENT_SECONDS, Socket, SocketKeeper
 from assent.slack.speaking import ADDRESS, Speaker
 from assent.slack.web import BASE_URL, SlackFault, SlackWeb
 
@@ -28,6 +30,7 @@ log = EventLog("assent.slack")
 
 LOOK_EACH_SECONDS: Final = 2.0
 AFTER_FAULT_SECONDS: Final = 5.0
+ASK_AFTER_SECONDS: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +56,28 @@ class Connected:
     bot: str
 
 
+@dataclass(frozen=True, slots=True)
+class Down:
+    """Slack is away: since when, and why."""
+
+    since: datetime
+    said: str
+
+
 class SlackService:
     """One workspace. `page` is where an approval can be opened in a browser."""
 
     def __init__(
-        self, broker: Broker, keys: SlackKeys, *, now_seconds: Callable[[], float], page: str | None = None
+        self,
+        broker: Broker,
+        keys: SlackKeys,
+        *,
+        now_seconds: Callable[[], float],
+        steady: Callable[[], float] = time.monotonic,
+        page: str | None = None,
     ) -> None:
         self._broker = broker
+        self._steady = steady
         self._keys = keys
         self._now_seconds = now_seconds
         self._page = page
@@ -67,21 +85,51 @@ class SlackService:
         self._web: SlackWeb | None = None
         self._channel: SlackChannel | None = None
         self._hearing: Hearing | None = None
-        self._socket: Socket | None = None
+        self._sockets: SocketKeeper | None = None
         self._receiver: Receiver | None = None
-        self.down_since: datetime | None = None
+        self._is_down = False
+
+    @property
+    def down(self) -> Down | None:
+        """Since when Slack is away, and why; None while it does its part."""
+        trouble = None if self._web is None else self._web.trouble
+        if trouble is not None:
+            return Down(datetime.fromtimestamp(trouble.since, UTC), trouble.said)
+        silent = 0.0 if self._sockets is None else self._sockets.silent_seconds
+        if silent < SILENT_SECONDS:
+            return None
+        return Down(datetime.fromtimestamp(self._now_seconds() - silent, UTC), "no socket answers")
+
+    @property
+    def socket_age_seconds(self) -> float | None:
+        """How long the socket in use has been there, None where there is none."""
+        return None if self._sockets is None else self._sockets.age_seconds
+
+    @property
+    def socket_silent_seconds(self) -> float | None:
+        """For how long no socket has answered, None where clicks come over HTTP."""
+        return None if self._sockets is None else self._sockets.silent_seconds
 
     async def round(self) -> float:
         """Connect where there is no connection, bring all cards up to date, and wait for the next reason to."""
         try:
             channel = await self._connected()
-        except SlackFault as fault:
-            self._went_down(fault.said)
+            await self._ask_after()
+        except SlackFault:
+            self._say_how_it_is()
             return AFTER_FAULT_SECONDS
+        self._say_how_it_is()
         done = await deliver(self._broker, {SLACK: channel})
+        self._say_how_it_is()
         if done.looked_at == 0:
             await self._cards.wait(self._until(done.next_due))
         return 0.0
+
+    async def _ask_after(self) -> None:
+        """Ask Slack whether it is there, when nothing else was asked for a while: nobody else would notice."""
+        if self._web is not None and self._now_seconds() - self._web.asked_at >= ASK_AFTER_SECONDS:
+            with contextlib.suppress(SlackFault):
+                await self._web.call("auth.test")
 
     async def receive(
         self, body: bytes, *, timestamp: bytes | None, signature: bytes | None, media_type: bytes | None
@@ -95,21 +143,24 @@ class SlackService:
     async def close(self) -> None:
         """Let go of Slack."""
         self._cards.close()
-        if self._socket is not None:
-            await self._socket.close()
+        if self._sockets is not None:
+            await self._sockets.close()
+        if self._hearing is not None:
+            await self._hearing.settle()
         if self._web is not None:
             await self._web.close()
 
     async def _connected(self) -> SlackChannel:
         if self._channel is None:
             if self._web is None:
-                self._web = SlackWeb(self._keys.bot_token, base_url=self._keys.api_url)
+                self._web = SlackWeb(self._keys.bot_token, base_url=self._keys.api_url, now_seconds=self._now_seconds)
             found = await who_we_are(self._web)
             self._channel = SlackChannel(self._web, team=found.team, page=self._page)
             self._hearing = self._listening(self._web, found)
+            self._sockets = self._keeper(self._hearing, self._web)
             log.info("slack_connected", team=found.team, app=found.app)
-        await self._keep_socket()
-        self._came_up()
+        if self._sockets is not None:
+            await self._sockets.look()
         return self._channel
 
     def _listening(self, web: SlackWeb, found: Connected) -> Hearing:
@@ -122,12 +173,11 @@ class SlackService:
             )
         return hearing
 
-    async def _keep_socket(self) -> None:
-        if self._keys.app_token is None or self._hearing is None or self._web is None:
-            return
-        if self._socket is None:
-            self._socket = Socket(self._hearing, self._web, app_token=self._keys.app_token)
-            await self._socket.open()
+    def _keeper(self, hearing: Hearing, web: SlackWeb) -> SocketKeeper | None:
+        app_token = self._keys.app_token
+        if app_token is None:
+            return None
+        return SocketKeeper(lambda: Socket(hearing, web, app_token=app_token), steady=self._steady)
 
     def _until(self, due: datetime | None) -> float:
         if due is None:
@@ -135,15 +185,13 @@ class SlackService:
         left = due.timestamp() - self._now_seconds()
         return min(max(left, 0.05), LOOK_EACH_SECONDS)
 
-    def _went_down(self, said: str) -> None:
-        if self.down_since is None:
-            self.down_since = datetime.fromtimestamp(self._now_seconds(), UTC)
-            log.error("slack_down", said=said)
-
-    def _came_up(self) -> None:
-        if self.down_since is not None:
-            log.info("slack_up", since=self.down_since.isoformat())
-            self.down_since = None
+    def _say_how_it_is(self) -> None:
+        down = self.down
+        if down is not None and not self._is_down:
+            log.error("slack_down", since=down.since.isoformat(), said=down.said)
+        if down is None and self._is_down:
+            log.info("slack_up")
+        self._is_down = down is not None
 
 
 async def who_we_are(web: SlackWeb) -> Connected:

@@ -4,7 +4,9 @@ A call either took effect, did not, or nobody knows: a connection that breaks af
 a card. Only whoever keeps deliveries may repeat it then.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
@@ -17,6 +19,7 @@ from assent.core.errors import AssentError
 BASE_URL: Final = "https://slack.com/api/"
 TIMEOUT_SECONDS: Final = 10
 DEFAULT_RETRY_SECONDS: Final = 5.0
+UNREACHABLE: Final = "unreachable"
 _TOO_MANY: Final = 429
 _SERVER_FAULT: Final = 500
 
@@ -112,10 +115,32 @@ HINTS: Final[Mapping[str, str]] = {
 }
 
 
-class SlackWeb:
-    """One bot token and its connections; made on a running loop, ended by `close`."""
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Slack does not do its part: since when, in seconds of the clock, and its own word for why."""
 
-    def __init__(self, token: str, *, base_url: str = BASE_URL, timeout_seconds: int = TIMEOUT_SECONDS) -> None:
+    since: float
+    said: str
+
+
+class SlackWeb:
+    """One bot token and its connections; made on a running loop, ended by `close`.
+
+    `trouble` says that Slack is away: two calls in a row that nobody answered, or one that was locked out.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        base_url: str = BASE_URL,
+        timeout_seconds: int = TIMEOUT_SECONDS,
+        now_seconds: Callable[[], float] = time.time,
+    ) -> None:
+        self.trouble: Trouble | None = None
+        self.asked_at = now_seconds()
+        self._unanswered: Trouble | None = None
+        self._now_seconds = now_seconds
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_seconds))
         self._client = AsyncWebClient(
             token=token, base_url=base_url, timeout=timeout_seconds, session=self._session, retry_handlers=[]
@@ -142,15 +167,36 @@ class SlackWeb:
             NotNow, NobodyKnows, Gone, TooLong, LockedOut: see there. SlackFault: refused for another reason.
 
         """
-        answered = await self._asked(method, arguments)
+        answered = await self._told(method, arguments)
         data: dict[str, Any] = answered.data if isinstance(answered.data, dict) else {}
         return data
 
     async def granted(self) -> frozenset[str]:
         """Return the scopes that this token carries, as Slack names them beside every answer. Raises as `call`."""
-        answered = await self._asked("auth.test", {})
+        answered = await self._told("auth.test", {})
         named = next((value for name, value in answered.headers.items() if name.lower() == "x-oauth-scopes"), "")
         return frozenset(scope.strip() for scope in str(named).split(",") if scope.strip())
+
+    async def _told(self, method: str, arguments: Mapping[str, object]) -> AsyncSlackResponse:
+        """Ask, and keep count of whether there is a Slack."""
+        self.asked_at = self._now_seconds()
+        try:
+            answered = await self._asked(method, arguments)
+        except SlackFault as fault:
+            self._failed(fault)
+            raise
+        self.trouble = self._unanswered = None
+        return answered
+
+    def _failed(self, fault: SlackFault) -> None:
+        is_silent = isinstance(fault, NobodyKnows) or (isinstance(fault, NotNow) and fault.said == UNREACHABLE)
+        if not is_silent and not isinstance(fault, LockedOut):
+            self.trouble = self._unanswered = None
+            return
+        first = self.trouble or self._unanswered or Trouble(self.asked_at, fault.said)
+        if self._unanswered is not None or isinstance(fault, LockedOut):
+            self.trouble = Trouble(first.since, fault.said)
+        self._unanswered = first
 
     async def _asked(self, method: str, arguments: Mapping[str, object]) -> AsyncSlackResponse:
         given = {name: value for name, value in arguments.items() if value is not None}
@@ -175,7 +221,7 @@ class SlackWeb:
 def _unreached(method: str, error: Exception) -> SlackFault:
     # No connection, no request: only what broke later may have taken effect.
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return NotNow(method, "unreachable", DEFAULT_RETRY_SECONDS)
+        return NotNow(method, UNREACHABLE, DEFAULT_RETRY_SECONDS)
     return NobodyKnows(method, type(error).__name__)
 
 

@@ -33,11 +33,15 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One failpoint: it is passed when a transaction that appends one of `kinds` (or of module `flow`) gets there."""
+    """One failpoint: it is passed when a transaction that appends one of `kinds` (or of module `flow`) gets there.
+
+    `quiet` counts those transactions of `flow` as well that append nothing.
+    """
 
     place: Place
     kinds: frozenset[RecordKind] = frozenset()
     flow: str | None = None
+    quiet: bool = False
 
 
 _K = RecordKind
@@ -54,6 +58,8 @@ POINTS: Final[dict[str, Point]] = {
     "before_trip_commit": Point(Place.BEFORE_COMMIT, frozenset({_K.BREAKER_TRIPPED})),
     "after_trip_commit": Point(Place.AFTER_COMMIT, frozenset({_K.BREAKER_TRIPPED})),
     "during_tick": Point(Place.BEFORE_COMMIT, flow="assent.flows.tick"),
+    # Odd counts: before a card is handed to its channel. Even ones: it stands there, and the ledger does not know yet.
+    "during_delivery": Point(Place.BEFORE_COMMIT, flow="assent.flows.deliver", quiet=True),
     "before_answer": Point(Place.BEFORE_ANSWER),
     "after_answer": Point(Place.AFTER_ANSWER),
     "during_integration": Point(Place.SIGNING),
@@ -89,7 +95,8 @@ class Failpoint:
     def concerns(self, work: object, kinds: set[RecordKind]) -> bool:
         """Whether a transaction of `work` that appended `kinds` passes this point."""
         if self._point.flow is not None:
-            return bool(kinds) and getattr(work, "__module__", "") == self._point.flow
+            is_theirs = getattr(work, "__module__", "") == self._point.flow
+            return is_theirs and (self._point.quiet or bool(kinds))
         return not self._point.kinds.isdisjoint(kinds)
 
     def passed(self, place: Place) -> None:
