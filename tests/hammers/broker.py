@@ -109,14 +109,15 @@ def install(folder: Path, *, lease_seconds: int = 600, pick_up_seconds: int = 60
     folder.mkdir(mode=0o700, parents=True)
     policy.write(folder / "policies")
     Keys.create(folder / "keys")
-    port = _free_port()
+    port = free_port()
     settings = _SETTINGS.format(port=port, lease_seconds=lease_seconds, pick_up_seconds=pick_up_seconds)
     (folder / "assent.toml").write_text(settings)
     assembly = assemble(load_settings(folder / "assent.toml"), issuer=f"http://127.0.0.1:{port}")
     return asyncio.run(_issued(assembly, folder, port))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -31,8 +31,9 @@ from assent.serving.slack import slack_of
 from assent.serving.upkeep import PolicyWatch, for_ever, keep_log, keep_time, tell_of
 from assent.serving.verifying import Verifying
 from assent.serving.watching import Telling, keep_counters, keep_held, webhook_of
+from assent.stores.signals_local import LocalSignals
 from assent.stores.sqlite import ServingLock
-from assent.wiring import MACHINE, Assembly, Clocks, assemble, publish_key
+from assent.wiring import MACHINE, Assembly, Clocks, MakeSignals, assemble, publish_key
 
 log = EventLog("assent.serving")
 
@@ -40,7 +41,13 @@ AFTER_FAULT_SECONDS: Final = 1.0
 LOAD_REST_AFTER_SECONDS: Final = 0.2
 
 
-def serve(settings: Settings, *, on_ready: Callable[[str], None], clocks: Clocks = MACHINE) -> None:
+def serve(
+    settings: Settings,
+    *,
+    on_ready: Callable[[str], None],
+    clocks: Clocks = MACHINE,
+    signals: MakeSignals = LocalSignals,
+) -> None:
     """Serve until asked to stop; `on_ready` hears the URL once connections are answered.
 
     Raises:
@@ -54,7 +61,7 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None], clocks: Clocks
         require_private(settings.tls_key_file, "tls_key_file")
     with contextlib.closing(listen(settings)) as listener, ServingLock(settings.ledger_file):
         url = url_of(settings, listener)
-        assembly = assemble(settings, issuer=url, clocks=clocks)
+        assembly = assemble(settings, issuer=url, clocks=clocks, signals=signals)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_Process(assembly, listener, lambda: on_ready(url)).run())
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from assent.config import Settings
 from assent.core.decisions import Limits
@@ -16,7 +16,7 @@ from assent.core.handovers import Sign
 from assent.flows.broker import Broker
 from assent.policy.copies import Copies
 from assent.policy.current import PolicyHolder
-from assent.ports import Clock, Ledger
+from assent.ports import Clock, Ledger, Signals
 from assent.stores.ledger_time import LedgerTime
 from assent.stores.signals_local import LocalSignals
 from assent.stores.sqlite import SqliteLedger
@@ -44,6 +44,8 @@ class Clocks:
 
 
 MACHINE: Final = Clocks()
+MakeSignals: TypeAlias = Callable[[Callable[[], float]], Signals]
+"""Makes the signals of one process, given seconds that never go back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,9 @@ class Assembly:
         return self.kept.log
 
 
-def assemble(settings: Settings, *, issuer: str, clocks: Clocks = MACHINE) -> Assembly:
+def assemble(
+    settings: Settings, *, issuer: str, clocks: Clocks = MACHINE, signals: MakeSignals = LocalSignals
+) -> Assembly:
     """Return a broker on the ledger, keys and policy that `settings` name; `issuer` is the URL that grants carry.
 
     Raises:
@@ -87,7 +91,7 @@ def assemble(settings: Settings, *, issuer: str, clocks: Clocks = MACHINE) -> As
     broker = Broker(
         ledger=deciding,
         policy=lambda: policies.current,
-        signals=LocalSignals(clocks.steady),
+        signals=signals(clocks.steady),
         new_id=fresh.new_id,
         new_code=fresh.new_code,
         new_secret=fresh.new_secret,
