@@ -16,7 +16,7 @@ def condition(text: str) -> Condition:
     findings = Findings()
     node = read_document("w.yaml", text.encode(), findings)
     assert node is not None
-    read = read_condition(node, findings)
+    read = read_condition(node, findings, {})
     assert findings.lines() == ()
     return read
 
@@ -134,7 +134,7 @@ def test_an_expression_that_cannot_be_linear_or_sound_is_a_finding(expression: s
     findings = Findings()
     node = read_document("w.yaml", f'a: {{matches: "{expression}"}}'.encode(), findings)
     if node is not None:
-        read_condition(node, findings)
+        read_condition(node, findings, {})
     assert findings
 
 

@@ -56,7 +56,7 @@ def compiled(text: str) -> Condition:
     findings = Findings()
     node = read_document("when", text.encode(), findings)
     assert node is not None
-    return read_condition(node, findings)
+    return read_condition(node, findings, {})
 
 
 CONDITIONS: dict[str, Condition] = {"": (), **{text: compiled(text) for text in reference.WHEN}}

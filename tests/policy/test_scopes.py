@@ -31,7 +31,7 @@ def compiled(text: str) -> Condition:
     findings = Findings()
     node = read_document("when", text.encode(), findings)
     assert node is not None
-    return read_condition(node, findings)
+    return read_condition(node, findings, {})
 
 
 def rule(effect: Effect, resources: str, environments: str = "*", when: str = "", until: int | None = None) -> Rule:

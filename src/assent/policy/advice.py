@@ -52,6 +52,7 @@ class _Rules:
         self._held = {role for agent in declared.agents.values() for role in agent.roles}
         self._stronger = _Stronger(declared.rules.values(), declared.tools)
         self._covered: dict[tuple[str, ...], tuple[Tool, ...]] = {}
+        self._empty: dict[str, bool] = {}
 
     def advise(self) -> None:
         for role in self._declared.roles.values():
@@ -95,9 +96,7 @@ class _Rules:
             return f"is never reached: none of its tools acts in {listed(rule.environments)}"
         if not any(patterns_meet(pattern, _shape(tool)) for tool in there for pattern in rule.resources):
             return f"is never reached: the resources of its tools look like `{_shape(there[0])}`"
-        if (
-            field := next((f.argument for f in rule.condition if _never_holds(load(f.written.encode()))), None)
-        ) is not None:
+        if (field := next((f.argument for f in rule.condition if self._is_empty(f.written)), None)) is not None:
             return f"is never reached: no `{field}` is both so large and so small"
         if rule.effect is Effect.DENY:
             return None
@@ -106,6 +105,12 @@ class _Rules:
                 return f"is never reached: `{stronger.id}` denies all of it"
             return f"never allows: `{stronger.id}` asks for all of it"
         return self._floored(rule, there)
+
+    def _is_empty(self, written: str) -> bool:
+        """Whether no value meets a condition on one argument; the same words are looked at once."""
+        if written not in self._empty:
+            self._empty[written] = _never_holds(load(written.encode()))
+        return self._empty[written]
 
     def _floored(self, rule: Rule, tools: Iterable[Tool]) -> str | None:
         if rule.effect is not Effect.ALLOW or rule.standing is not None:
@@ -169,12 +174,12 @@ class _Stronger:
         return None
 
     def _takes_back(self, other: Rule, rule: Rule) -> bool:
-        if other is rule or other.effect is rule.effect or not within_apart_from_tools(rule, other):
+        if other is rule or other.effect is rule.effect:
             return False
         key = rule.row[2], other.row[2]
         if key not in self._tools_within:
             self._tools_within[key] = tools_within(rule, other, self._names)
-        return self._tools_within[key]
+        return self._tools_within[key] and within_apart_from_tools(rule, other)
 
 
 def _places(tool: Tool) -> set[str]:

@@ -264,7 +264,8 @@ class _Reader:
             self._findings.add(node.place, f"{quoted(text)} is read in different ways, quote it or write true or false")
 
     def _sequence(self, event: yaml.SequenceStartEvent, keys: tuple[str, ...], depth: int) -> Sequence:
-        self._refuse_marked(event)
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_marked(event)
         node = Sequence(self._name, event.start_mark)
         may_give = len(keys) == _LISTS_AT
         inside = (*keys, ITEM) if len(keys) <= _LISTS_AT else keys
@@ -279,7 +280,8 @@ class _Reader:
         return node
 
     def _mapping(self, started: yaml.MappingStartEvent, keys: tuple[str, ...], depth: int) -> Mapping:
-        self._refuse_marked(started)
+        if started.anchor is not None or started.tag is not None:
+            self._refuse_marked(started)
         node = Mapping(self._name, started.start_mark)
         following, entries, marks, sound = self._next, node.entries, node.marks, self._sound_keys
         while type(key_event := following()) is not yaml.MappingEndEvent:

@@ -132,11 +132,16 @@ def _cases(source: Source, findings: Findings) -> Iterator[Case]:
 def _demanded(tools: Mapping[str, Tool], rules: Iterable[Rule]) -> dict[str, dict[str, Spelling]]:
     """Return, by tool and argument, the spelling that the catalogue and every rule's condition demand together."""
     demanded = {name: own_demands(tool) for name, tool in tools.items()}
+    # Many rules are about the same tools: what they demand is put together before it is spread over these.
+    by_tools: dict[tuple[str, ...], dict[str, Spelling]] = {}
     for rule in rules:
-        if not rule.condition:
-            continue
-        for key, how in demands(rule.condition).items():
-            for name in covered(rule.tools, tools):
+        if rule.condition:
+            together = by_tools.setdefault(rule.tools, {})
+            for key, how in demands(rule.condition).items():
+                together[key] = stricter(together.get(key, how), how)
+    for patterns, together in by_tools.items():
+        for name in covered(patterns, tools):
+            for key, how in together.items():
                 _demand(demanded[name], key, how, tools[name])
     return demanded
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 import re2
@@ -26,6 +27,7 @@ _TEXT: Final = frozenset({Kind.STRING})
 _LIST: Final = frozenset({Kind.LIST})
 _ANY: Final = frozenset(Kind)
 _WORD: Final = Spelling(is_unicode=True)
+_PATH: Final = Spelling(is_path=True, is_unicode=True)
 _HOST_STEPS: Final = 400
 _INSTRUCTION_64THS: Final = 16
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -33,12 +35,28 @@ _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _ADDRESS = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@(?P<host>{_LABEL}(\.{_LABEL})*)")
 
 
-def read_condition(node: Node, findings: Findings) -> Condition:
-    """Read `when`."""
+Sound = dict[tuple[str, str], FieldCondition]
+"""What was read before without a finding, by the argument and what is said about it as JSON."""
+
+
+def read_condition(node: Node, findings: Findings, sound: Sound) -> Condition:
+    """Read `when`; what is already among `sound` is not made again, and what is sound is added to it."""
     if not isinstance(node, MappingNode) or not node.entries:
         findings.add(node.place, "`when` must map arguments to predicates")
         return ()
-    return tuple(FieldCondition(key, _any_of(value, findings), as_json(value)) for key, value in node.entries.items())
+    return tuple([_field(key, value, findings, sound) for key, value in node.entries.items()])
+
+
+def _field(argument: str, node: Node, findings: Findings, sound: Sound) -> FieldCondition:
+    key = argument, as_json(node)
+    known = sound.get(key)
+    if known is not None:
+        return known
+    count = len(findings)
+    made = FieldCondition(argument, _any_of(node, findings), key[1])
+    if len(findings) == count:
+        sound[key] = made
+    return made
 
 
 def _any_of(node: Node, findings: Findings) -> tuple[tuple[Predicate, ...], ...]:
@@ -78,7 +96,7 @@ def _not_in(node: Node, findings: Findings) -> Predicate:
 
 
 def _among(operands: list[Json], *, wanted: bool) -> Predicate:
-    kinds = frozenset(kind for kind in SCALARS if all(is_kind(operand, kind) for operand in operands))
+    kinds = _kept(frozenset([kind for kind in SCALARS if all(is_kind(operand, kind) for operand in operands)]))
     # A boolean equals an integer for Python; told apart by type they are two.
     among = frozenset((type(operand) is bool, operand) for operand in operands if not isinstance(operand, list | dict))
 
@@ -89,7 +107,13 @@ def _among(operands: list[Json], *, wanted: bool) -> Predicate:
 
     texts = [operand for operand in operands if isinstance(operand, str)]
     is_path = any("/" in operand for operand in texts)
-    return Predicate(test, kinds, Spelling(is_path=is_path, is_unicode=True) if texts else None, per_character=1)
+    return Predicate(test, kinds, (_PATH if is_path else _WORD) if texts else None, per_character=1)
+
+
+@cache
+def _kept(kinds: frozenset[Kind]) -> frozenset[Kind]:
+    # There are few sets of kinds and there may be very many predicates: each set is kept once.
+    return kinds
 
 
 def _operand(node: Node, findings: Findings) -> Json:
@@ -111,8 +135,7 @@ def _operands(node: Node, findings: Findings) -> list[Json]:
 
 
 def _check_operand(value: str, node: Node, findings: Findings, *, is_path: bool) -> None:
-    how = Spelling(is_path=is_path, is_unicode=True)
-    if (wrong := spelling.fault(value, how)) is not None:
+    if (wrong := spelling.fault(value, _PATH if is_path else _WORD)) is not None:
         findings.add(node.place, f"{quoted(value)} would never be met: {wrong}")
 
 
@@ -130,15 +153,15 @@ def _prefix(node: Node, findings: Findings) -> Predicate:
     start = text(node, findings)
     # The prefix of a path need not be one: `a/b/`, `a/b` and `a/v1.` are good prefixes.
     _check_operand(start.rstrip("/. ") or start, node, findings, is_path="/" in start)
-    how = Spelling(is_path="/" in start, is_unicode=True)
+    how = _PATH if "/" in start else _WORD
     return Predicate(_on_text(lambda value: value.startswith(start)), _TEXT, how, per_character=1)
 
 
 def _under(node: Node, findings: Findings) -> Predicate:
     base = text(node, findings)
     _check_operand(base, node, findings, is_path=True)
-    how, below = Spelling(is_path=True, is_unicode=True), f"{base}/"
-    return Predicate(_on_text(lambda value: value == base or value.startswith(below)), _TEXT, how, per_character=1)
+    below = f"{base}/"
+    return Predicate(_on_text(lambda value: value == base or value.startswith(below)), _TEXT, _PATH, per_character=1)
 
 
 def _domain(node: Node, findings: Findings) -> Predicate:

@@ -14,11 +14,11 @@ from assent.core.patterns import RESOURCE_SEPARATOR, TOOL_SEPARATOR, fault
 from assent.policy import spelling
 from assent.policy.bounds import MAX_ALTERNATIVES, MAX_RULE_STEPS, MAX_SEGMENTS, pattern_steps
 from assent.policy.catalogue import Tool
-from assent.policy.conditions import Condition, misuse
-from assent.policy.documents import Node, Scalar, Sequence, as_json
+from assent.policy.conditions import Condition, FieldCondition, misuse
+from assent.policy.documents import Node, Scalar, Sequence
 from assent.policy.fields import EPOCH, NO_NAMES, Fields, choice, known, moment, name, text, texts
 from assent.policy.findings import Findings, Place, did_you_mean, quoted
-from assent.policy.predicates import read_condition
+from assent.policy.predicates import Sound, read_condition
 from assent.policy.routes import DEFAULT
 from assent.policy.rules import ANY, SEPARATOR, Rule, Standing, covered
 
@@ -29,6 +29,7 @@ _SEGMENT = r"(?:\*\*?|[A-Za-z0-9_-][A-Za-z0-9_.:@-]*\*?)"
 _SOUND_RESOURCE = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{0,{MAX_SEGMENTS - 1}}}")
 _EFFECT = choice(Effect, Effect.DENY)
 _EVERYWHERE: Final[tuple[str, ...]] = ("**",)
+_TOOLS: Final = 2
 _TOOL_PATTERN = re.compile(r"[A-Za-z0-9_*-]+(\.[A-Za-z0-9_*-]+)*")
 
 
@@ -63,7 +64,9 @@ class Rulebook:
     roles: dict[str, Role] = field(default_factory=dict)
     _texts: dict[str, str] = field(default_factory=dict)
     _lists: dict[tuple[str, tuple[tuple[str, bool], ...]], tuple[str, ...]] = field(default_factory=dict)
-    _conditions: dict[str, Condition] = field(default_factory=dict)
+    _conditions: dict[Condition, Condition] = field(default_factory=dict)
+    _fields: Sound = field(default_factory=dict)
+    _fitting: set[tuple[str, FieldCondition]] = field(default_factory=set)
     _covered: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
 
     def take(self, keys: tuple[str, ...], node: Node) -> bool:
@@ -138,35 +141,38 @@ class Rulebook:
             self._check_condition(rule, fields)
 
     def _check_condition(self, rule: Rule, fields: Fields) -> None:
-        tools = [self.names.tools[tool] for tool in self._cover(rule.tools)]
+        """Check what a condition says against the arguments of the rule's tools; what fits once fits again."""
+        tools: list[Tool] = []
         for part in rule.condition:
-            declared = [tool.arguments[part.argument] for tool in tools if part.argument in tool.arguments]
-            if not declared and tools:
-                taken = {argument for tool in tools for argument in tool.arguments}
-                hint = did_you_mean(part.argument, taken)
-                fields.refuse("when", f"no tool of this rule takes an argument {quoted(part.argument)}{hint}")
-            lacking = [tool.name for tool in tools if part.argument not in tool.arguments]
-            if declared and lacking:
-                fields.refuse("when", f"`{lacking[0]}` takes no {quoted(part.argument)}: give it a rule of its own")
-            for argument in declared:
-                if (wrong := misuse(part, argument)) is not None:
-                    fields.refuse("when", wrong)
-                if argument.opaque:
-                    fields.refuse(
-                        "when", f"`{part.argument}` is opaque: it cannot change what happens, nor what is judged"
-                    )
+            key = rule.row[_TOOLS], part
+            if key in self._fitting:
+                continue
+            tools = tools or [self.names.tools[tool] for tool in self._cover(rule.tools)]
+            count = len(self.findings)
+            self._check_part(part, tools, fields)
+            if len(self.findings) == count:
+                self._fitting.add(key)
+
+    def _check_part(self, part: FieldCondition, tools: list[Tool], fields: Fields) -> None:
+        declared = [tool.arguments[part.argument] for tool in tools if part.argument in tool.arguments]
+        if not declared and tools:
+            taken = {argument for tool in tools for argument in tool.arguments}
+            hint = did_you_mean(part.argument, taken)
+            fields.refuse("when", f"no tool of this rule takes an argument {quoted(part.argument)}{hint}")
+        lacking = [tool.name for tool in tools if part.argument not in tool.arguments]
+        if declared and lacking:
+            fields.refuse("when", f"`{lacking[0]}` takes no {quoted(part.argument)}: give it a rule of its own")
+        for argument in declared:
+            if (wrong := misuse(part, argument)) is not None:
+                fields.refuse("when", wrong)
+            if argument.opaque:
+                said = f"`{part.argument}` is opaque: it cannot change what happens, nor what is judged"
+                fields.refuse("when", said)
 
     def _condition(self, node: Node, findings: Findings) -> Condition:
-        """Read `when`; the same words are compiled once."""
-        words = as_json(node)
-        known_already = self._conditions.get(words)
-        if known_already is not None:
-            return known_already
-        count = len(findings)
-        condition = read_condition(node, findings)
-        if len(findings) == count:
-            self._conditions[words] = condition
-        return condition
+        """Read `when`; the same words about one argument are compiled once."""
+        condition = read_condition(node, findings, self._fields)
+        return self._conditions.setdefault(condition, condition)
 
     def _tools(self, node: Node, findings: Findings) -> tuple[str, ...]:
         return self._once("tools", node, findings, self._read_tools)
