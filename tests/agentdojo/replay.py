@@ -25,7 +25,7 @@ from tests.agentdojo.worlds import Call, World
 from tests.policy.directory import write
 from tests.serving.broker_process import BrokerProcess, Home
 
-POLICIES: Final = Path(__file__).parent / "policies"
+POLICIES: Final = Path(__file__).parents[2] / "policies" / "examples" / "agentdojo"
 APPROVER: Final = "noor"
 OWNER: Final = "morgan"
 # Whoever issues the key of an agent may not answer for it, nor whoever gets a token from them.

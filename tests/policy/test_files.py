@@ -133,7 +133,7 @@ def test_the_version_is_a_digest_of_every_path_and_byte() -> None:
     assert len({one.version, *(Source(other).version for other in others)}) == len(others) + 1
 
 
-@pytest.mark.parametrize("folder", ["drafts", "schemas"])
+@pytest.mark.parametrize("folder", ["drafts", "examples", "schemas"])
 def test_what_lies_beside_the_policy_is_no_part_of_it(sound: Path, folder: str) -> None:
     before = load(sound, lambda: NOW).version
     (sound / folder / "roles").mkdir(parents=True)
@@ -142,7 +142,7 @@ def test_what_lies_beside_the_policy_is_no_part_of_it(sound: Path, folder: str) 
     assert load(sound, lambda: NOW).version == before
 
 
-@pytest.mark.parametrize("folder", ["drafts", "schemas"])
+@pytest.mark.parametrize("folder", ["drafts", "examples", "schemas"])
 def test_a_link_in_the_place_of_what_lies_beside_is_refused(sound: Path, tmp_path: Path, folder: str) -> None:
     (sound / folder).symlink_to(tmp_path)
     assert any("is a symbolic link" in line for line in found(sound))

@@ -34,7 +34,8 @@ CASES: Final = "tests"
 FOLDERS: Final = (TOOLS, ROLES, CASES)
 DRAFTS: Final = "drafts"
 SCHEMAS: Final = "schemas"
-PASSED_OVER: Final = (DRAFTS, SCHEMAS)
+EXAMPLES: Final = "examples"
+PASSED_OVER: Final = (DRAFTS, EXAMPLES, SCHEMAS)
 """Folders beside the policy: nothing in them is read, and none of it is part of the version."""
 
 _Seen = tuple[int, int, int, int]
