@@ -48,6 +48,7 @@ _TO_A_WEBHOOK = re.compile(
     r"https://[A-Za-z0-9.\-\[\]:]+(/[!-~]*)?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?(/[!-~]*)?"
 )
 _ON_THIS_MACHINE = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}/[a-z/]*")
+_SLACK_CHANNEL = re.compile(r"[CG][A-Z0-9]{2,30}")
 _ORIGIN = re.compile(r"[!-*,-~]{1,128}")
 
 
@@ -122,6 +123,7 @@ class Settings(BaseSettings):
     slack_api_url: str = "https://slack.com/api/"
 
     # who is told of breakers
+    slack_alert_channel: str | None = None
     alert_webhook_url: str | None = None
     alert_webhook_secret: SecretStr | None = None
     alert_webhook_secret_file: Path | None = None
@@ -172,6 +174,13 @@ class Settings(BaseSettings):
     def _is_a_name(cls, value: str) -> str:
         if not _ORIGIN.fullmatch(value):
             raise ValueError("write it as a name without spaces and `+`, such as assent/example.com")
+        return value
+
+    @field_validator("slack_alert_channel")
+    @classmethod
+    def _is_a_slack_channel(cls, value: str | None) -> str | None:
+        if value is not None and not _SLACK_CHANNEL.fullmatch(value):
+            raise ValueError("write the id of the channel, such as C0PROD; it stands at the foot of its details")
         return value
 
     @field_validator("slack_api_url")

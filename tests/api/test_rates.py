@@ -38,3 +38,15 @@ async def test_strangers_are_slowed_down_by_address_and_known_callers_are_not(sl
     assert statuses == [401, 429, 429]  # the known caller was a stranger once
     assert elsewhere.status == 401
     assert (await slow_town.get(known, "/v1/me")).status == 200
+
+
+@pytest.mark.requirement("P6", "T14")
+async def test_nobody_is_too_fast_to_stop_something_whatever_else_comes_from_there(slow_town: Town) -> None:
+    eve = await slow_town.operator("eve")
+    guesses = [bearer(f"aso_k{n}_guess") for n in range(4)]
+    statuses = [(await call(slow_town.app, "GET", "/v1/breakers", headers=[guess])).status for guess in guesses]
+    assert statuses[-1] == 429
+    # Not seen before, from an address that is slowed down, more often than any credential may ask.
+    tripped = [await slow_town.post(eve, "/v1/breakers/trip", {"all": True}) for _ in range(5)]
+    assert [heard.status for heard in tripped] == [200] * 5
+    assert (await slow_town.post(guesses[0][1].decode().partition(" ")[2], "/v1/breakers/trip", {})).status == 401

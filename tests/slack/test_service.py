@@ -49,6 +49,7 @@ class Broker:
             [sys.executable, "-m", "assent", "init", str(folder), "--json"], capture_output=True, check=True, text=True
         )
         self.agent_key: str = json.loads(made.stdout)["agent"]["key"]
+        self.operator: str = json.loads(made.stdout)["operator"]["token"]
         self._tell_slack()
         self.process: subprocess.Popen[str] | None = None
         self.url = ""

@@ -60,6 +60,19 @@ async def operator_from(api: Api, scope: Scope, token: str | None) -> TokenCalle
     return caller
 
 
+async def stopper_from(api: Api, token: str | None) -> TokenCaller:
+    """Return the operator that calls in order to stop something: however fast, and whatever else comes from there.
+
+    Whoever floods the broker must not keep anybody from stopping them. A wrong credential costs one look into the
+    ledger, which is less than the request itself.
+
+    Raises:
+        Unauthenticated: not an operator's credential.
+
+    """
+    return await authenticate.operator(api.broker, token, SURFACE)
+
+
 async def anybody_from(api: Api, scope: Scope, token: str | None) -> AnyCaller:
     """Return who calls, with a valid credential of whatever kind, confirmed in the ledger now.
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from assent.api import problems, replies
 from assent.api.breaker_views import breakers_page, drilled_answer, probe_answer, reset_answer, tripped_answer
-from assent.api.dependencies import ApiOf, OperatorOf
+from assent.api.dependencies import ApiOf, OperatorOf, StopperOf
 from assent.api.documentation import OPERATOR, answers, described
 from assent.api.replies import Replied, Reply
 from assent.api.requests import body_of
@@ -56,7 +56,7 @@ async def list_all(api: ApiOf, caller: OperatorOf) -> Response:
     responses=answers(TrippedAnswer, 401, 403, 413, 415),
     openapi_extra=described(OPERATOR, takes=TripBody, permission=Permission.BREAKERS_TRIP),
 )
-async def trip(api: ApiOf, caller: OperatorOf, body: Annotated[TripBody, Depends(body_of(TripBody))]) -> Response:
+async def trip(api: ApiOf, caller: StopperOf, body: Annotated[TripBody, Depends(body_of(TripBody))]) -> Response:
     """Trip; from this answer on nothing in the scope is decided or redeemed. A reason is welcome, never required."""
     scope = Scope() if body.scope is None else _scope(body.scope)
     ttl = None if body.ttl_seconds is None else timedelta(seconds=body.ttl_seconds)

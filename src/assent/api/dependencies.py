@@ -4,7 +4,15 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from assent.api.authentication import SURFACE, AnyCaller, agent_from, anybody_from, operator_from, service_from
+from assent.api.authentication import (
+    SURFACE,
+    AnyCaller,
+    agent_from,
+    anybody_from,
+    operator_from,
+    service_from,
+    stopper_from,
+)
 from assent.api.given import Api
 from assent.api.requests import bearer, head_of
 from assent.core.credentials import Kind, take_apart
@@ -48,6 +56,10 @@ async def _decider(request: Request, api: ApiOf, approval: ApprovalKeyOf) -> Tok
         raise
 
 
+async def _stopper(request: Request, api: ApiOf) -> TokenCaller:
+    return await stopper_from(api, bearer(head_of(request.scope)))
+
+
 async def _agent_or_service(request: Request, api: ApiOf) -> AgentCaller | ServiceCaller:
     token = bearer(head_of(request.scope))
     presented = None if token is None else take_apart(token)
@@ -73,6 +85,7 @@ AgentOf = Annotated[AgentCaller, Depends(_agent)]
 ServiceOf = Annotated[ServiceCaller, Depends(_service)]
 DeciderOf = Annotated[TokenCaller, Depends(_decider)]
 OperatorOf = Annotated[TokenCaller, Depends(_operator)]
+StopperOf = Annotated[TokenCaller, Depends(_stopper)]
 AgentOrServiceOf = Annotated[AgentCaller | ServiceCaller, Depends(_agent_or_service)]
 LogReaderOf = Annotated[AnyCaller | None, Depends(_reader_of_the_log)]
 ProofReaderOf = Annotated[AgentCaller | TokenCaller | None, Depends(_reader_of_a_proof)]

@@ -77,6 +77,7 @@ def body_of(alert: Alert, runbook: str) -> dict[str, Json]:
         "scope": dict(alert.scope.named()),
         "covers": alert.scope.describe(),
         "by": alert.by,
+        "by_hand": alert.by_hand,
         "reason": alert.reason,
         "cut_off": alert.cancelled,
         "still_running": alert.running,

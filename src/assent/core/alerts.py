@@ -32,7 +32,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One thing to tell: what happened to which breaker, when, by whom and why, and what it cut off."""
+    """One thing to tell: what happened to which breaker, when, by whom and why, and what it cut off.
+
+    `by_hand` is the account and the machine, where it was done on the ledger itself.
+    """
 
     id: str
     event: str
@@ -47,14 +50,26 @@ class Alert:
     running: int = 0
     cut_off_elsewhere: str = ""
     drill: bool = False
+    by_hand: str = ""
+
+    @property
+    def tells_of_trip(self) -> bool:
+        """Whether something was stopped."""
+        return self.event == RecordKind.BREAKER_TRIPPED
+
+    @property
+    def headline(self) -> str:
+        """What happened over what, without why."""
+        drill = "drill: " if self.drill else ""
+        return f"{drill}{_WORDS[self.event]} {self.scope.describe()}"
 
     @property
     def text(self) -> str:
         """The alert in one line, for channels that show text."""
-        drill = "drill: " if self.drill else ""
         why = f": {self.reason}" if self.reason else ""
         cut = f"; {self.cancelled} cut off, {self.running} still running" if self.cancelled or self.running else ""
-        return f"{drill}{_WORDS[self.event]} {self.scope.describe()}, by {self.by}{why}{cut}"
+        hand = f", by hand on the ledger as {self.by_hand}" if self.by_hand else ""
+        return f"{self.headline}, by {self.by}{hand}{why}{cut}"
 
 
 _WORDS: Final[dict[str, str]] = {
@@ -88,4 +103,9 @@ def alert_of(leaf: Mapping[str, Any], reason: str, cut_off_elsewhere: str = "") 
         running=detail.get("running", 0),
         cut_off_elsewhere=cut_off_elsewhere,
         drill=bool(detail.get("drill")),
+        by_hand=_hand(detail.get("by_hand")),
     )
+
+
+def _hand(by_hand: Any) -> str:  # noqa: ANN401  # a leaf's own JSON
+    return f"`{by_hand.get('os_user')}` on `{by_hand.get('host')}`" if isinstance(by_hand, Mapping) else ""

@@ -24,6 +24,7 @@ from assent.flows.raise_alerts import begin_alerts
 from assent.flows.recount import recount
 from assent.flows.run_broker import start_broker, stop_broker
 from assent.logs import EventLog, set_up_at_first_event
+from assent.ports import AlertChannel
 from assent.serving.listening import Server, listen, loop_factory, server_for, url_of
 from assent.serving.measuring import Gauges, clock_behind
 from assent.serving.readiness import ReadinessProbe
@@ -85,7 +86,7 @@ class _Process:
         self._stop = asyncio.Event()
         self._closing = asyncio.Event()
         self._slack = slack_of(assembly.broker, assembly.settings)
-        self._webhook = webhook_of(assembly.settings, assembly.clocks.wall)
+        self._alerts = self._alert_channels()
         self._app = self._application()
 
     async def run(self) -> None:
@@ -114,8 +115,18 @@ class _Process:
         broker = self._assembly.broker
         await look_at_definitions(broker, broker.policy())
         await recount(broker)
-        if self._webhook is not None:
-            await begin_alerts(broker, self._webhook)
+        for channel in self._alerts.values():
+            await begin_alerts(broker, channel)
+
+    def _alert_channels(self) -> dict[str, AlertChannel]:
+        """Return the ways in which people are told of breakers, each by the name of its loop."""
+        settings, found = self._settings, dict[str, AlertChannel]()
+        webhook = webhook_of(settings, self._assembly.clocks.wall)
+        if webhook is not None:
+            found["alerts"] = webhook
+        if self._slack is not None and settings.slack_alert_channel is not None:
+            found["alerts in Slack"] = self._slack.alerts(settings.slack_alert_channel, runbook=settings.runbook_url)
+        return found
 
     async def _serve(self) -> LedgerUnavailable | None:
         """Serve until asked to stop (None) or until the ledger has failed for good (how)."""
@@ -202,8 +213,8 @@ class _Process:
             "counters": partial(keep_counters, assembly.broker),
             "held": partial(keep_held, assembly.broker),
         }
-        if self._webhook is not None:
-            rounds["alerts"] = Telling(assembly.broker, self._webhook).round
+        for name, channel in self._alerts.items():
+            rounds[name] = Telling(assembly.broker, channel).round
         if self._slack is not None:
             rounds["slack"] = self._slack.round
         return [for_ever(name, once, after_fault_seconds=AFTER_FAULT_SECONDS) for name, once in rounds.items()]

@@ -24,6 +24,11 @@ def slack_of(broker: Broker, settings: Settings) -> "SlackService | None":
     bot_token = settings.secret("slack_bot_token")
     app_token, signing = settings.secret("slack_app_token"), settings.secret("slack_signing_secret")
     if bot_token is None:
+        if settings.slack_alert_channel is not None:
+            raise ConfigInvalid(
+                "`slack_alert_channel` is set, and nobody could be told there: `slack_bot_token` is missing",
+                hint="set `slack_bot_token`, or unset `slack_alert_channel`",
+            )
         if app_token or signing:
             raise ConfigInvalid(
                 "`slack_bot_token` is missing: no card could be posted", hint="set it, or unset the others"

@@ -83,6 +83,21 @@ def person(user_id: str) -> Part:
     return {"type": "user", "user_id": user_id}
 
 
+def everybody_here() -> Part:
+    """Return everybody in the channel; they are told at once."""
+    return {"type": "broadcast", "range": "channel"}
+
+
+def link(url: str) -> Part:
+    """Return an address of our own settings that can be followed; never one that an agent wrote."""
+    return {"type": "link", "url": url}
+
+
+def inert(text: str) -> str:
+    """Return text for a message's own `text`, the one place that Slack reads for markup."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def time_of_day(moment: datetime) -> Part:
     """Return a moment in the reader's own zone, in UTC where the reader's client cannot."""
     said = f"{moment.astimezone(UTC):%H:%M} UTC"

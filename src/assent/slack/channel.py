@@ -61,7 +61,7 @@ class SlackChannel:
 
     def __init__(self, web: SlackWeb, *, team: str, page: str | None = None) -> None:
         self._web = web
-        self._team = team
+        self.team = team
         self._page = page
         self._pace = _Pace()
 
@@ -137,7 +137,7 @@ class SlackChannel:
             approval=approval,
             action=showing.action,
             now=showing.now,
-            people=accounts(showing.operators, self._team),
+            people=accounts(showing.operators, self.team),
             who=showing.who,
             page=None if self._page is None else f"{self._page}{approval.id}",
         )

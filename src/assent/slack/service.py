@@ -18,6 +18,7 @@ from assent.flows.broker import Broker
 from assent.flows.deliver import deliver
 from assent.flows.watch_actions import CARDS
 from assent.logs import EventLog
+from assent.slack.alerts import SlackAlerts, Workspace
 from assent.slack.callbacks import Callbacks
 from assent.slack.channel import SlackChannel
 from assent.slack.hearing import Hearing
@@ -130,6 +131,14 @@ class SlackService:
         if self._web is not None and self._now_seconds() - self._web.asked_at >= ASK_AFTER_SECONDS:
             with contextlib.suppress(SlackFault):
                 await self._web.call("auth.test")
+
+    def alerts(self, room: str, *, runbook: str) -> SlackAlerts:
+        """Return what tells of breakers in the channel `room`, as long as there is a connection."""
+
+        def workspace() -> Workspace | None:
+            return None if self._channel is None or self._web is None else Workspace(self._web, self._channel.team)
+
+        return SlackAlerts(workspace, lambda: self._broker.policy().operators(), room=room, runbook=runbook)
 
     async def receive(
         self, body: bytes, *, timestamp: bytes | None, signature: bytes | None, media_type: bytes | None

@@ -76,18 +76,13 @@ def notification(view: CardView) -> str:
     approval = view.approval
     lead = f"{approval.code} {approval.agent}: {approval.tool} {approval.environment}"
     if approval.state in OPEN:
-        return _inert(f"{lead} — {_minutes_left(view)}")
-    return _inert(f"{lead} — {_ended(view)}")
+        return blocks.inert(f"{lead} — {_minutes_left(view)}")
+    return blocks.inert(f"{lead} — {_ended(view)}")
 
 
 def _minutes_left(view: CardView) -> str:
     seconds = (view.approval.expires_at - view.now).total_seconds()
     return f"{max(0, int(seconds // _SECONDS_IN_A_MINUTE))} min left"
-
-
-def _inert(text: str) -> str:
-    # The one text of a message that Slack reads for markup; names of tools and agents come from policy files.
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def facts(view: CardView) -> dict[str, str]:
