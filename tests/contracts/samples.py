@@ -118,6 +118,7 @@ FULL_ACTION = action(
     ),
     probe_of=("brk_1", "brk_full"),
     reserved=(Reservation(BudgetId("b"), 17, Decimal("12.50")), Reservation(BudgetId("c"), -3, Decimal("1E+3"))),
+    command=("kubectl", f"--context={SECRET}", ""),
 )
 
 

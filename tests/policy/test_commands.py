@@ -103,6 +103,58 @@ def test_a_command_that_could_mean_something_else_is_refused(tmp_path: Path, com
     assert any(said in line for line in found), found
 
 
+ARGV = """\
+host.run:
+  description: any program
+  impact: destructive
+  resource: host/programs
+  environment: staging
+  arguments: {argv: {type: list, max_length: 9, of: {type: string, unicode: true, max_length: 100}}}
+  command: argv
+  how_bad: anything
+  undo: nothing
+"""
+LOOSE = [
+    ("{argv: {type: list, max_length: 9,", "{host: string, argv: {type: list, max_length: 9,"),
+    ("{argv: {type: list, max_length: 9,", "{words: {type: list, max_length: 9,"),
+    ("{argv: {type: list,", "{argv: {type: list, optional: true,"),
+    ("{argv: {type: list,", "{argv: {type: list, nullable: true,"),
+    ("of: {type: string, unicode: true,", "of: {type: string, nullable: true,"),
+    ("of: {type: string, unicode: true, max_length: 100}", "of: integer"),
+    ("  command: argv\n", "  sensitive: [argv]\n  command: argv\n"),
+]
+
+
+@pytest.mark.requirement("P3")
+def test_a_vector_that_is_judged_itself_is_what_runs(tmp_path: Path) -> None:
+    policy = load_files(tmp_path / "p", {**SAMPLE, "tools/host.yaml": ARGV})
+    found = policy.propose("host.run", {"argv": ["ls", "-l", "{a}", "größe", ""]})
+    assert isinstance(found, Proposal), found
+    assert found.command == ("ls", "-l", "{a}", "größe", "")
+
+
+@pytest.mark.parametrize("argv", [[], [""], ["", "ls"], ["ls", "a\x00b"]])
+def test_a_vector_that_no_program_could_be_given_is_refused(tmp_path: Path, argv: list[Json]) -> None:
+    policy = load_files(tmp_path / "p", {**SAMPLE, "tools/host.yaml": ARGV})
+    found = policy.propose("host.run", {"argv": argv})
+    assert isinstance(found, Reason), found
+    assert found.code == "not_canonical"
+
+
+@pytest.mark.requirement("P3")
+@pytest.mark.parametrize(("old", "new"), LOOSE)
+def test_nothing_beside_the_vector_is_judged(tmp_path: Path, old: str, new: str) -> None:
+    assert old in ARGV
+    found = findings_of(tmp_path / "p", {**SAMPLE, "tools/host.yaml": ARGV.replace(old, new)})
+    assert any("with `argv` the tool takes `argv: {type: list, of: string}` and nothing else" in line for line in found)
+
+
+def test_a_vector_that_only_reads_says_why(tmp_path: Path) -> None:
+    reads = ARGV.replace("destructive", "read").replace("  how_bad: anything\n  undo: nothing\n", "")
+    found = findings_of(tmp_path / "p", {**SAMPLE, "tools/host.yaml": reads})
+    assert any("what `argv` holds may do more than read" in line for line in found), found
+
+
 def test_a_sensitive_argument_that_changes_nothing_is_told_apart(tmp_path: Path) -> None:
     found = proposal(load_files(tmp_path / "p", tool(COMMAND)))
     assert (found.sensitive, found.opaque) == (("token",), ("token",))

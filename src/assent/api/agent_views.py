@@ -51,6 +51,7 @@ def action_answer(api: Api, answered: Answered) -> bytes:
         retry_after=_retry_after(answered) if denied else None,
         outcome=None if action.outcome is None else outcome_view(action.outcome),
         breaker=None if decision.breaker is None else breaker_notice(decision.breaker, answered.retry_after),
+        command=None if denied else action.command or None,
     )
     body = encoded(view)
     return body if denied else with_raw(body, {"arguments": action.arguments})
@@ -65,7 +66,7 @@ def decided_page(api: Api, found: list[Answered], cursor: str | None) -> bytes:
 def redeemed_answer(action: Action) -> bytes:
     """Return the JSON of a redemption: the frozen arguments and the end of the lease."""
     lease = "" if action.lease_expires_at is None else rfc3339(action.lease_expires_at)
-    view = RedeemedAnswer(action_id=action.id, lease_expires_at=lease)
+    view = RedeemedAnswer(action_id=action.id, lease_expires_at=lease, command=action.command or None)
     return with_raw(encoded(view), {"arguments": action.arguments})
 
 
@@ -150,4 +151,5 @@ def _tool(tool: ToolView) -> ToolNotice:
         impact=tool.impact,
         arguments=dict(tool.arguments),
         decision=best.value,
+        runs=None if tool.runs is None else tool.runs.value,
     )

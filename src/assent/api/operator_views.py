@@ -43,6 +43,7 @@ def masked_approval_view(seen: Seen) -> bytes:
         ),
         comment=masked_text(seen.approval.comment) or None,
         masked=True,
+        command=None,
     )
     return with_raw(encoded(view), {"arguments": shown})
 
@@ -133,6 +134,7 @@ def _approval(seen: Seen, shown: bytes) -> wire.ApprovalView:
         outcome=None if action.outcome is None else outcome_view(action.outcome),
         same_again_at=_time(seen.again.same_at),
         alike_again_at=_time(seen.again.alike_at),
+        command=action.command or None,
     )
 
 

@@ -284,6 +284,7 @@ def _print_arguments(approval: dict[str, Any]) -> None:
     unseen = hidden["arguments"] + hidden["resource"] + hidden["reason"]
     warning = f", {unseen} characters that cannot be seen, written \\u{{…}}" if unseen else ""
     typer.echo(f"\nwhat will run, whole ({approval['arguments_bytes']} bytes{warning}):")
+    _print_command(approval)
     arguments = approval.get("arguments")
     if arguments is None:
         margin.show("  ", shown(approval["arguments_text"]))
@@ -294,6 +295,12 @@ def _print_arguments(approval: dict[str, Any]) -> None:
     for one in approval["sensitive"]:
         length = "" if one.get("length") is None else f", length {one['length']}"
         margin.show("  ", f"{shown(one['name'])} is sensitive and not shown ({shown(one['kind'])}{length})")
+
+
+def _print_command(approval: dict[str, Any]) -> None:
+    """Print the argument vector of a program, one element a line, so that nobody has to guess where one ends."""
+    for at, element in enumerate(approval.get("command") or ()):
+        margin.show("  ", f"argv[{at}] = {shown(json.dumps(element, ensure_ascii=False))}")
 
 
 def _print_resolved(resolved: dict[str, Any]) -> None:

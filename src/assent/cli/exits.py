@@ -19,6 +19,14 @@ class Exit(IntEnum):
     VERIFICATION_FAILED = 9
 
 
+class RunExit(IntEnum):
+    """What `assent action run` ends with where it is not the program's own code."""
+
+    NOT_DECIDED = 125
+    REFUSED = 126
+    NOT_STARTED = 127
+
+
 BY_CODE: Final[dict[str, Exit]] = {
     # denied or not eligible
     "forbidden": Exit.REFUSED,

@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "operators": ("assent.cli.operators:app", "see who may do what; issue and revoke tokens"),
     "services": ("assent.cli.services:app", "the keys of tools' own services"),
     "approvals": ("assent.cli.approvals:app", "see what waits for a human, approve or deny it"),
+    "action": ("assent.cli.action:app", "run a program as an agent, once the broker assents"),
     "breakers": ("assent.cli.breakers:app", "stop agents, tools or environments, and let them go on"),
     "stop": ("assent.cli.breakers:stop", "the same as `assent breakers trip`"),
     "policy": ("assent.cli.policy:app", "check, try, explain and read policies; confirm what widens"),
@@ -135,6 +136,12 @@ def fail_on_file(fault: OSError) -> NoReturn:
 
 def fail(fault: AssentError) -> NoReturn:
     """Tell what is wrong and the next step, and end with the code of the problem."""
+    tell(fault)
+    sys.exit(exit_of(fault.code))
+
+
+def tell(fault: AssentError) -> None:
+    """Tell what is wrong and the next step."""
     print(f"assent: {visible(as_called(fault.message))}", file=sys.stderr)
     if isinstance(fault, VerificationFailed) and fault.index is not None:
         print(f"  first bad record: {fault.index}", file=sys.stderr)
@@ -143,7 +150,6 @@ def fail(fault: AssentError) -> NoReturn:
             print(f"  {visible(finding)}", file=sys.stderr)
     if fault.hint:
         print(f"  next: {visible(as_called(fault.hint))}", file=sys.stderr)
-    sys.exit(exit_of(fault.code))
 
 
 def fail_unexpectedly(fault: Exception) -> NoReturn:

@@ -100,8 +100,9 @@ def explain(
 ) -> None:
     """Say what a question would come to: the rules that match, those that nearly do, and whom it would reach."""
     from assent.cli import policy_files, policy_told
+    from assent.cli.arguments import arguments_of
 
-    given = policy_files.arguments_of(arguments or [])
+    given = arguments_of(arguments or [])
     if policies is None:
         named: list[Json] | None = None if on_behalf_of is None else [*on_behalf_of]
         body: dict[str, Json] = {"agent": agent, "tool": tool, "arguments": given, "on_behalf_of": named}

@@ -93,6 +93,13 @@ DID_NOT_RUN = frozenset({_S.DENIED, _S.LAPSED, _S.REVOKED, _S.CANCELLED})
 ENDED = frozenset({_S.DENIED, _S.SUCCEEDED, _S.FAILED, _S.UNKNOWN, _S.LAPSED, _S.REVOKED, _S.CANCELLED})
 
 
+class Runs(StrEnum):
+    """Where the argument vector of a tool that is a program comes from."""
+
+    COMMAND = "command"
+    ARGV = "argv"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """What the catalogue made of one request: validated arguments and the facts derived from them.
@@ -136,10 +143,12 @@ class Action:
     """One concrete ask and everything that was decided about it.
 
     Payload (encrypted at rest, never in a record's leaf): `arguments`, `nonce`, `resource`, `reason`, `context`,
-    `how_bad`, `undo` and the outcome's `error`. `content` is SHA-256 over what was asked, to find the action again.
-    `attempt` is the SHA-256 of the attempt that holds it. `decided_by_human` is true once an approval was needed.
-    `opaque` are those of the `sensitive` arguments that cannot change what happens. `probe_of` are the half-open
-    breakers that it takes a place in; `reserved` is what it holds of budgets (payload).
+    `how_bad`, `undo`, `command` and the outcome's `error`. `content` is SHA-256 over what was asked, to find the action
+    again. `attempt` is the SHA-256 of the attempt that holds it. `decided_by_human` is true once an approval was
+    needed. `opaque` are those of the `sensitive` arguments that cannot change what happens. `probe_of` are the
+    half-open breakers that it takes a place in; `reserved` is what it holds of budgets (payload). `command` is the
+    argument vector to execute, where the tool is a program; it follows from definition and arguments, so that the
+    digest binds it.
     """
 
     id: ActionId
@@ -181,6 +190,7 @@ class Action:
     opaque: tuple[str, ...] = ()
     probe_of: tuple[str, ...] = ()
     reserved: tuple[Reservation, ...] = ()
+    command: tuple[str, ...] = ()
 
     @property
     def to_be_revealed(self) -> tuple[str, ...]:

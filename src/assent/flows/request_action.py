@@ -350,6 +350,7 @@ def _action(tx: Tx, key: Credential, ask: Ask, judged: _Judged, fate: _Fate) -> 
         opaque=facts.opaque,
         how_bad=facts.how_bad,
         undo=facts.undo,
+        command=facts.command,
         reason=ask.reason,
         context=b"" if ask.context is None else canonical(ask.context),
         run_id=None if ask.run_id is None else RunId(ask.run_id),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from assent.core.actions import Impact, RedeemedBy
+from assent.core.actions import Impact, RedeemedBy, Runs
 from assent.core.canonical import Json
 from assent.policy import spelling
 from assent.policy.environments import Derivation, Lookup
@@ -18,8 +18,9 @@ from assent.policy.spelling import Spelling
 from assent.policy.templates import Template
 
 NO_WORDS: Final = Template(("",))
+ARGV: Final = Runs.ARGV.value
 POWERFUL: Final = frozenset(
-    {"body", "cmd", "code", "command", "query", "request", "script", "sql", "statement", "uri", "url"}
+    {"argv", "body", "cmd", "code", "command", "query", "request", "script", "sql", "statement", "uri", "url"}
 )
 """Arguments of these names may do more than read, whatever the tool is called."""
 
@@ -28,7 +29,8 @@ POWERFUL: Final = frozenset(
 class Tool:
     """One catalogued tool; `definition` is the hex digest over its entry as written.
 
-    `command` is the argument vector that `assent action run` executes, one template for each element.
+    `command` is the argument vector that `assent action run` executes, one template for each element; with `runs_argv`
+    the argument `argv`, the only one, is that vector.
     """
 
     name: str
@@ -45,8 +47,23 @@ class Tool:
     redeemed_by: RedeemedBy = RedeemedBy.AGENT
     resource_is_public: bool = False
     command: tuple[Template, ...] = ()
+    runs_argv: bool = False
     read_because: str = ""
     place: Place = field(default=NOWHERE, compare=False)
+
+    @property
+    def runs(self) -> Runs | None:
+        """Where the argument vector comes from, None where the tool is no program."""
+        if self.runs_argv:
+            return Runs.ARGV
+        return Runs.COMMAND if self.command else None
+
+    def vector(self, arguments: Mapping[str, Json]) -> tuple[str, ...]:
+        """Return the argument vector that `arguments`, which fit, come to; empty where the tool is no program."""
+        if self.runs_argv:
+            given = arguments[ARGV]
+            return tuple(map(str, given)) if isinstance(given, list) else ()
+        return tuple(element.fill(arguments) for element in self.command)
 
     @property
     def opaque(self) -> tuple[str, ...]:

@@ -218,6 +218,7 @@ class LoadedPolicy:
             impact=tool.impact.value,
             arguments=tool.schema,
             waits_for_human=not any(self._may_pass(rule, tool, now) for rule in useful),
+            runs=tool.runs,
         )
 
     def _may_pass(self, rule: Rule, tool: Tool, now: datetime) -> bool:

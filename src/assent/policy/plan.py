@@ -63,8 +63,8 @@ class Plan:
         if environment is None:
             return _ENVIRONMENT_UNKNOWN
         # (5) what would be executed
-        command = tuple(element.fill(arguments) for element in tool.command)
-        if command and (wrong := _command_fault(tool.command, command)) is not None:
+        command = tool.vector(arguments)
+        if (wrong := _command_fault(tool, command)) is not None:
             return Reason.of("not_canonical", f"the command: {wrong}")
         return Proposal(
             tool=tool.name,
@@ -113,13 +113,15 @@ class Plan:
         return None if self._is_spelled_whole else spelling.fault(resource, spelling.PATTERN)
 
 
-def _command_fault(templates: Sequence[Template], command: Sequence[str]) -> str | None:
-    """Return what a program would read otherwise than the catalogue meant it, or None."""
+def _command_fault(tool: Tool, command: Sequence[str]) -> str | None:
+    """Return what no program could be given, or would read otherwise than the catalogue meant it, or None."""
+    if any(_NUL in element for element in command):
+        return "it holds a NUL, which no program takes"
+    if tool.runs_argv:
+        return None if command and command[0] else "it names no program"
     are_options = True
-    for template, element in zip(templates, command, strict=True):
+    for template, element in zip(tool.command, command, strict=True):
         are_options = are_options and element != _END_OF_OPTIONS
-        if _NUL in element:
-            return "it holds a NUL, which no program takes"
         if are_options and template.arguments and not template.parts[0] and element.startswith(_OPTION):
             return f"`{template.arguments[0]}` begins with `-`, which the program would read as an option"
     return None

@@ -18,6 +18,7 @@ from assent.core.operators import PERMISSION_SETS, Assurance, Permission
 from assent.core.refusals import REFUSALS
 from assent.policy.bounds import MAX_ALTERNATIVES, MAX_OPERANDS
 from assent.policy.breakers import MAX_LIMIT, MAX_PROBES, MAX_RULES, Mode
+from assent.policy.catalogue import ARGV
 from assent.policy.fields import MAX_TEXT
 from assent.policy.files import SCHEMAS
 from assent.policy.people import Identity
@@ -148,7 +149,8 @@ def _tool() -> Schema:
             "redeemed_by": _one_of(RedeemedBy, "who redeems the grant: the agent, or the tool's own service"),
             "resource_is_public": _flag("whether the resource may stand in public records"),
             "command": _said(
-                _list_of(_text(), minItems=1), "the argument vector that `assent action run` executes; no shell"
+                {"oneOf": [_list_of(_text(), minItems=1), {"const": ARGV}]},
+                "the argument vector that `assent action run` executes; `argv`: the argument of that name is it",
             ),
             "read_because": _text("why a tool that takes a command, query, URL or body only reads"),
         },

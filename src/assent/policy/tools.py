@@ -4,21 +4,22 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
-from assent.core.actions import Impact, RedeemedBy
+from assent.core.actions import Impact, RedeemedBy, Runs
 from assent.core.canonical import Json, canonical, digest
-from assent.policy.catalogue import NO_WORDS, POWERFUL, Tool
+from assent.policy.catalogue import ARGV, NO_WORDS, POWERFUL, Tool
 from assent.policy.documents import Mapping as MappingNode
-from assent.policy.documents import Node, Sequence, plain
+from assent.policy.documents import Node, Scalar, Sequence, plain
 from assent.policy.environments import Constant, Derivation, Lookup, derivation
 from assent.policy.fields import NO_NAMES, Fields, boolean, choice, entries, names, text
 from assent.policy.findings import Findings, Place, did_you_mean, quoted
-from assent.policy.schema import SCALARS, Argument
+from assent.policy.schema import SCALARS, Argument, Kind
 from assent.policy.schema import arguments as read_arguments
 from assent.policy.templates import Template, parse, resource_fault
 
 TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 # What such an argument holds decides what happens, so reading is a claim that somebody has to make in words.
 _NOWHERE: Final[Derivation] = Constant("")
+_NO_COMMAND: Final[tuple[Template, ...] | Runs] = ()
 _NO_ARGUMENTS: Final[dict[str, Argument]] = {}
 
 
@@ -40,6 +41,7 @@ def _tool(name: str, node: Node, findings: Findings, environments: Collection[st
     required = frozenset(_placeable(arguments, sensitive))
     resource = fields.need("resource", _template_of(required), NO_WORDS)
     words = fields.need if impact is not Impact.READ else fields.take
+    command = fields.take("command", _command_of(required), _NO_COMMAND)
     tool = Tool(
         place=place,
         name=name,
@@ -55,11 +57,15 @@ def _tool(name: str, node: Node, findings: Findings, environments: Collection[st
         undo=words("undo", _template_of(required), NO_WORDS),
         redeemed_by=fields.take("redeemed_by", choice(RedeemedBy, RedeemedBy.TOOL), RedeemedBy.AGENT),
         resource_is_public=fields.take("resource_is_public", boolean, default=False),
-        command=fields.take("command", _command_of(required), ()),
+        command=() if isinstance(command, Runs) else command,
+        runs_argv=command is Runs.ARGV,
         read_because=fields.take("read_because", text, ""),
     )
     fields.close()
     _check(tool, fields)
+    if tool.runs_argv and not _is_vector_alone(tool):
+        # Whatever else was judged would be shown, and then not done.
+        fields.refuse("command", f"with `{ARGV}` the tool takes `{ARGV}: {{type: list, of: string}}` and nothing else")
     return tool
 
 
@@ -82,6 +88,13 @@ def _check(tool: Tool, fields: Fields) -> None:
         fields.refuse("impact", f"what `{powerful[0]}` holds may do more than read: say why not in `read_because`")
     if tool.impact is not Impact.READ and tool.read_because:
         fields.refuse("read_because", "only a tool with `impact: read` says why it only reads")
+
+
+def _is_vector_alone(tool: Tool) -> bool:
+    one = tool.arguments.get(ARGV)
+    if one is None or len(tool.arguments) > 1 or one.optional or one.nullable or tool.sensitive:
+        return False
+    return one.of is not None and one.of.kind is Kind.STRING and not one.of.nullable
 
 
 def _within(argument: Argument) -> Iterator[Argument]:
@@ -110,12 +123,14 @@ def _template_of(placeable: frozenset[str]) -> Callable[[Node, Findings], Templa
     return read
 
 
-def _command_of(placeable: frozenset[str]) -> Callable[[Node, Findings], tuple[Template, ...]]:
+def _command_of(placeable: frozenset[str]) -> Callable[[Node, Findings], tuple[Template, ...] | Runs]:
     element = _template_of(placeable)
 
-    def read(node: Node, findings: Findings) -> tuple[Template, ...]:
+    def read(node: Node, findings: Findings) -> tuple[Template, ...] | Runs:
+        if isinstance(node, Scalar) and node.text == ARGV:
+            return Runs.ARGV
         if not isinstance(node, Sequence) or not node.items:
-            findings.add(node.place, "`command` must be a list: the program, then its arguments")
+            findings.add(node.place, f"`command` must be a list: the program, then its arguments; or `{ARGV}`")
             return ()
         command = tuple(element(item, findings) for item in node.items)
         if command[0].arguments:

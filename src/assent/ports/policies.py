@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from assent.core.actions import Proposal
+from assent.core.actions import Proposal, Runs
 from assent.core.agents import AgentId, AgentProfile
 from assent.core.approvals import Route
 from assent.core.breaker_rules import BreakerRule, Counted
@@ -19,13 +19,17 @@ from assent.core.reasons import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolView:
-    """What an agent may know of one tool: name, words, argument schema, and what asking would come to at best."""
+    """What an agent may know of one tool: name, words, argument schema, and what asking would come to at best.
+
+    `runs` says where the argument vector comes from, None where the tool is no program.
+    """
 
     name: str
     description: str
     impact: str
     arguments: Mapping[str, Json]
     waits_for_human: bool
+    runs: Runs | None = None
 
 
 class Policy(Protocol):

@@ -65,6 +65,11 @@ class _AnyAction:
         return cast("dict[str, Json]", load(self._running().arguments))
 
     @property
+    def command(self) -> tuple[str, ...]:
+        """The argument vector that the catalogue made of the arguments; empty where the tool is no program."""
+        return self._running().command
+
+    @property
     def token(self) -> str | None:
         """The grant for the tool's own service to redeem, None when this process runs the action itself."""
         return self._running().token

@@ -63,13 +63,15 @@ _KEEP_FOR_LATER = NOT_NOW | {401, 403}
 class Claimed:
     """What may run now: the frozen arguments, and the attempt that holds the action.
 
-    With a `token` the tool's own service redeems and reports, and `attempt` is None.
+    `command` is the argument vector that the catalogue made of them, where the tool is a program. With a `token` the
+    tool's own service redeems and reports, and `attempt` is None.
     """
 
     action_id: str
     arguments: bytes = field(repr=False)
     attempt: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    command: tuple[str, ...] = field(default=(), repr=False)
 
 
 def ask(state: ClientState, asked: Ask) -> Steps[Decision]:
@@ -151,7 +153,12 @@ def begin(state: ClientState, asked: Ask, *, wait: float | None) -> Steps[Claime
         # (1) routine work: the ask itself made this attempt the holder. Only the answer to the ask may say so, and it
         # tells the end of the lease to nobody else.
         if _runs_at_once(decision):
-            return Claimed(action_id=decision.action_id, arguments=asked.arguments, attempt=asked.attempt)
+            return Claimed(
+                action_id=decision.action_id,
+                arguments=asked.arguments,
+                attempt=asked.attempt,
+                command=decision.command,
+            )
         decision = yield from wait_for(state, decision, wait=wait)
         _refuse_other_arguments(decision, asked)
         return (yield from claim(state, decision, attempt=asked.attempt, asked=asked, waited=wait != 0))
@@ -177,7 +184,7 @@ def claim(state: ClientState, decision: Decision, *, attempt: str, asked: Ask | 
     expected = asked.arguments if asked else decision.arguments
     if redemption.action_id != decision.action_id or (expected is not None and frozen != expected):
         raise UntrustedAnswer("the broker returned another action or other arguments than were asked; nothing ran")
-    return Claimed(action_id=decision.action_id, arguments=frozen, attempt=attempt)
+    return Claimed(action_id=decision.action_id, arguments=frozen, attempt=attempt, command=redemption.command)
 
 
 def stop(decision: Decision, *, tool: str | None, waited: bool) -> NoReturn:

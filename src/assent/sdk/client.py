@@ -169,9 +169,9 @@ class Assent(_Client):
         )
         return self._link.action(Plan(ask=asked, wait=wait, on_stop=on_stop))
 
-    def resume(self, decision: Decision, *, wait: float | None = 0) -> Action:
+    def resume(self, decision: Decision, *, wait: float | None = 0, on_stop: "OnStop | None" = None) -> Action:
         """Return the action of a decision made before (by `request`, `wait` or `decided`) for `with`."""
-        return self._link.action(Plan(decision=_decision(decision), wait=wait))
+        return self._link.action(Plan(decision=_decision(decision), wait=wait, on_stop=on_stop))
 
     def wait(self, action_id: str, *, timeout: float | None = None) -> Decision:
         """Return the decision on an action after waiting up to `timeout` seconds for a human; maybe still pending."""
@@ -252,9 +252,9 @@ class AsyncAssent(_Client):
         )
         return self._link.async_action(Plan(ask=asked, wait=wait, on_stop=on_stop))
 
-    def resume(self, decision: Decision, *, wait: float | None = 0) -> AsyncAction:
+    def resume(self, decision: Decision, *, wait: float | None = 0, on_stop: "OnStop | None" = None) -> AsyncAction:
         """Return the action of a decision made before for `async with`; see `Assent.resume`."""
-        return self._link.async_action(Plan(decision=_decision(decision), wait=wait))
+        return self._link.async_action(Plan(decision=_decision(decision), wait=wait, on_stop=on_stop))
 
     async def wait(self, action_id: str, *, timeout: float | None = None) -> Decision:
         """Return the decision on an action after waiting up to `timeout` seconds for a human; maybe still pending."""

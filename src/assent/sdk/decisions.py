@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from assent.core.actions import ActionState, RedeemedBy
+from assent.core.actions import ActionState, RedeemedBy, Runs
 from assent.core.canonical import BadJson, Json, canonical, parse
 from assent.core.characters import visible
 from assent.core.decisions import Answer
@@ -76,7 +76,7 @@ class Decision:
     """What the broker answers to an ask: allow, pending or deny, with reasons, and where the action is in its life.
 
     `digest` binds what was judged; `outcome` is `succeeded`, `failed` or `unknown` once the action ran; `arguments` are
-    canonical bytes where the broker tells them.
+    canonical bytes where the broker tells them, `command` the argument vector that the catalogue made of them.
     """
 
     action_id: str
@@ -97,6 +97,7 @@ class Decision:
     outcome: str | None = None
     breaker: BreakerNotice | None = None
     arguments: bytes | None = field(default=None, repr=False)
+    command: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_pending(self) -> bool:
@@ -116,13 +117,15 @@ class Decided:
 class ToolNotice:
     """One tool that this agent may use; `arguments` are its argument names, None when the broker does not tell them.
 
-    `waits` says that even the best case waits for a human.
+    `waits` says that even the best case waits for a human; `runs` that the tool is a program, and whether the catalogue
+    makes its argument vector (`command`) or the vector itself is what is judged (`argv`).
     """
 
     name: str
     arguments: frozenset[str] | None
     impact: str | None = None
     waits: bool = False
+    runs: Runs | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +135,7 @@ class Redemption:
     action_id: str
     arguments: dict[str, Json] = field(repr=False)
     lease_expires_at: datetime | None = None
+    command: tuple[str, ...] = field(default=(), repr=False)
 
 
 def parse_decision(response: Response) -> Decision:
@@ -153,6 +157,7 @@ def parse_redemption(response: Response) -> Redemption:
         action_id=_id(body.get("action_id"), "action_id"),
         arguments=dict(_mapping(body.get("arguments"), "arguments")),
         lease_expires_at=_time(body.get("lease_expires_at")),
+        command=_command(body.get("command")),
     )
 
 
@@ -236,6 +241,7 @@ def _decision(body: Mapping[str, Json]) -> Decision:
         outcome=_outcome(body.get("outcome"), state),
         breaker=_breaker(body.get("breaker")),
         arguments=_arguments(body.get("arguments")),
+        command=_command(body.get("command")),
     )
 
 
@@ -293,6 +299,7 @@ def _tool(body: Mapping[str, Json]) -> ToolNotice:
         arguments=frozenset(arguments) if isinstance(arguments, dict) else None,
         impact=_text(body.get("impact")),
         waits=body.get("decision") == Answer.PENDING,
+        runs=_word(Runs, body.get("runs")),
     )
 
 
@@ -305,6 +312,15 @@ def _outcome(value: Json, state: ActionState) -> str | None:
 
 def _arguments(value: Json) -> bytes | None:
     return canonical(value) if isinstance(value, dict) else None
+
+
+def _command(value: Json) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    words = _list(value, "command")
+    if not words or not all(isinstance(word, str) for word in words):
+        raise UntrustedAnswer("`command` in the broker's answer is no argument vector")
+    return tuple(map(str, words))
 
 
 def _reasons(value: Json) -> list[Reason]:

@@ -168,8 +168,9 @@ class ActionAnswer:
     """What the broker answers about one action now.
 
     `decision` is allow, pending or deny; anything else must be read as deny. `arguments` are the frozen ones, the very
-    bytes that were judged, told while the action may still run. `retry_after` is seconds. `breaker` is what stops the
-    action; told of one that is executing, it means that somebody wants it to stop.
+    bytes that were judged, told while the action may still run; `command` is the argument vector that the catalogue
+    made of them, where the tool is a program. `retry_after` is seconds. `breaker` is what stops the action; told of one
+    that is executing, it means that somebody wants it to stop.
     """
 
     action_id: str
@@ -190,6 +191,7 @@ class ActionAnswer:
     outcome: OutcomeView | None = None
     breaker: BreakerNotice | None = None
     arguments: dict[str, Any] | None = None
+    command: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,11 +204,15 @@ class ActionPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedeemedAnswer:
-    """The attempt holds the action: run these arguments and no others, before the lease ends."""
+    """The attempt holds the action: run these arguments and no others, before the lease ends.
+
+    `command` is the argument vector that the catalogue made of them, where the tool is a program.
+    """
 
     action_id: str
     lease_expires_at: str
     arguments: dict[str, Any] | None = None
+    command: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,13 +227,18 @@ class ReportedAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolNotice:
-    """One tool the agent may use: `arguments` maps names to declarations, `decision` is the best it can come to."""
+    """One tool the agent may use: `arguments` maps names to declarations, `decision` is the best it can come to.
+
+    `runs` says that the tool is a program: `command` that the catalogue makes its argument vector, `argv` that the
+    vector itself is what is judged.
+    """
 
     name: str
     description: str
     impact: str
     arguments: dict[str, Any]
     decision: str
+    runs: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

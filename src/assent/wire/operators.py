@@ -115,6 +115,7 @@ class ApprovalView:
     somebody involved voted under `single_person`. `masked` says that the caller may not see payloads: arguments, the
     agent's words, comment and a resource that is not public stand there by kind and length only. While a denial keeps
     people from being asked, `same_again_at` and `alike_again_at` say until when: the same, and under the same rules.
+    `command` is the argument vector that the catalogue made of the arguments, where the tool is a program.
     """
 
     id: str
@@ -158,6 +159,7 @@ class ApprovalView:
     alike_again_at: str | None = None
     masked: bool = False
     arguments: dict[str, Any] | None = None
+    command: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ def compare_tool(about: str, before: Tool, after: Tool, noted: Noted) -> None:
     if after.resource_is_public != before.resource_is_public:
         words = "its resource stands in public records" if after.resource_is_public else "its resource is not public"
         (noted.widens if after.resource_is_public else noted.narrows)(about, words)
-    if after.command != before.command:
+    if (after.command, after.runs_argv) != (before.command, before.runs_argv):
         noted.widens(about, "runs another command")
     for name in _WORDS:
         if getattr(before, name) != getattr(after, name):

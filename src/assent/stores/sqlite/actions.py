@@ -98,8 +98,15 @@ def _action_payload(action: Action) -> tuple[Value, ...]:
         action.context,
         pack(part for reason in action.reasons for part in (reason.code, reason.message)),
         None if action.outcome is None else action.outcome.error,
-        *([_pack_reserved(action)] if action.reserved else []),
+        *_later(action),
     )
+
+
+def _later(action: Action) -> tuple[bytes, ...]:
+    """Return what came to the payload later, as far as there is any; what stands before the last of it is empty."""
+    if action.command:
+        return _pack_reserved(action), pack(action.command)
+    return (_pack_reserved(action),) if action.reserved else ()
 
 
 def _pack_reserved(action: Action) -> bytes:
@@ -110,6 +117,10 @@ def _join_reserved(packed: Value) -> tuple[Reservation, ...]:
     parts = [str(part) for part in unpack(packed)] if isinstance(packed, bytes) else []
     held = zip(parts[::3], parts[1::3], parts[2::3], strict=True)
     return tuple(Reservation(BudgetId(budget), int(place), Decimal(amount)) for budget, place, amount in held)
+
+
+def _join_command(packed: Value) -> tuple[str, ...]:
+    return tuple(str(part) for part in unpack(packed)) if isinstance(packed, bytes) else ()
 
 
 def _join_action(stored: Stored) -> Action:
@@ -155,6 +166,7 @@ def _join_action(stored: Stored) -> Action:
         outcome=_join_outcome(facts["outcome"], error) if "outcome" in facts else None,
         probe_of=tuple(facts.get("probe_of", ())),
         reserved=_join_reserved(more[0]) if more else (),
+        command=_join_command(more[1]) if len(more) > 1 else (),
     )
 
 
