@@ -1,4 +1,4 @@
-"""`assent action run`: what runs is what was judged, it runs once, and whoever waits hears for whom and how it ended."""
+"""`assent action run`: what runs is what was judged, once; whoever waits hears for whom, and how it ended."""
 
 import json
 import signal
