@@ -49,6 +49,9 @@ FAMILIES: Final = (
     Family("assent_log_unsigned_records", "gauge", "records that no checkpoint covers yet"),
     Family("assent_policy_age_seconds", "gauge", "since when the policy version that serves has been in force"),
     Family("assent_clock_behind_seconds", "gauge", "how far the machine's clock stands behind the last record"),
+    Family("assent_slack_up", "gauge", "1 while Slack does its part, 0 while it is away"),
+    Family("assent_slack_socket_age_seconds", "gauge", "how long the socket to Slack has been there"),
+    Family("assent_slack_socket_silent_seconds", "gauge", "for how long no socket to Slack has answered"),
 )
 
 
@@ -102,6 +105,9 @@ class Measured:
     log_unsigned_records: int | None = None
     policy_age_seconds: float | None = None
     clock_behind_seconds: float | None = None
+    slack_up: bool | None = None
+    slack_socket_age_seconds: float | None = None
+    slack_socket_silent_seconds: float | None = None
 
 
 def render(tally: Tally, measured: Measured) -> bytes:

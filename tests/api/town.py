@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from assent.api import ApiSettings, Readiness, create_app
+from assent.api import ApiSettings, InFront, Readiness, create_app
+from assent.api.given import SlackInbox
 from assent.core.canonical import Json
 from assent.core.credentials import Kind
 from assent.core.records import RecordId
@@ -48,14 +49,20 @@ class Town:
         self.closing = asyncio.Event()
         self.state = Readiness(ledger_writable=True, policy_loaded=True)
         self.measured = Measured(ready=True)
-        self.app = create_app(
-            world.broker,
+        self._settings = settings
+        self.app = self.with_slack(None)
+
+    def with_slack(self, slack: SlackInbox | None) -> InFront:
+        """Return the application with this Slack beside it."""
+        return create_app(
+            self.world.broker,
             readiness=self._readiness,
             log=self.log,
             key_set=lambda: KEY_SET,
             measure=self._measure,
+            slack=slack,
             closing=self.closing,
-            settings=settings,
+            settings=self._settings,
         )
 
     async def _readiness(self) -> Readiness:

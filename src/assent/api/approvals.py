@@ -8,6 +8,7 @@ from starlette.responses import Response
 from assent.api import problems, replies
 from assent.api.dependencies import ApiOf, ApprovalKeyOf, DeciderOf, OperatorOf
 from assent.api.documentation import OPERATOR, answers, described
+from assent.api.given import Api
 from assent.api.operator_views import approval_view_for, approvals_page, resolved_answer
 from assent.api.replies import Replied, Reply
 from assent.api.requests import body_of
@@ -53,7 +54,7 @@ async def list_all(api: ApiOf, caller: OperatorOf, query: Annotated[ApprovalsQue
     """
     if query.code is not None:
         found = await find_approval(api.broker, caller, query.code.upper())
-        return Replied(Reply(200, approvals_page(found, caller.operator)))
+        return Replied(Reply(200, approvals_page(found, caller.operator, _notice(api))))
     look = list_mine if query.mine else list_approvals
     found = await look(
         api.broker,
@@ -62,7 +63,7 @@ async def list_all(api: ApiOf, caller: OperatorOf, query: Annotated[ApprovalsQue
         limit=query.limit,
         before=None if query.cursor is None else ApprovalId(query.cursor),
     )
-    return Replied(Reply(200, approvals_page(found, caller.operator)))
+    return Replied(Reply(200, approvals_page(found, caller.operator, _notice(api))))
 
 
 @router.get(
@@ -144,6 +145,10 @@ async def let_again(
 ) -> Response:
     """Lift what a denial left behind, for whoever denied it and those who could approve it. It approves nothing."""
     return _answer(await let_ask_again(api.broker, caller, approval, reason=body.reason or ""))
+
+
+def _notice(api: Api) -> str | None:
+    return None if api.slack is None else api.slack.notice
 
 
 def _answer(resolved: Resolved) -> Response:

@@ -69,7 +69,12 @@ class LogReader(Protocol):
 
 
 class SlackInbox(Protocol):
-    """Takes what claims to come from Slack over HTTP."""
+    """Takes what claims to come from Slack over HTTP, and knows whether Slack is there at all."""
+
+    @property
+    def notice(self) -> str | None:
+        """What people who look elsewhere should know: that Slack is away, since when and why; None while it is not."""
+        ...
 
     async def receive(
         self, body: bytes, *, timestamp: bytes | None, signature: bytes | None, media_type: bytes | None

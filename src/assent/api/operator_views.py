@@ -3,6 +3,7 @@
 Who neither decides nor may read payloads is shown no value at all.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -54,9 +55,10 @@ def approval_view_for(operator: Operator) -> Callable[[Seen], bytes]:
     return approval_view if whole else masked_approval_view
 
 
-def approvals_page(found: Listed, operator: Operator) -> bytes:
-    """Return the JSON of a page of approvals as `operator` may see them."""
-    return page(list(map(approval_view_for(operator), found.items)), found.rest)
+def approvals_page(found: Listed, operator: Operator, notice: str | None = None) -> bytes:
+    """Return the JSON of a page of approvals as `operator` may see them, with what they should know besides."""
+    made = page(list(map(approval_view_for(operator), found.items)), found.rest)
+    return made if notice is None else b'%s,"notice":%s}' % (made[:-1], json.dumps(notice).encode())
 
 
 def resolved_answer(resolved: Resolved) -> bytes:

@@ -45,6 +45,8 @@ def list_(
     headings = ("code", "sha", "state", "asked", "time", "agent", "tool", "environment", "resource", "needs")
     nothing = "nothing waits for your vote" if mine else "nothing waits for a human"
     output.print_table(headings, map(_row, heard.body["items"]), empty=nothing)
+    if heard.body.get("notice"):
+        typer.echo(visible(heard.body["notice"]), err=True)
     if heard.body.get("next_cursor"):
         typer.echo(f"older ones: --cursor {visible(heard.body['next_cursor'])}", err=True)
 

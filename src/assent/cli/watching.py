@@ -50,18 +50,22 @@ def watch(client: Client, *, mine: bool, as_json: bool) -> None:
 
     """
     shown = _Json() if as_json else _Block() if _can_redraw() else _Lines()
-    known = _open(client, mine=mine)
+    known, notice = _open(client, mine=mine)
+    if notice:
+        shown.warn(notice)
     shown.show([Change("open", approval) for approval in _oldest_first(known)], known)
     silent_since: float | None = None
     while True:
         time.sleep(POLL_SECONDS)
         try:
-            now = _open(client, mine=mine)
+            now, told = _open(client, mine=mine)
             found = list(changes(known, now, lambda key: client.get("v1", "approvals", key).body))
         except (Refused, Unreachable) as fault:
             silent_since = _bear(fault, silent_since, shown)
             continue
-        silent_since, known = None, now
+        if told and not notice:
+            shown.warn(told)
+        silent_since, known, notice = None, now, told
         shown.show(found, known)
 
 
@@ -70,14 +74,15 @@ def _bear(fault: AssentError, silent_since: float | None, shown: "_Lines") -> fl
     if exit_of(fault.code) is not Exit.UNREACHABLE:
         raise fault
     if silent_since is None:
-        shown.show_outage(fault.message)
+        shown.warn(f"{fault.message}; trying again")
         return time.monotonic()
     if time.monotonic() - silent_since > MAX_OUTAGE_SECONDS:
         raise fault
     return silent_since
 
 
-def _open(client: Client, *, mine: bool) -> dict[str, Approval]:
+def _open(client: Client, *, mine: bool) -> tuple[dict[str, Approval], str]:
+    """Return what is open, by id, and what the broker wants everybody to know."""
     found: dict[str, Approval] = {}
     cursor: str | None = None
     while True:
@@ -86,7 +91,7 @@ def _open(client: Client, *, mine: bool) -> dict[str, Approval]:
         found |= {approval["id"]: approval for approval in page["items"]}
         cursor = page.get("next_cursor")
         if not cursor:
-            return found
+            return found, page.get("notice") or ""
 
 
 def changes(known: dict[str, Approval], now: dict[str, Approval], look: Callable[[str], Approval]) -> Iterator[Change]:
@@ -117,9 +122,9 @@ class _Lines:
             print(_line(change))
         sys.stdout.flush()
 
-    def show_outage(self, message: str) -> None:
-        """Say that the broker does not answer."""
-        print(f"assent: {visible(message)}; trying again", file=sys.stderr)
+    def warn(self, message: str) -> None:
+        """Say what is wrong beside the approvals: the broker does not answer, or Slack is away."""
+        print(f"assent: {visible(message)}", file=sys.stderr)
 
 
 class _Json(_Lines):
@@ -145,9 +150,9 @@ class _Block(_Lines):
         lines = [cut(_line(change), room) for change in found if change.what != "open"]
         self._draw(lines, [cut(line, room) for line in block(_oldest_first(known), terminal_lines() - OTHER_LINES)])
 
-    def show_outage(self, message: str) -> None:
-        """Say above the block that the broker does not answer."""
-        self._draw([cut(f"{visible(message)}; trying again", margin.terminal_columns() - 1)], self.drawn)
+    def warn(self, message: str) -> None:
+        """Say above the block what is wrong."""
+        self._draw([cut(visible(message), margin.terminal_columns() - 1)], self.drawn)
 
     def _draw(self, lines: list[str], below: list[str]) -> None:
         back = f"\x1b[{len(self.drawn)}A\x1b[J" if self.drawn else ""

@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from assent.api import Readiness
 from assent.core.errors import AssentError
@@ -15,6 +15,9 @@ from assent.metrics import Measured
 from assent.ports import Clock, OpenApprovals, View
 from assent.stores.sqlite import SqliteLedger
 from assent.wiring.published import PublishedLog
+
+if TYPE_CHECKING:
+    from assent.slack.service import SlackService
 
 LOOK_AGAIN_SECONDS: Final = 1.0
 LEAST_BEHIND: Final = timedelta(seconds=2)
@@ -37,7 +40,9 @@ class Gauges:
         log: PublishedLog,
         clock: Clock,
         readiness: Callable[[], Awaitable[Readiness]],
+        slack: Callable[[], "SlackService | None"] = lambda: None,
     ) -> None:
+        self._slack = slack
         self._ledger = ledger
         self._log = log
         self._clock = clock
@@ -50,8 +55,19 @@ class Gauges:
         """Return what was found within the last second."""
         async with self._lock:
             if self._found is None or time.monotonic() - self._found_at > LOOK_AGAIN_SECONDS:
-                self._found, self._found_at = await self._look(), time.monotonic()
+                self._found, self._found_at = self._with_slack(await self._look()), time.monotonic()
             return self._found
+
+    def _with_slack(self, found: Measured) -> Measured:
+        slack = self._slack()
+        if slack is None:
+            return found
+        return replace(
+            found,
+            slack_up=slack.down is None,
+            slack_socket_age_seconds=slack.socket_age_seconds,
+            slack_socket_silent_seconds=slack.socket_silent_seconds,
+        )
 
     async def _look(self) -> Measured:
         ready = (await self._readiness()).ready

@@ -158,7 +158,7 @@ class _Process:
             readiness=readiness,
             log=assembly.log,
             key_set=assembly.kept.ring.key_set,
-            measure=Gauges(assembly.ledger, assembly.log, assembly.clocks.wall, readiness).look,
+            measure=Gauges(assembly.ledger, assembly.log, assembly.clocks.wall, readiness, lambda: self._slack).look,
             slack=self._slack,
             closing=self._closing,
             settings=ApiSettings(

@@ -25,7 +25,7 @@ from assent.slack.hearing import Hearing
 from assent.slack.receiving import Receiver
 from assent.slack.socket import SILENT_SECONDS, Socket, SocketKeeper
 from assent.slack.speaking import ADDRESS, Speaker
-from assent.slack.web import BASE_URL, SlackFault, SlackWeb
+from assent.slack.web import BASE_URL, TIMEOUT_SECONDS, SlackFault, SlackWeb
 
 log = EventLog("assent.slack")
 
@@ -76,7 +76,9 @@ class SlackService:
         now_seconds: Callable[[], float],
         steady: Callable[[], float] = time.monotonic,
         page: str | None = None,
+        timeout_seconds: int = TIMEOUT_SECONDS,
     ) -> None:
+        self._timeout_seconds = timeout_seconds
         self._broker = broker
         self._steady = steady
         self._keys = keys
@@ -100,6 +102,14 @@ class SlackService:
         if silent < SILENT_SECONDS:
             return None
         return Down(datetime.fromtimestamp(self._now_seconds() - silent, UTC), "no socket answers")
+
+    @property
+    def notice(self) -> str | None:
+        """What people who look elsewhere should know, None while there is nothing."""
+        down = self.down
+        if down is None:
+            return None
+        return f"Slack is away since {down.since:%H:%M} UTC ({down.said}): no card comes, answer here"
 
     @property
     def socket_age_seconds(self) -> float | None:
@@ -162,7 +172,12 @@ class SlackService:
     async def _connected(self) -> SlackChannel:
         if self._channel is None:
             if self._web is None:
-                self._web = SlackWeb(self._keys.bot_token, base_url=self._keys.api_url, now_seconds=self._now_seconds)
+                self._web = SlackWeb(
+                    self._keys.bot_token,
+                    base_url=self._keys.api_url,
+                    now_seconds=self._now_seconds,
+                    timeout_seconds=self._timeout_seconds,
+                )
             found = await who_we_are(self._web)
             self._channel = SlackChannel(self._web, team=found.team, page=self._page)
             self._hearing = self._listening(self._web, found)

@@ -52,6 +52,7 @@ class Socket:
                 task.cancel()
         with contextlib.suppress(Exception):  # it is given up, whatever it says
             await client.close()  # type: ignore[no-untyped-call]  # the client has no types there
+        await client.aiohttp_client_session.close()
 
     async def is_open(self) -> bool:
         """Whether the connection answers."""
@@ -113,15 +114,23 @@ class SocketKeeper:
             log.warning("slack_socket_not_opened", said=str(fault) or type(fault).__name__)
             await fresh.close()
             return
+        except asyncio.CancelledError:
+            await fresh.close()
+            raise
         old, self._socket = self._socket, fresh
         self._opened_at = self._answered_at = self._steady()
         if old is not None:
             await old.close()
 
+    async def settle(self) -> None:
+        """Wait until nothing is being opened."""
+        if self._opening is not None:
+            await asyncio.gather(self._opening, return_exceptions=True)
+
     async def close(self) -> None:
         """Let go of it."""
         if self._opening is not None:
             self._opening.cancel()
-            await asyncio.gather(self._opening, return_exceptions=True)
+            await self.settle()
         if self._socket is not None:
             await self._socket.close()

@@ -164,10 +164,11 @@ class ApprovalView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalPage:
-    """Approvals, newest first."""
+    """Approvals, newest first; `notice` says what keeps people from being told, such as a Slack that is away."""
 
     items: tuple[ApprovalView, ...]
     next_cursor: str | None
+    notice: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
