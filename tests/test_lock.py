@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)")
 REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[(?P<extras>[^\]]*)\])?")
 PUBLIC_HOSTS = {"pypi.org", "files.pythonhosted.org"}
-EXTRAS = {"demo": ["demo"], "dev": ["test", "bench", "docs", "lint"]}
+EXTRAS = {"demo": ["demo"], "dev": ["test", "e2e", "bench", "docs", "lint"]}
 
 Package = dict[str, Any]
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text())

@@ -15,7 +15,7 @@ from assent.core.approvals import Approval, ApprovalId, ApprovalState, DenialCat
 from assent.core.breaker_rules import Definition
 from assent.core.breakers import Breaker, BreakerId, BreakerState, Healing, Probe, ResetAsk, Scope
 from assent.core.budgets import Budget, BudgetId, Reservation
-from assent.core.credentials import Credential, CredentialId, Kind
+from assent.core.credentials import Credential, CredentialId, Kind, SignedInBy
 from assent.core.deliveries import Delivery, DeliveryId, DeliveryState
 from assent.core.denials import Denial
 from assent.core.grants import Grant, GrantId, GrantState
@@ -241,7 +241,14 @@ def credential(identifier: str = "k1", **changes: object) -> Credential:
 
 
 FULL_CREDENTIAL = credential(
-    "k2", kind=Kind.SERVICE, expires_at=LATER, revoked_at=LATER, revoked_by="erin", tools=("k8s.*", "db.read")
+    "k2",
+    kind=Kind.SERVICE,
+    expires_at=LATER,
+    revoked_at=LATER,
+    revoked_by="erin",
+    tools=("k8s.*", "db.read"),
+    signed_in_by=SignedInBy.TOKEN,
+    rests_on=CredentialId("k1"),
 )
 
 

@@ -51,6 +51,12 @@ def test_a_credential_is_live_until_it_is_revoked_or_over() -> None:
     assert revoke(revoked, by="sam", now=NOW + timedelta(days=1)) is revoked
 
 
+def test_a_link_is_over_after_two_minutes_and_a_session_after_eight_hours() -> None:
+    for kind, longest in ((Kind.LINK, timedelta(minutes=2)), (Kind.SESSION, timedelta(hours=8))):
+        assert is_live(a_credential(kind), NOW + longest - timedelta(microseconds=1))
+        assert not is_live(a_credential(kind, expires_at=NOW + timedelta(days=9)), NOW + longest)
+
+
 def test_an_operators_token_ends_after_ninety_days() -> None:
     token = a_credential(Kind.OPERATOR)
     assert is_live(token, NOW + OPERATOR_TOKEN_MAX_AGE - timedelta(seconds=1))

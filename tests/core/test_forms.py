@@ -86,7 +86,13 @@ def test_what_bounds_names_and_numbers_of_credentials() -> None:
 
 
 def test_a_token_of_each_kind_begins_in_its_own_way() -> None:
-    assert PREFIXES == {Kind.AGENT: "asn_", Kind.SERVICE: "ass_", Kind.OPERATOR: "aso_"}
+    assert PREFIXES == {
+        Kind.AGENT: "asn_",
+        Kind.SERVICE: "ass_",
+        Kind.OPERATOR: "aso_",
+        Kind.LINK: "asl_",
+        Kind.SESSION: "asc_",
+    }
 
 
 CODES = {

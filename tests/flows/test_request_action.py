@@ -14,7 +14,7 @@ from assent.core.credentials import Kind
 from assent.core.decisions import Answer
 from assent.core.errors import IdempotencyConflict, Unauthenticated
 from assent.core.operators import OperatorId
-from assent.flows import authenticate, manage_principals, trip_breaker
+from assent.flows import authenticate, manage_principals, sign_in, trip_breaker
 from assent.flows.run_action import Report, redeem_as_agent, report_outcome
 from assent.flows.tick import tick
 from assent.ports import Tx
@@ -272,8 +272,12 @@ async def enter(world: World, door: Kind, token: str) -> None:
         await authenticate.agent(world.broker, token)
     elif door is Kind.SERVICE:
         await authenticate.service(world.broker, token)
-    else:
+    elif door is Kind.OPERATOR:
         await authenticate.operator(world.broker, token, "api")
+    elif door is Kind.LINK:
+        await sign_in.who_would_sign_in(world.broker, token)
+    else:
+        await authenticate.session(world.broker, token)
 
 
 @pytest.mark.requirement("T9")

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from assent.api import hot, problems, replies
 from assent.api.given import Api, ApiSettings, LogReader, Readiness, SlackInbox
 from assent.api.replies import send_reply
+from assent.console.given import ConsoleSettings, is_of_console
 from assent.core.canonical import Json
 from assent.core.errors import NotFound
 from assent.flows.broker import Broker
@@ -22,6 +23,7 @@ from assent.metrics import Measured
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.applications import Starlette
 
 
 def create_app(
@@ -34,12 +36,13 @@ def create_app(
     slack: SlackInbox | None = None,
     closing: asyncio.Event | None = None,
     settings: ApiSettings | None = None,
+    console: ConsoleSettings | None = None,
 ) -> "InFront":
     """Return the application.
 
     `key_set` returns the JSON Web Key Set of the grant keys (RFC 7517), `measure` what metrics show beside what the
     routes count. `closing` is set when the process begins to
-    shut down; without one, waits end by themselves.
+    shut down; without one, waits end by themselves. Without `console` there is none.
     """
     api = Api(
         broker=broker,
@@ -51,7 +54,7 @@ def create_app(
         closing=closing or asyncio.Event(),
         settings=settings or ApiSettings(),
     )
-    return InFront(api)
+    return InFront(api, console)
 
 
 # An encoded slash or NUL: a proxy that guards paths and a router may take such a path for different ones.
@@ -70,15 +73,23 @@ class InFront:
     A process that was just started answers asks at once. `load` builds the rest, in whatever thread comes first.
     """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, console: ConsoleSettings | None = None) -> None:
         self._api = api
+        self._settings_of_console = console
         self._building = Lock()
         self._framework: FastAPI | None = None
+        self._console: Starlette | None = None
 
     @property
     def framework(self) -> "FastAPI":
         """The application with every route."""
         return self.load()
+
+    @property
+    def console(self) -> "Starlette | None":
+        """The console with every page, None where there is none."""
+        self.load()
+        return self._console
 
     def load(self) -> "FastAPI":
         """Return the framework's application, built by whoever comes first; slow then, so not on the event loop."""
@@ -86,8 +97,16 @@ class InFront:
             if self._framework is None:
                 from assent.api.framework import create_framework_app  # noqa: PLC0415  # half of the time to start
 
+                self._console = self._load_console()
                 self._framework = create_framework_app(self._api)
             return self._framework
+
+    def _load_console(self) -> "Starlette | None":
+        if self._settings_of_console is None:
+            return None
+        from assent.console.app import create_console  # noqa: PLC0415  # its templates take as long as the framework
+
+        return create_console(self._api.broker, self._settings_of_console, self._api.closing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an ask directly, pass anything else on."""
@@ -102,4 +121,7 @@ class InFront:
         framework = self._framework
         if framework is None:
             framework = await asyncio.to_thread(self.load)
+        if self._console is not None and scope["type"] == "http" and is_of_console(scope["path"]):
+            await self._console(scope, receive, send)
+            return
         await framework(scope, receive, send)

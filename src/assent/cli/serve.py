@@ -14,6 +14,7 @@ from assent.cli.output import AsJson
 
 if TYPE_CHECKING:
     from assent.config import Settings
+    from assent.serving import SignIn
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -36,7 +37,21 @@ def serve(
 
     from assent.serving import serve as serve_until_stopped
 
-    serve_until_stopped(settings, on_ready=lambda url: _say_ready(url, settings, as_json=as_json))
+    sign_in = _sign_in(settings) if sys.stdout.isatty() and not as_json else None
+    serve_until_stopped(settings, on_ready=lambda url: _say_ready(url, settings, as_json=as_json), sign_in=sign_in)
+
+
+def _sign_in(settings: "Settings") -> "SignIn | None":
+    """Return who is shown a link to sign in with: the first operator, on a terminal of the machine that serves."""
+    from assent.cli import starting
+    from assent.serving import SignIn
+
+    # Elsewhere the link would name another machine, and nobody knows who looks at that screen.
+    return SignIn(starting.OPERATOR, _show_link) if settings.is_loopback else None
+
+
+def _show_link(link: str) -> None:
+    print(f"sign in at the console, once and within 2 minutes:\n  {link}", flush=True)
 
 
 def _make_state(*, as_json: bool) -> None:

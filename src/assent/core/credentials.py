@@ -1,5 +1,8 @@
 """Credentials: what a bearer token stands for. The token itself is never kept, only a MAC of its secret.
 
+A sign-in link and a console session are credentials too: a link opens one session, once, within two minutes; a session
+lasts a working day at most, and no longer than the token that opened it.
+
 A token is `prefix + key id + "_" + secret`. The prefix names the kind, the key id finds the row, the secret is 256
 random bits. A revoked or expired credential is no credential from the next transaction on.
 """
@@ -13,6 +16,9 @@ from typing import NewType
 CredentialId = NewType("CredentialId", str)
 
 OPERATOR_TOKEN_MAX_AGE = timedelta(days=90)
+# As long as it takes to look from a terminal to a browser.
+LINK_MAX_AGE = timedelta(minutes=2)
+SESSION_MAX_AGE = timedelta(hours=8)
 # From here on whoever uses an operator's token is told to get a new one.
 OPERATOR_TOKEN_RENEW_BEFORE = timedelta(days=14)
 # A service is declared nowhere, so its name is bounded here; agents and operators have the names of the policy files.
@@ -27,6 +33,15 @@ class Kind(StrEnum):
     AGENT = "agent"
     SERVICE = "service"
     OPERATOR = "operator"
+    LINK = "link"
+    SESSION = "session"
+
+
+class SignedInBy(StrEnum):
+    """What somebody showed to sign in at the console."""
+
+    LINK = "link"
+    TOKEN = "token"
 
 
 class Standing(StrEnum):
@@ -37,7 +52,19 @@ class Standing(StrEnum):
     REVOKED = "revoked"
 
 
-PREFIXES: dict[Kind, str] = {Kind.AGENT: "asn_", Kind.SERVICE: "ass_", Kind.OPERATOR: "aso_"}
+PREFIXES: dict[Kind, str] = {
+    Kind.AGENT: "asn_",
+    Kind.SERVICE: "ass_",
+    Kind.OPERATOR: "aso_",
+    Kind.LINK: "asl_",
+    Kind.SESSION: "asc_",
+}
+# What ends by itself whatever was said when it was issued.
+_OLDEST: dict[Kind, timedelta] = {
+    Kind.OPERATOR: OPERATOR_TOKEN_MAX_AGE,
+    Kind.LINK: LINK_MAX_AGE,
+    Kind.SESSION: SESSION_MAX_AGE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +72,8 @@ class Credential:
     """One row per issued key or token; `secret_mac` is made under the ledger key.
 
     `issued_by` is the operator who issued it (they may then not approve what the agent asks). `tools` limits a
-    service credential to the tools (patterns) it may redeem; empty for other kinds.
+    service credential to the tools (patterns) it may redeem; empty for other kinds. `signed_in_by` is how a session
+    was opened, `rests_on` the operator's token that opened it: when that is over, so is the session.
     """
 
     id: CredentialId
@@ -59,6 +87,8 @@ class Credential:
     revoked_at: datetime | None = None
     revoked_by: str | None = None
     tools: tuple[str, ...] = ()
+    signed_in_by: SignedInBy | None = None
+    rests_on: CredentialId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +116,13 @@ def take_apart(token: str) -> Presented | None:
 
 
 def ends_at(credential: Credential) -> datetime | None:
-    """Return when `credential` ends by itself, or None when it does not: an operator's token after 90 days at most."""
-    if credential.kind is not Kind.OPERATOR:
+    """Return when `credential` ends by itself, or None when it does not.
+
+    An operator's token ends after 90 days at most, a session after 8 hours, a sign-in link after 2 minutes.
+    """
+    if (longest := _OLDEST.get(credential.kind)) is None:
         return credential.expires_at
-    oldest = credential.issued_at + OPERATOR_TOKEN_MAX_AGE
+    oldest = credential.issued_at + longest
     return oldest if credential.expires_at is None else min(oldest, credential.expires_at)
 
 

@@ -156,6 +156,18 @@ def _revoked(leaf: Leaf) -> str:
     return f"{_who(leaf)} revoked {_credential(leaf)}"
 
 
+def _link_issued(leaf: Leaf) -> str:
+    return f"a sign-in link for {_detail(leaf, 'for')} was shown on the terminal of the broker"
+
+
+def _session_opened(leaf: Leaf) -> str:
+    return f"{_who(leaf)} signed in at the console with a {_detail(leaf, 'signed_in_by')}"
+
+
+def _session_ended(leaf: Leaf) -> str:
+    return f"{_who(leaf)} ended a console session of {_detail(leaf, 'for')}"
+
+
 def _credential(leaf: Leaf) -> str:
     kind, holder, key = (_detail(leaf, name) for name in ("credential_kind", "for", "credential"))
     return f"the {kind} credential {key} of {holder}"
@@ -222,6 +234,9 @@ _SENTENCES: Final[Mapping[str, Callable[[Leaf], str]]] = {
     RecordKind.KEY_REVOKED: _revoked,
     RecordKind.TOKEN_ISSUED: _issued,
     RecordKind.TOKEN_REVOKED: _revoked,
+    RecordKind.LINK_ISSUED: _link_issued,
+    RecordKind.SESSION_OPENED: _session_opened,
+    RecordKind.SESSION_ENDED: _session_ended,
     RecordKind.BROKER_STARTED: _started,
     RecordKind.BROKER_STOPPED: _stopped,
     RecordKind.POLICY_ACTIVATED: _activated,

@@ -11,14 +11,33 @@ from hmac import compare_digest
 
 from assent.core.agents import AgentId
 from assent.core.approvals import Voter
-from assent.core.credentials import Credential, CredentialId, Kind, Presented, Standing, is_live, standing, take_apart
+from assent.core.credentials import (
+    Credential,
+    CredentialId,
+    Kind,
+    Presented,
+    SignedInBy,
+    Standing,
+    is_live,
+    standing,
+    take_apart,
+)
 from assent.core.errors import Forbidden, Unauthenticated
 from assent.core.operators import Assurance, Operator, Permission
 from assent.flows.broker import Broker
 from assent.ports import View
 
 CREDENTIAL = "credential"
+CONSOLE = "console"
+# A session is worth what it was opened with. A token may lie where an agent reads it, and signing in with it does not
+# show that a person sits there; a link is shown on the broker's own terminal alone.
+ASSURANCE_OF = {SignedInBy.LINK: Assurance.CONSOLE, SignedInBy.TOKEN: Assurance.TOKEN}
 _NEW_ONE = "have a new one issued"
+_LIMITS = {
+    Kind.OPERATOR: ": an operator's token lives 90 days at most",
+    Kind.LINK: ": a sign-in link lives 2 minutes",
+    Kind.SESSION: ": a session lasts 8 hours at most, sign in again",
+}
 
 BeforeLookUp = Callable[[], None]
 """Called before the ledger is asked about a secret that was not seen before; it may raise to spare the ledger."""
@@ -77,6 +96,24 @@ class TokenCaller(OperatorCaller):
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCaller(OperatorCaller):
+    """An operator who signed in at the console; `token` is the one that the session rests on, where it does."""
+
+    session: Credential
+    token: Credential | None = None
+
+    def voter(self) -> Voter:
+        """Return this caller as approvals look at them: also who issued the token that they signed in with."""
+        return Voter(
+            operator=self.operator,
+            assurance=self.assurance,
+            surface=self.surface,
+            token_issued_by=None if self.token is None else self.token.issued_by,
+            token_issued_at=None if self.token is None else self.token.issued_at,
+        )
+
+
 async def agent(broker: Broker, token: str | None, *, before_look_up: BeforeLookUp = _no_limit) -> AgentCaller:
     """Return the agent that `token` belongs to.
 
@@ -109,10 +146,41 @@ async def operator(
 
     """
     credential = await _recognise(broker, token, Kind.OPERATOR, before_look_up)
-    declared = broker.policy().operator(credential.principal)
+    return TokenCaller(operator=named(broker, credential.principal), token=credential, surface=surface)
+
+
+async def session(broker: Broker, cookie: str | None) -> SessionCaller:
+    """Return the operator whose console session `cookie` is, as the loaded policy declares them.
+
+    Raises:
+        Unauthenticated: no session, an unknown or ended one, one whose token ended, or the policy does not name them.
+
+    """
+    presented = take_apart(cookie) if cookie is not None else None
+    if presented is None or presented.kind is not Kind.SESSION:
+        raise Unauthenticated("nobody is signed in here", hint="sign in")
+
+    async def work(view: View) -> tuple[Credential, Credential | None]:
+        found = await believed(broker, view, presented)
+        return found, None if found.rests_on is None else await confirm(view, found.rests_on)
+
+    found, token = await broker.ledger.read(work)
+    declared = named(broker, found.principal)
+    assurance = Assurance.TOKEN if found.signed_in_by is None else ASSURANCE_OF[found.signed_in_by]
+    return SessionCaller(operator=declared, session=found, token=token, surface=CONSOLE, assurance=assurance)
+
+
+def named(broker: Broker, operator: str) -> Operator:
+    """Return an operator as the loaded policy declares them.
+
+    Raises:
+        Unauthenticated: it does not.
+
+    """
+    declared = broker.policy().operator(operator)
     if declared is None:
         raise Unauthenticated("the loaded policy does not name this operator", hint="add them to operators.yaml")
-    return TokenCaller(operator=declared, token=credential, surface=surface)
+    return declared
 
 
 async def holder_of(broker: Broker, token: str | None) -> Credential | None:
@@ -162,20 +230,25 @@ def _over(credential: Credential | None, now: datetime) -> Unauthenticated:
     if credential is None:
         return Unauthenticated("this credential is not known any more", hint=_NEW_ONE)
     if standing(credential, now) is Standing.REVOKED:
-        return Unauthenticated("this credential was revoked", hint=_NEW_ONE)
-    limit = ": an operator's token lives 90 days at most" if credential.kind is Kind.OPERATOR else ""
-    return Unauthenticated(f"this credential has expired{limit}", hint=_NEW_ONE)
+        used = credential.kind is Kind.LINK
+        told = "this sign-in link was used already, it opens one session" if used else "this credential was revoked"
+        return Unauthenticated(told, hint=_NEW_ONE)
+    return Unauthenticated(f"this credential has expired{_LIMITS.get(credential.kind, '')}", hint=_NEW_ONE)
 
 
 async def confirm_operator(view: View, caller: OperatorCaller) -> None:
-    """Confirm the token of an operator who came with one; an account of a channel was confirmed there just now.
+    """Confirm the token or session of an operator; an account of a channel was confirmed there just now.
 
     Raises:
-        Unauthenticated: the token was revoked, expired or removed since it was recognised.
+        Unauthenticated: it was revoked, expired or removed since it was recognised, or the token below a session was.
 
     """
     if isinstance(caller, TokenCaller):
         await confirm(view, caller.token.id)
+    if isinstance(caller, SessionCaller):
+        await confirm(view, caller.session.id)
+        if caller.session.rests_on is not None:
+            await confirm(view, caller.session.rests_on)
 
 
 async def _recognise(broker: Broker, token: str | None, kind: Kind, before_look_up: BeforeLookUp) -> Credential:
@@ -191,15 +264,26 @@ async def _recognise(broker: Broker, token: str | None, kind: Kind, before_look_
 
 
 async def _look_up(broker: Broker, presented: Presented, secret_mac: bytes) -> Credential:
-    async def work(view: View) -> Credential:
-        found = await view.get(Credential, presented.id)
-        # Only who shows the whole secret hears more than that it is not known.
-        if found is None or found.kind is not presented.kind or not compare_digest(found.secret_mac, secret_mac):
-            raise Unauthenticated("this credential is not known", hint="check that it was copied whole")
-        if not is_live(found, view.now):
-            raise _over(found, view.now)
-        return found
-
-    credential = await broker.ledger.read(work)
+    credential = await broker.ledger.read(lambda view: _matching(view, presented, secret_mac))
     broker.recognised.remember(credential)
     return credential
+
+
+async def believed(broker: Broker, view: View, presented: Presented) -> Credential:
+    """Return the live credential that was presented.
+
+    Raises:
+        Unauthenticated: it is unknown, its secret is another one, or it is over.
+
+    """
+    return await _matching(view, presented, broker.ledger.blind(CREDENTIAL, presented.secret.encode()))
+
+
+async def _matching(view: View, presented: Presented, secret_mac: bytes) -> Credential:
+    found = await view.get(Credential, presented.id)
+    # Only who shows the whole secret hears more than that it is not known.
+    if found is None or found.kind is not presented.kind or not compare_digest(found.secret_mac, secret_mac):
+        raise Unauthenticated("this credential is not known", hint="check that it was copied whole")
+    if not is_live(found, view.now):
+        raise _over(found, view.now)
+    return found

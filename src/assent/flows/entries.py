@@ -303,11 +303,15 @@ _ISSUED = {
     Kind.AGENT: RecordKind.KEY_ISSUED,
     Kind.SERVICE: RecordKind.KEY_ISSUED,
     Kind.OPERATOR: RecordKind.TOKEN_ISSUED,
+    Kind.LINK: RecordKind.LINK_ISSUED,
+    Kind.SESSION: RecordKind.SESSION_OPENED,
 }
 _REVOKED = {
     Kind.AGENT: RecordKind.KEY_REVOKED,
     Kind.SERVICE: RecordKind.KEY_REVOKED,
     Kind.OPERATOR: RecordKind.TOKEN_REVOKED,
+    Kind.LINK: RecordKind.SESSION_ENDED,
+    Kind.SESSION: RecordKind.SESSION_ENDED,
 }
 
 
@@ -341,6 +345,8 @@ def _credential(kind: RecordKind, credential: Credential, *, by: str) -> Entry:
         detail["tools"] = list(credential.tools)
     if credential.expires_at is not None:
         detail["expires_at"] = rfc3339(credential.expires_at)
+    if credential.signed_in_by is not None:
+        detail["signed_in_by"] = credential.signed_in_by.value
     agent = credential.principal if credential.kind is Kind.AGENT else None
     return Entry(kind=kind, agent=agent, operator=by, detail=detail)
 

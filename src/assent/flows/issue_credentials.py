@@ -20,7 +20,10 @@ MANAGED_BY: Mapping[Kind, Permission] = {
     Kind.AGENT: Permission.AGENTS_MANAGE,
     Kind.SERVICE: Permission.AGENTS_MANAGE,
     Kind.OPERATOR: Permission.OPERATORS_MANAGE,
+    Kind.LINK: Permission.OPERATORS_MANAGE,
+    Kind.SESSION: Permission.OPERATORS_MANAGE,
 }
+_ONES_OWN = frozenset({Kind.OPERATOR, Kind.SESSION})
 _NAMED_IN_A_HINT = 10
 
 
@@ -128,13 +131,13 @@ def declared_operator(policy: Policy, operator: str) -> Operator:
 async def revoke(broker: Broker, caller: OperatorCaller, kind: Kind, principal: str, key: CredentialId) -> Revoked:
     """Return the credential revoked, with what waited and ended with it; revoking twice says the same.
 
-    One's own token may always be revoked.
+    One's own token may always be revoked, and so may one's own session.
 
     Raises:
         Forbidden: the caller does not manage such credentials.
         NotFound: this principal holds no such credential of this kind.
 
     """
-    if not (kind is Kind.OPERATOR and caller.operator.id == principal):
+    if not (kind in _ONES_OWN and caller.operator.id == principal):
         require(caller, MANAGED_BY[kind])
     return await revoke_credential(broker, key, by=caller.operator.id, caller=caller, held_by=(kind, principal))

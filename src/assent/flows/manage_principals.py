@@ -16,7 +16,7 @@ from assent.core.credentials import MAX_LIVE_PER_PRINCIPAL, Credential, Credenti
 from assent.core.errors import IllegalMove, NotFound
 from assent.core.reasons import Reason
 from assent.flows import entries
-from assent.flows.authenticate import CREDENTIAL, OperatorCaller, TokenCaller, confirm_operator
+from assent.flows.authenticate import CREDENTIAL, OperatorCaller, SessionCaller, TokenCaller, confirm_operator
 from assent.flows.broker import Broker
 from assent.flows.end_action import end_without_running
 from assent.flows.watch_actions import tell
@@ -82,12 +82,17 @@ async def issue_credential(
             tools=tools,
         )
         await tx.add(credential)
-        using = caller.token.id if isinstance(caller, TokenCaller) else None
-        await tx.append(entries.credential_issued(credential, using=using, by_hand=by_hand))
+        await tx.append(entries.credential_issued(credential, using=_shown_by(caller), by_hand=by_hand))
         return credential
 
     credential = await broker.ledger.transact(work)
     return Issued(credential, compose(kind, credential.id, secret))
+
+
+def _shown_by(caller: OperatorCaller | None) -> CredentialId | None:
+    if isinstance(caller, TokenCaller):
+        return caller.token.id
+    return caller.session.id if isinstance(caller, SessionCaller) else None
 
 
 async def _refuse_too_many(tx: Tx, kind: Kind, principal: str) -> None:

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -17,6 +18,7 @@ from assent.serving.connections import ConnectionLimits, protocol
 BACKLOG: Final = 2_048
 # For the ledger, the log and the files of policy, whatever strangers hold open.
 KEPT_DESCRIPTORS: Final = 64
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -45,6 +47,21 @@ def url_of(settings: Settings, listener: socket.socket) -> str:
         return settings.public_url.rstrip("/")
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"{'https' if settings.has_tls else 'http'}://{host}:{listener.getsockname()[1]}"
+
+
+def hosts_of(settings: Settings, listener: socket.socket) -> frozenset[str]:
+    """Return the values of `Host` under which people reach the console; any other name was pointed here by a stranger.
+
+    On loopback this machine's own names, elsewhere the address that was set; the one of `public_url` always.
+    """
+    port = listener.getsockname()[1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host.lower()
+    own = {host, *_LOOPBACK} if settings.is_loopback else {host}
+    default = 443 if settings.has_tls else 80
+    named = {f"{name}:{port}" for name in own} | (own if port == default else set())
+    if settings.public_url is not None:
+        named.add(urlsplit(settings.public_url).netloc.rpartition("@")[2].lower())
+    return frozenset(named)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -11,21 +11,25 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version as version_of
 from typing import Final
 
 from assent.api import ApiSettings, InFront, create_app
 from assent.config import LogFormat, Settings, require_private
+from assent.console.given import ConsoleSettings
+from assent.core.credentials import Kind
 from assent.core.errors import AssentError, LedgerUnavailable
 from assent.flows.activate_policy import Uptake
 from assent.flows.look_at_definitions import look_at_definitions
+from assent.flows.manage_principals import issue_credential
 from assent.flows.raise_alerts import begin_alerts
 from assent.flows.recount import recount
 from assent.flows.run_broker import start_broker, stop_broker
 from assent.logs import EventLog, set_up_at_first_event
 from assent.ports import AlertChannel
-from assent.serving.listening import Server, listen, loop_factory, server_for, url_of
+from assent.serving.listening import Server, hosts_of, listen, loop_factory, server_for, url_of
 from assent.serving.measuring import Gauges, clock_behind
 from assent.serving.readiness import ReadinessProbe
 from assent.serving.slack import slack_of
@@ -40,12 +44,25 @@ log = EventLog("assent.serving")
 
 AFTER_FAULT_SECONDS: Final = 1.0
 LOAD_REST_AFTER_SECONDS: Final = 0.2
+LINKS_ISSUED_BY: Final = "assent serve"
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Who is offered to sign in at the console when the broker serves; `show` is given the link, for their eyes alone.
+
+    Nobody is, where the loaded policy does not name the operator.
+    """
+
+    operator: str
+    show: Callable[[str], None]
 
 
 def serve(
     settings: Settings,
     *,
     on_ready: Callable[[str], None],
+    sign_in: SignIn | None = None,
     clocks: Clocks = MACHINE,
     signals: MakeSignals = LocalSignals,
 ) -> None:
@@ -64,7 +81,7 @@ def serve(
         url = url_of(settings, listener)
         assembly = assemble(settings, issuer=url, clocks=clocks, signals=signals)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(_Process(assembly, listener, lambda: on_ready(url)).run())
+            runner.run(_Process(assembly, listener, url, on_ready, sign_in).run())
 
 
 def _set_up_log(settings: Settings) -> None:
@@ -77,11 +94,21 @@ def _set_up_log(settings: Settings) -> None:
 class _Process:
     """One life of a serving broker."""
 
-    def __init__(self, assembly: Assembly, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        assembly: Assembly,
+        listener: socket.socket,
+        url: str,
+        on_ready: Callable[[str], None],
+        sign_in: SignIn | None,
+    ) -> None:
         self._assembly = assembly
+        self._url = url
         self._settings = assembly.settings
         self._listener = listener
         self._on_ready = on_ready
+        self._sign_in = sign_in
+        self._link: str | None = None
         self._version = version_of("assent")
         self._stop = asyncio.Event()
         self._closing = asyncio.Event()
@@ -101,6 +128,7 @@ class _Process:
             if taken.uptake is Uptake.WAITING:
                 tell_of(taken)
             await self._begin_to_watch()
+            await self._make_link()
             fault = await self._serve()
             if fault is None:
                 await self._record_end()
@@ -109,6 +137,17 @@ class _Process:
         if fault is not None:
             raise fault
         log.info("broker_stopped")
+
+    async def _make_link(self) -> None:
+        wanted, broker = self._sign_in, self._assembly.broker
+        if wanted is not None and broker.policy().operator(wanted.operator) is not None:
+            issued = await issue_credential(broker, Kind.LINK, wanted.operator, issued_by=LINKS_ISSUED_BY)
+            self._link = f"{self._url}/console/sign-in?link={issued.token}"
+
+    def _say_ready(self) -> None:
+        self._on_ready(self._url)
+        if self._sign_in is not None and self._link is not None:
+            self._sign_in.show(self._link)
 
     async def _begin_to_watch(self) -> None:
         """Have the breakers' counters and marks ready before anybody asks for anything."""
@@ -167,6 +206,12 @@ class _Process:
                 runbook_url=settings.runbook_url,
                 version=self._version,
             ),
+            console=ConsoleSettings(
+                hosts=hosts_of(settings, self._listener),
+                has_tls=self._url.startswith("https:"),
+                runbook_url=settings.runbook_url,
+                version=self._version,
+            ),
         )
 
     async def _load_the_rest(self) -> None:
@@ -187,7 +232,7 @@ class _Process:
     def _server(self) -> Server:
         die_at = self._assembly.failpoint
         served = self._app if die_at is None else die_at.application(self._app)
-        return server_for(served, self._settings, self._on_ready)
+        return server_for(served, self._settings, self._say_ready)
 
     def _policy_watch(self) -> PolicyWatch:
         settings = self._settings

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from assent.core.agents import AgentState, AgentStatus
 from assent.core.breakers import Breaker, BreakerState, Healing, Probe, ResetAsk, Scope
-from assent.core.credentials import Credential, Kind
+from assent.core.credentials import Credential, Kind, SignedInBy
 from assent.core.windows import microseconds
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite.moments import moment, moment_or_none, stamp, stamp_or_none
@@ -134,6 +134,8 @@ def _split_credential(credential: Credential, _keys: LedgerKeys) -> Split:
         "revoked_by": credential.revoked_by,
         "tools": credential.tools,
     }
+    if credential.signed_in_by is not None:
+        facts |= {"signed_in_by": credential.signed_in_by.value, "rests_on": credential.rests_on}
     return columns, facts, ()
 
 
@@ -151,6 +153,8 @@ def _join_credential(stored: Stored) -> Credential:
         revoked_at=moment_or_none(facts["revoked_at"]),
         revoked_by=facts["revoked_by"],
         tools=tuple(facts["tools"]),
+        signed_in_by=SignedInBy(facts["signed_in_by"]) if "signed_in_by" in facts else None,
+        rests_on=facts.get("rests_on"),
     )
 
 

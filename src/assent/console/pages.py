@@ -1,0 +1,69 @@
+"""Pages are made here: templates with every value escaped, and the few words that they need beside values.
+
+A template knows no markup in a value: autoescape is on for all of them, and none uses `safe`. What an agent wrote goes
+through `spelled`, so that what cannot be seen is seen.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from assent.console.given import PREFIX, ConsoleSettings
+from assent.core.characters import visible
+from assent.core.rendering import spelled_out
+
+NAVIGATION: Final = (("/account", "You"),)
+_MINUTE: Final = 60
+_HOUR: Final = 3_600
+_DAY: Final = 86_400
+
+
+class Pages:
+    """Renders templates of the console."""
+
+    def __init__(self, settings: ConsoleSettings) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("assent.console"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters.update(
+            spelled=spelled_out, visible=visible, moment=moment, machine=machine, words=words, span=span
+        )
+        self._environment.globals.update(
+            nav=NAVIGATION, prefix=PREFIX, version=settings.version, runbook=settings.runbook_url
+        )
+
+    def render(self, name: str, *, status: int = 200, **facts: object) -> HTMLResponse:
+        """Return the page `name`; a fact that a template needs and does not get is an error."""
+        facts.setdefault("visit", None)
+        return HTMLResponse(self._environment.get_template(name).render(facts), status_code=status)
+
+
+def moment(value: datetime) -> str:
+    """Return a time for people, in UTC and saying so."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def machine(value: datetime) -> str:
+    """Return a time for the browser's script. Source: RFC 3339."""
+    return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def words(value: object) -> str:
+    """Return the value of an enumeration in words."""
+    return str(value).replace("_", " ")
+
+
+def span(seconds: float) -> str:
+    """Return how long something is, in the largest unit that makes sense."""
+    whole = max(0, int(seconds))
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min"
+    return f"{whole // _HOUR} h" if whole < _DAY else f"{whole // _DAY} d"

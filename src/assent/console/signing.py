@@ -1,0 +1,104 @@
+"""Signing in and out, and one's own sessions.
+
+The cookie holds a session's secret; the ledger keeps a MAC of it alone.
+"""
+
+import math
+from datetime import datetime
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from assent.console.given import PREFIX
+from assent.console.visits import SIGN_IN, Console, Visit, act, console_of, form_of, own_path, page
+from assent.core.credentials import CredentialId, ends_at
+from assent.core.errors import RateLimited, Unauthenticated
+from assent.flows.manage_principals import Issued
+from assent.flows.sign_in import end_session, own_sessions, sign_in, sign_out, who_would_sign_in
+
+_NOBODY: Final = "unknown"
+
+
+async def show_sign_in(request: Request) -> Response:
+    """Show the form; a link only fills it in, so that nothing that looks ahead at links uses one up."""
+    console, link = console_of(request), request.query_params.get("link")
+    after = own_path(request.query_params.get("next"))
+    if link is None:
+        return console.pages.render("sign_in.html", link=None, who=None, after=after, message=None)
+    _slow_down(console, request)
+    try:
+        who = await who_would_sign_in(console.broker, link)
+    except Unauthenticated as fault:
+        return console.pages.render("sign_in.html", status=401, link=None, who=None, after=after, message=fault.message)
+    return console.pages.render("sign_in.html", link=link, who=who, after=after, message=None)
+
+
+async def do_sign_in(request: Request) -> Response:
+    """Open a session for whoever shows a link's secret or a token; anybody may try, at a measured pace."""
+    console, form = console_of(request), await form_of(request)
+    after = own_path(form.get("next"))
+    try:
+        shown = form.get("secret", "").strip()
+        issued = await sign_in(console.broker, shown, before_look_up=lambda: _slow_down(console, request))
+    except Unauthenticated as fault:
+        return console.pages.render("sign_in.html", status=401, link=None, who=None, after=after, message=fault.message)
+    answer = RedirectResponse(after, status_code=303)
+    _put_cookie(console, answer, issued)
+    return answer
+
+
+def _slow_down(console: Console, request: Request) -> None:
+    limits, peer = console.settings, request.client.host if request.client else _NOBODY
+    wait = console.broker.signals.take(
+        f"sign-in:{peer}", per_second=limits.sign_ins_per_second, burst=limits.sign_in_burst
+    )
+    if wait > 0:
+        seconds = max(1, math.ceil(wait))
+        raise RateLimited("too many attempts to sign in from this address", retry_after_seconds=seconds)
+
+
+def _put_cookie(console: Console, answer: Response, issued: Issued) -> None:
+    session = issued.credential
+    end: datetime | None = ends_at(session)
+    answer.set_cookie(
+        console.cookie,
+        issued.token,
+        max_age=None if end is None else int((end - session.issued_at).total_seconds()),
+        path="/",
+        secure=console.settings.has_tls,
+        httponly=True,
+        samesite="strict",
+    )
+
+
+async def do_sign_out(visit: Visit) -> Response:
+    """End this session, in the ledger and in the browser."""
+    await sign_out(visit.broker, visit.caller)
+    answer = RedirectResponse(SIGN_IN, status_code=303)
+    answer.delete_cookie(
+        visit.console.cookie, path="/", secure=visit.console.settings.has_tls, httponly=True, samesite="strict"
+    )
+    return answer
+
+
+async def show_account(visit: Visit) -> Response:
+    """Show who is signed in, how surely, and where else they are."""
+    return visit.page("account.html", sessions=await own_sessions(visit.broker, visit.caller), ends_at=ends_at)
+
+
+async def do_end_session(visit: Visit) -> Response:
+    """End one of one's own sessions."""
+    operator = visit.caller.operator.id
+    await end_session(visit.broker, visit.caller, operator, CredentialId(visit.param("session")))
+    return RedirectResponse(f"{PREFIX}/account", status_code=303)
+
+
+routes: Final = (
+    Route(SIGN_IN, show_sign_in, methods=["GET"]),
+    Route(SIGN_IN, do_sign_in, methods=["POST"]),
+    act("/sign-out", do_sign_out),
+    page("/account", show_account),
+    act("/account/sessions/{session}/end", do_end_session),
+)

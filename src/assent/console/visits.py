@@ -1,0 +1,187 @@
+"""A visit: one request of somebody who is signed in. Every route but the four public ones goes through here.
+
+What is checked, in this order, before a page's own code runs: the session, in the ledger; for what changes something
+also the form's CSRF token, which is made from the session's secret. What the visitor may do is checked by the flow
+that does it.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import Final, TypeAlias
+from urllib.parse import parse_qsl, quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from assent.console.given import PREFIX, ConsoleSettings
+from assent.console.pages import Pages
+from assent.core.errors import BadRequest, Forbidden, Unauthenticated
+from assent.core.reasons import Reason
+from assent.flows import authenticate
+from assent.flows.authenticate import SessionCaller
+from assent.flows.broker import Broker
+
+CSRF: Final = "csrf"
+MAX_FIELDS: Final = 20
+SIGN_IN: Final = f"{PREFIX}/sign-in"
+_FORM: Final = "application/x-www-form-urlencoded"
+_OWN_PATH = re.compile(rf"{PREFIX}/[A-Za-z0-9/_.~%-]*(\?[A-Za-z0-9_.~%=&:+-]*)?")
+
+Form: TypeAlias = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """Everything that pages work with; `closing` is set when the process begins to shut down."""
+
+    broker: Broker
+    settings: ConsoleSettings
+    pages: Pages
+    closing: asyncio.Event
+
+    @property
+    def cookie(self) -> str:
+        """The cookie's name; the prefix binds it to this very host and to encrypted connections."""
+        return "__Host-assent" if self.settings.has_tls else "assent_console"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One request of an operator who is signed in; `form` is empty where nothing was sent."""
+
+    console: Console
+    request: Request
+    caller: SessionCaller
+    csrf: str
+    form: Form
+
+    @property
+    def broker(self) -> Broker:
+        """The broker."""
+        return self.console.broker
+
+    def page(self, name: str, *, status: int = 200, **facts: object) -> Response:
+        """Return the page `name` with what every page shows, and `facts`."""
+        return self.console.pages.render(name, status=status, visit=self, **facts)
+
+    def refused(self, reason: Reason, *, back: str) -> Response:
+        """Return the page that says why an act did not count, with the way back."""
+        return self.page("refused.html", status=STATUS_OF.get(reason.code, 409), message=reason.message, back=back)
+
+    def param(self, name: str) -> str:
+        """Return a part of the path."""
+        return str(self.request.path_params[name])
+
+    def query(self, name: str) -> str | None:
+        """Return what the query says, None where it says nothing."""
+        return self.request.query_params.get(name) or None
+
+
+Handler: TypeAlias = Callable[[Visit], Awaitable[Response]]
+STATUS_OF: Final = {
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "bad_request": 400,
+    "rate_limited": 429,
+    "illegal_move": 409,
+    "not_eligible": 403,
+    "step_up_required": 403,
+    "not_shown": 403,
+    "approval_expired": 410,
+}
+
+
+def page(path: str, handler: Handler) -> Route:
+    """Return the route of a page that only somebody who is signed in sees."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(await visit_of(request, {}))
+        except Unauthenticated:
+            return _to_sign_in(request)
+
+    return Route(f"{PREFIX}{path}", answer, methods=["GET"], name=f"GET {path}")
+
+
+def act(path: str, handler: Handler) -> Route:
+    """Return the route of a form that only a page of the same session can send."""
+
+    async def answer(request: Request) -> Response:
+        visit = await visit_of(request, await form_of(request))
+        sent = visit.form.get(CSRF, "")
+        if not sent.isascii() or not compare_digest(sent, visit.csrf):
+            raise Forbidden("this form is not of your session", hint="load the page again, then do it once more")
+        return await handler(visit)
+
+    return Route(f"{PREFIX}{path}", answer, methods=["POST"], name=f"POST {path}")
+
+
+def console_of(request: Request) -> Console:
+    """Return what the application was built with."""
+    given: Console = request.app.state.console
+    return given
+
+
+async def visit_of(request: Request, form: Form) -> Visit:
+    """Return the visit of whoever is signed in.
+
+    Raises:
+        Unauthenticated: nobody is.
+
+    """
+    console = console_of(request)
+    cookie = request.cookies.get(console.cookie)
+    caller = await authenticate.session(console.broker, cookie)
+    csrf = console.broker.ledger.blind("console csrf", str(cookie).encode()).hex()
+    return Visit(console=console, request=request, caller=caller, csrf=csrf, form=form)
+
+
+async def form_of(request: Request) -> Form:
+    """Return the fields of a form.
+
+    Raises:
+        BadRequest: it is too large, of another type, or a field stands there twice.
+
+    """
+    limit = console_of(request).settings.max_form_bytes
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise BadRequest("this is no form of the console")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise BadRequest(f"the form is larger than {limit} bytes", hint="write less")
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MAX_FIELDS,
+            strict_parsing=bool(body),
+        )
+    except ValueError:
+        raise BadRequest("this is no form of the console") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise BadRequest("a field of the form stands there twice")
+    return fields
+
+
+def own_path(wanted: str | None) -> str:
+    """Return `wanted` where it is a path of the console, else its first page: nobody is sent away from here."""
+    if wanted is not None and _OWN_PATH.fullmatch(wanted) and ".." not in wanted and "//" not in wanted:
+        return wanted
+    return f"{PREFIX}/"
+
+
+def _to_sign_in(request: Request) -> Response:
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        # A strict cookie does not come along from another site's link. Coming once more from our own page, it does.
+        return console_of(request).pages.render("again.html", path=own_path(path))
+    return RedirectResponse(f"{SIGN_IN}?next={quote(own_path(path), safe='')}", status_code=303)
