@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.hammers import (
+    clicks,
     clock,
     crashes,
     double_spend,
@@ -27,6 +28,11 @@ pytestmark = [pytest.mark.hammer, pytest.mark.timeout(400)]
 @pytest.mark.requirement("P4", "T2")
 def test_a_grant_is_redeemed_once_whoever_tries(tmp_path: Path) -> None:
     print(double_spend.run(tmp_path, short_budget()))
+
+
+@pytest.mark.requirement("P4", "P5", "T18")
+def test_an_approval_ends_once_whoever_clicks_where_and_how_often(tmp_path: Path) -> None:
+    print(clicks.run(tmp_path, short_budget()))
 
 
 @pytest.mark.requirement("P3", "T1")

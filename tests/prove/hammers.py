@@ -7,6 +7,7 @@ from typing import Final
 
 from tests.agentdojo import hammer as agentdojo
 from tests.hammers import (
+    clicks,
     clock,
     crashes,
     double_spend,
@@ -60,6 +61,13 @@ HAMMERS: Final = {
         requirements=("P4", "T2"),
         hits=double_spend.FULL_GRANTS,
         of="grants",
+    ),
+    "clicks": Hammer(
+        run=clicks.run,
+        promise="two processes, two approvers, double clicks: each approval ends once",
+        requirements=("P4", "P5", "T18"),
+        hits=clicks.FULL_APPROVALS,
+        of="approvals",
     ),
     "mutations": Hammer(
         run=mutations.run,

@@ -1,5 +1,6 @@
 """The way out to Slack: cards posted once, changed in place, and looked for when nobody knows whether they arrived."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -30,6 +31,8 @@ _SEPARATOR: Final = "/"
 LOOK_BACK_SECONDS: Final = 60
 MOST_LOOKED_AT: Final = 200
 BETWEEN_POSTS_SECONDS: Final = 1.0
+# Before anybody looks for the card (`LOOK_AFTER`): what is given up then cannot arrive after the look.
+ANNOUNCED_WITHIN_SECONDS: Final = 8.0
 MOST_HELD: Final = 1_000
 _POST: Final = "chat.postMessage"
 
@@ -68,8 +71,11 @@ class SlackChannel:
     async def announce(self, where: str, showing: Showing) -> Told:
         """Post the card at a channel, or to a person."""
         try:
-            room = await self._room(where)
-            made, posted = await self._sent("chat.postMessage", showing, channel=room)
+            async with asyncio.timeout(ANNOUNCED_WITHIN_SECONDS):
+                room = await self._room(where)
+                made, posted = await self._sent("chat.postMessage", showing, channel=room)
+        except TimeoutError:
+            raise NobodyKnows("Slack did not answer in time") from None
         except SlackFault as fault:
             raise told_as(fault) from fault
         place = f"{posted['channel']}{_SEPARATOR}{posted['ts']}"

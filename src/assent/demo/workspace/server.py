@@ -158,6 +158,7 @@ class _Routes:
         except Refused as refused:
             return web.Response(status=404, text=refused.said)
         form = await request.json()
+        hook.said.append(str(form.get("text", "")))
         message = Message(channel=hook.channel, ts=self._slack.new_ts(), forms=[form], only_for=hook.person)
         self._slack.messages.append(message)
         self._slack.changed()

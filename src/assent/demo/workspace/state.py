@@ -76,12 +76,13 @@ class Trigger:
 
 @dataclass(slots=True, kw_only=True)
 class Hook:
-    """Where an interaction may be answered: five times within half an hour, to one person."""
+    """Where an interaction may be answered, five times within half an hour, to one person; `said` is what was."""
 
     person: str
     channel: str
     at: float
     uses: int = 0
+    said: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,7 +110,7 @@ class Call:
 
 
 class Workspace:
-    """One workspace with one app installed in it."""
+    """One workspace with one app installed in it; `counts_calls` says whether it limits calls a minute."""
 
     def __init__(
         self,
@@ -122,6 +123,7 @@ class Workspace:
         app_token: str = "xapp-stand-in",  # noqa: S107  # worth something to the stand-in alone
         signing_secret: str = "stand-in-signing-secret",  # noqa: S107  # worth something to the stand-in alone
         clock: Callable[[], float] = time.time,
+        counts_calls: bool = True,
     ) -> None:
         self.team = TEAM
         self.people = {person.id: person for person in (*people, BOT)}
@@ -130,6 +132,7 @@ class Workspace:
         self.scopes = frozenset(scopes)
         self.bot_token, self.app_token, self.signing_secret = bot_token, app_token, signing_secret
         self.clock = clock
+        self.counts_calls = counts_calls
         self.messages: list[Message] = []
         self.opened: dict[str, Opened] = {}
         self.homes: dict[str, Opened] = {}
@@ -212,7 +215,7 @@ class Workspace:
             if waits > 0:
                 return waits
             self._posted[channel] = now
-        if per_minute is None:
+        if per_minute is None or not self.counts_calls:
             return 0.0
         recent = [at for at in self._used[method] if now - at < _MINUTE]
         if len(recent) >= per_minute:
