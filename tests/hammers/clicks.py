@@ -57,7 +57,7 @@ class Question:
     id: str
     people: tuple[str, str]
     needs: int
-    told: list[tuple[str, str]] = field(default_factory=list)
+    told: list[tuple[str, list[str]]] = field(default_factory=list)
 
 
 def run(folder: Path, budget: Budget) -> Report:
@@ -77,7 +77,7 @@ def run(folder: Path, budget: Budget) -> Report:
             "clicks that were not acknowledged": 0,
             "votes": votes,
             "told that somebody else had decided": sum(
-                said.startswith("Not counted") for question in questions for _, said in question.told
+                bool(said) and said[0].startswith("Not counted") for question in questions for _, said in question.told
             ),
             "approvals that ended more than once, or not at all": 0,
             "cards that were posted twice, or say something else than the log": 0,
@@ -137,7 +137,10 @@ async def _click_all(slack: StandIn, questions: Sequence[Question], budget: Budg
         await _until(lambda one=question: "waiting for the agent" in cards[one.id].now["text"], f"card {question.code}")
     for (question, person), delivered in zip(clicks, told, strict=True):
         hook = slack.slack.hooks[delivered.payload["response_url"].rpartition("/")[2]]
-        question.told.append((person, " ".join(hook.said)))
+        question.told.append((person, hook.said))
+    for question in questions:
+        # What somebody is told goes its own way, after the acknowledgement.
+        await _until(lambda one=question: _have_heard(one), f"both answers about {question.code}")
     stand = Counter(_about(message) for message in slack.slack.messages if message.only_for is None)
     twice = [one.code for one in questions if stand[one.id] != 1]
     expect(not twice, f"cards that stand there more than once: {twice}")
@@ -157,20 +160,23 @@ def _about(message: Message) -> str:
     return str(message.now["metadata"]["event_payload"]["approval"])
 
 
+def _have_heard(question: Question) -> bool:
+    return sum(bool(said) for _, said in question.told) >= (1 if question.needs > 1 else 2)
+
+
 def check_told(question: Question) -> None:
     """Look that everybody heard what happened. Raises Disproved."""
-    refused = {person: said for person, said in question.told if said.startswith("Not counted")}
+    told = [(person, " ".join(said)) for person, said in question.told]
+    refused = {person: said for person, said in told if said.startswith("Not counted")}
     if question.needs > 1:
         expect(not refused, f"{question.code} needed both, and {refused}")
-        expect(
-            any("needs more" in said for _, said in question.told), f"{question.code}: nobody heard that it needs more"
-        )
+        expect(any("needs more" in said for _, said in told), f"{question.code}: nobody heard that it needs more")
         return
     expect(len(refused) == 1, f"{question.code} needed one, and {question.told}")
     ((loser, said),) = refused.items()
     winner = next(person for person in question.people if person != loser)
     expect(f"`{winner}`" in said, f"{loser} was told `{said}` when {winner} had decided {question.code}")
-    wrong = [said for person, said in question.told if (person == loser) != said.startswith("Not counted")]
+    wrong = [said for person, said in told if (person == loser) != said.startswith("Not counted")]
     expect(not wrong, f"{question.code}: {question.told}")
 
 
