@@ -88,6 +88,10 @@ class Settings(BaseSettings):
     policy_directory: Path = Path("policies")
     activation: Activation = Activation.AUTO
     keys_directory: Path = Path("keys")
+    log_key_file: Path | None = None
+    grant_key_file: Path | None = None
+    ledger_key_file: Path | None = None
+    payload_key_file: Path | None = None
     ledger_file: Path = Path("ledger.db")
     log_origin: str = "assent/local"
 

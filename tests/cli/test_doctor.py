@@ -17,7 +17,7 @@ from assent.cli.checks.findings import Finding, State
 from assent.config import load_settings
 from assent.core.credentials import Kind
 from assent.flows.manage_principals import issue_credential
-from assent.stores.keys import NAMES
+from assent.stores.key_places import NAMES
 from assent.wiring import Clocks, assemble
 from tests.cli.conftest import Said, Shell
 from tests.serving.broker_process import BrokerProcess, Home

@@ -10,7 +10,7 @@ import pytest
 from assent.cli import key_rotation
 from assent.cli.exits import Exit
 from assent.core.errors import LedgerUnavailable
-from assent.stores.keys import NAMES
+from assent.stores.key_places import NAMES
 from tests.cli.conftest import Shell
 from tests.serving.broker_process import WAIT_SECONDS, BrokerProcess, Home
 
@@ -185,3 +185,37 @@ def test_a_broker_that_does_not_take_the_key_up_is_told_and_goes_on_with_the_old
             key_rotation.rotate(home.config, "log", overlap="1d", stolen=False, within_seconds=0.1)
         assert "restarted" in str(refused.value.hint)
         assert broker.ask("files.read", path="prod/a")["decision"] == "allow"
+
+
+def test_keys_that_lie_elsewhere_serve_rotate_and_verify(shell: Shell, home: Home, tmp_path: Path) -> None:
+    vault, env = tmp_path / "vault", dict[str, str]()
+    vault.mkdir(mode=0o700)
+    for name in NAMES:
+        (home.directory / "keys" / name).rename(vault / name)
+        env[f"ASSENT_{name.removesuffix('.pem').upper()}_FILE"] = str(vault / name)
+    config = ("--config", str(home.config))
+    assert shell("serve", *config, "--port", "0").code == Exit.USAGE
+    with BrokerProcess(home=home, env=env) as broker:
+        assert broker.ask("files.read", path="prod/a")["decision"] == "allow"
+        before = (vault / "log_key.pem").read_bytes()
+        said = shell("keys", "rotate", "log", *config, **env)
+        assert (said.code, (vault / "log_key.pem").read_bytes() != before) == (0, True), said.err
+        assert broker.stop() == 0
+    assert [key["id"] for key in json.loads(shell("keys", "list", "--json", *config, **env).out)["items"]][1:]
+    doctor = shell("doctor", *config, **env)
+    assert "log_key.pem" in doctor.out + doctor.err or "keys" in doctor.out
+    assert shell("audit", "verify", *config, **env).code == 0
+
+
+def test_a_key_that_lies_where_nothing_can_be_written_is_not_rotated(
+    shell: Shell, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = tmp_path / "vault"
+    vault.mkdir(mode=0o700)
+    (home.directory / "keys" / "grant_key.pem").rename(vault / "grant_key.pem")
+    monkeypatch.setattr("os.access", lambda path, _mode: Path(path) != vault)  # root may write everywhere
+    env = {"ASSENT_GRANT_KEY_FILE": str(vault / "grant_key.pem")}
+    said = shell("keys", "rotate", "grant", "--config", str(home.config), **env)
+    assert said.code == Exit.USAGE
+    assert "lies where nothing can be written" in said.err
+    assert not list((home.directory / "keys").glob("handovers/*"))

@@ -13,7 +13,8 @@ from joserfc.jwk import OKPKey
 from assent.core.canonical import Json
 from assent.core.errors import KeysInvalid
 from assent.core.notes import open_note, parse_verifier_key, sign_note
-from assent.stores.keys import GRANT, LEDGER, LOG, NAMES, PAYLOAD, Keys, verifier
+from assent.stores.key_places import GRANT, LEDGER, LOG, NAMES, PAYLOAD, KeyPlaces
+from assent.stores.keys import Keys, verifier
 
 pytestmark = pytest.mark.requirement("P9")
 
@@ -187,3 +188,22 @@ def test_the_log_key_signs_notes_that_its_verifier_key_opens() -> None:
     key = keys.log_verifier_key("assent/example")
     note = sign_note("assent/example\n", key.name, key.key_id, keys.sign_log)
     assert open_note(note, [verifier(parse_verifier_key(key.encode()))]).signed_by == ("assent/example",)
+
+
+@pytest.mark.requirement("P9")
+def test_a_key_may_lie_elsewhere_and_is_held_to_the_same_there(directory: Path, tmp_path: Path) -> None:
+    made = Keys.create(directory)
+    elsewhere = {name: tmp_path / f"secret-{name}" for name in NAMES}
+    for name, file in elsewhere.items():
+        (directory / name).rename(file)
+    places = KeyPlaces(directory, elsewhere)
+    assert Keys.load(places).ledger == made.ledger
+    elsewhere[LEDGER].chmod(0o644)
+    with pytest.raises(KeysInvalid, match="others can read the key file") as refused:
+        Keys.load(places)
+    assert str(elsewhere[LEDGER]) in (refused.value.hint or "")
+    elsewhere[LEDGER].chmod(0o600)
+    directory.rmdir()
+    assert Keys.load(places).payload == made.payload
+    with pytest.raises(KeysInvalid, match="there is no key directory"):
+        Keys.load(KeyPlaces(directory, {LEDGER: elsewhere[LEDGER]}))

@@ -10,7 +10,8 @@ import pytest
 from assent.core.errors import KeysInvalid
 from assent.core.handovers import KeyUse
 from assent.stores.key_files import public_half
-from assent.stores.keys import NAMES, Keys
+from assent.stores.key_places import NAMES
+from assent.stores.keys import Keys
 from assent.stores.rotation import PREVIOUS_LOG, Wish, forget_previous, previous_log_key, rotate, wishes
 
 ORIGIN = "assent/x"

@@ -18,6 +18,7 @@ from assent.core.handovers import KeyUse, open_handover
 from assent.core.looking import RecordFilter
 from assent.core.records import RecordKind
 from assent.ports import Tx, View
+from assent.stores.key_places import KeyPlaces
 from assent.stores.keys import Keys, verifier
 from assent.stores.rotation import rotate
 from assent.stores.sqlite import SqliteLedger, SqliteTree
@@ -62,7 +63,9 @@ class House:
         integrator = Integrator(tree, key=keys.log_verifier_key(ORIGIN), sign=keys.sign_log)
         self.log = PublishedLog(self.ledger, tree, integrator)
         await self.log.open()
-        ring = KeyRing(keys, self.ledger, tree, integrator, directory=self.keys, origin=ORIGIN, clock=self.clock)
+        ring = KeyRing(
+            keys, self.ledger, tree, integrator, places=KeyPlaces(self.keys), origin=ORIGIN, clock=self.clock
+        )
         try:
             await ring.open()
         except BaseException:

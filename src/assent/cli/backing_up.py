@@ -11,6 +11,7 @@ from assent.cli.place import settings_here
 from assent.config import Settings
 from assent.core.checkpoints import claimed_size
 from assent.core.notes import VerifierKey
+from assent.stores.key_places import KeyPlaces
 from assent.stores.keys import Keys
 from assent.stores.rotation import log_keys
 from assent.stores.sqlite.copies import check_integrity, copied
@@ -45,7 +46,7 @@ def backup(config: Path | None, target: Path) -> Made:
     settings = settings_here(config)
     if not settings.ledger_file.is_file():
         raise Usage(f"there is no ledger `{settings.ledger_file}`", hint="name its configuration with --config")
-    keys = Keys.load(settings.keys_directory)
+    keys = Keys.load(KeyPlaces.of(settings))
     file = _file(target)
     kept = _kept_beside(settings)
     with copied(settings.ledger_file, file) as copy:

@@ -15,7 +15,8 @@ from assent.core.handovers import KeyUse
 from assent.core.notes import VerifierKey
 from assent.core.records import RecordKind
 from assent.flows.hand_over_key import HandedOver, told
-from assent.stores.keys import LEDGER, PAYLOAD, Keys, secret_id, thumbprint, verifier
+from assent.stores.key_places import LEDGER, PAYLOAD, KeyPlaces
+from assent.stores.keys import Keys, secret_id, thumbprint, verifier
 from assent.stores.rotation import PREVIOUS_LOG, file_of, wishes
 from assent.stores.sqlite.snapshot import records_of
 
@@ -57,7 +58,7 @@ def keys_of(config: Path | None) -> list[ListedKey]:
 
     """
     settings = settings_here(config)
-    keys = Keys.load(settings.keys_directory)
+    keys = Keys.load(KeyPlaces.of(settings))
     recorded = recorded_here(settings, keys)
     signing = [_current(settings, keys, use, recorded) for use in KeyUse]
     # Only the last key of the log before this one signs along; what older ones were promised has ended.
@@ -110,15 +111,15 @@ def _current(settings: Settings, keys: Keys, use: KeyUse, recorded: list[HandedO
         key=use,
         id=id_of(use, key),
         state=KeyState.WAITING if waits else KeyState.CURRENT,
-        since=taken_up or _written(settings.keys_directory / file_of(use)),
+        since=taken_up or _written(KeyPlaces.of(settings).file(file_of(use))),
         public=key.encode() if use is KeyUse.LOG else None,
     )
 
 
 def _secrets(settings: Settings, keys: Keys) -> list[ListedKey]:
-    named = (("ledger", LEDGER, keys.ledger), ("payload", PAYLOAD, keys.payload))
+    named, places = (("ledger", LEDGER, keys.ledger), ("payload", PAYLOAD, keys.payload)), KeyPlaces.of(settings)
     return [
-        ListedKey(key=key, id=secret_id(secret), state=KeyState.CURRENT, since=_written(settings.keys_directory / file))
+        ListedKey(key=key, id=secret_id(secret), state=KeyState.CURRENT, since=_written(places.file(file)))
         for key, file, secret in named
     ]
 

@@ -23,6 +23,7 @@ from assent.core.handovers import Handover, KeyUse
 from assent.core.records import RecordKind
 from assent.flows.hand_over_key import HandedOver, told
 from assent.logs import set_up_at_first_event
+from assent.stores.key_places import KeyPlaces
 from assent.stores.keys import Keys, verifier
 from assent.stores.ledger_time import LedgerTime
 from assent.stores.rotation import Wish, key_of_name
@@ -66,10 +67,10 @@ def rotate(
     span = timedelta() if stolen else _overlap(overlap)
     settings = settings_here(config)
     # Before anything is exchanged: a rotation that nobody can record would stop the next start.
-    recorded = _on_record(settings, Keys.load(settings.keys_directory))
+    recorded = _on_record(settings, Keys.load(KeyPlaces.of(settings)))
     if use is KeyUse.LOG and not stolen:
         _refuse_within_overlap(recorded)
-    wish, keys = exchange(settings.keys_directory, use, origin=settings.log_origin, overlap=span, by_hand=by_hand())
+    wish, keys = exchange(KeyPlaces.of(settings), use, origin=settings.log_origin, overlap=span, by_hand=by_hand())
     served = not _recorded_here(settings)
     return Done(handed_over=_wait_for(settings, keys, wish, within_seconds), taken_up_by_broker=served)
 

@@ -31,6 +31,7 @@ from assent.core.notes import MAX_NOTE_BYTES, NoteInvalid
 from assent.flows.entries import Restored
 from assent.flows.restore_ledger import PutBack, restore_ledger
 from assent.logs import set_up_at_first_event
+from assent.stores.key_places import KeyPlaces
 from assent.stores.keys import Keys, verifier
 from assent.stores.ledger_time import LedgerTime
 from assent.stores.owners import leave_to_owner
@@ -101,7 +102,7 @@ def restore(config: Path | None, wish: Wish) -> Done:
 
 def _restore(settings: Settings, wish: Wish) -> Done:
     # (1) the copy is what a broker with these keys wrote
-    keys = Keys.load(settings.keys_directory)
+    keys = Keys.load(KeyPlaces.of(settings))
     check_integrity(wish.file)
     found = verified(wish.file, settings, keys)
     # (2) nothing that is known comes after it, or somebody gives that up

@@ -18,6 +18,7 @@ from assent.core.records import RecordKind
 from assent.flows.run_broker import record_verification
 from assent.logs import EventLog
 from assent.ports import View
+from assent.stores.key_places import KeyPlaces
 from assent.wiring import Assembly
 
 log = EventLog("assent.verifying")
@@ -63,7 +64,9 @@ class Verifying:
 
     async def _verified(self) -> dict[str, Any]:
         settings, chain = self._assembly.settings, self._assembly.kept.ring.chain
-        asked = (str(settings.ledger_file), chain.newest.encode(), str(settings.keys_directory))
+        places = KeyPlaces.of(settings)
+        elsewhere = [word for name, file in places.elsewhere.items() for word in (name, str(file))]
+        asked = (str(settings.ledger_file), chain.newest.encode(), str(places.directory), *elsewhere)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", MODULE, *asked, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
         )

@@ -35,17 +35,12 @@ from assent.stores.key_files import (
     public_half,
     read_secret,
     read_signing_key,
-    refuse_open_directory,
     sync,
     write_new,
 )
+from assent.stores.key_places import GRANT, LEDGER, LOG, NAMES, PAYLOAD, KeyPlaces, places_at
 from assent.stores.sealing import KEY_BYTES, LedgerKeys, derive
 
-LOG: Final = "log_key.pem"
-GRANT: Final = "grant_key.pem"
-LEDGER: Final = "ledger_key"
-PAYLOAD: Final = "payload_key"
-NAMES: Final = (LOG, GRANT, LEDGER, PAYLOAD)
 GRANT_NAME: Final = "assent/grant"
 _ID_BYTES: Final = 4
 
@@ -90,19 +85,20 @@ class Keys:
         return keys
 
     @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read the keys from `directory`.
+    def load(cls, where: Path | KeyPlaces) -> Self:
+        """Read the keys from a directory that holds all of them, or from their places.
 
         Raises:
             KeysInvalid: one is missing, malformed or open to others; the hint is the command that helps.
 
         """
-        refuse_open_directory(directory)
+        places = places_at(where)
+        places.refuse_open()
         return cls(
-            log=read_signing_key(directory / LOG),
-            grant=read_signing_key(directory / GRANT),
-            ledger=read_secret(directory / LEDGER),
-            payload=read_secret(directory / PAYLOAD),
+            log=read_signing_key(places.file(LOG)),
+            grant=read_signing_key(places.file(GRANT)),
+            ledger=read_secret(places.file(LEDGER)),
+            payload=read_secret(places.file(PAYLOAD)),
         )
 
     def ledger_keys(self) -> LedgerKeys:

@@ -26,7 +26,8 @@ from assent.core.errors import AssentError, KeysInvalid
 from assent.core.handovers import Handover, KeyUse, open_handover, sign_handover
 from assent.core.notes import VerifierKey
 from assent.stores import key_files
-from assent.stores.keys import GRANT, LOG, Keys, verifier
+from assent.stores.key_places import GRANT, LOG, KeyPlaces, places_at
+from assent.stores.keys import Keys, verifier
 
 HANDOVERS: Final = "handovers"
 PREVIOUS_LOG: Final = "log_key.old.pem"
@@ -44,7 +45,7 @@ class Wish:
 
 
 def rotate(
-    directory: Path, use: KeyUse, *, origin: str, overlap: timedelta, by_hand: Mapping[str, Json]
+    where: Path | KeyPlaces, use: KeyUse, *, origin: str, overlap: timedelta, by_hand: Mapping[str, Json]
 ) -> tuple[Wish, Keys]:
     """Put a fresh key in the place of the one for `use`; return the rotation and the keys that are in force now.
 
@@ -54,8 +55,11 @@ def rotate(
         KeysInvalid: a key is missing, malformed or open to others, or another rotation is under way.
 
     """
+    places = places_at(where)
+    directory = places.directory
     with _alone(directory):
-        keys = Keys.load(directory)
+        keys = Keys.load(places)
+        places.refuse_unwritable(_FILES[use])
         fresh = Ed25519PrivateKey.generate()
         handover, note = _handover(keys, fresh, use, origin)
         wish = Wish(handover=handover, note=note, overlap=overlap, by_hand=by_hand)
@@ -67,8 +71,8 @@ def rotate(
         elif use is KeyUse.LOG:
             forget_previous(directory)
         # (3) one step: before it the old key is in force, after it the new one; the old one is gone with it
-        key_files.replace(directory / _FILES[use], key_files.pem(fresh))
-        return wish, Keys.load(directory)
+        key_files.replace(places.file(_FILES[use]), key_files.pem(fresh))
+        return wish, Keys.load(places)
 
 
 def wishes(directory: Path) -> list[Wish]:
@@ -119,7 +123,7 @@ def file_of(use: KeyUse) -> str:
 
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    key_files.refuse_open_directory(directory)
+    key_files.make_directory(directory)
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

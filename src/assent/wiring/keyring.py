@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
-from pathlib import Path
 from typing import Final
 
 from assent.core.canonical import Json
@@ -27,7 +26,8 @@ from assent.flows.hand_over_key import HandedOver, hand_over, handed_over
 from assent.logs import EventLog
 from assent.ports import Clock, Ledger
 from assent.stores.key_files import public_half
-from assent.stores.keys import NAMES, Keys, key_set, verifier
+from assent.stores.key_places import NAMES, KeyPlaces
+from assent.stores.keys import Keys, key_set, verifier
 from assent.stores.rotation import PREVIOUS_LOG, Wish, previous_log_key, wishes
 from assent.stores.sqlite import SqliteTree
 from assent.stores.tree import Integrator, Signing, signed_by
@@ -64,7 +64,7 @@ class KeyRing:
         tree: SqliteTree,
         integrator: Integrator,
         *,
-        directory: Path,
+        places: KeyPlaces,
         origin: str,
         clock: Clock,
         wrap: Callable[[Sign], Sign] = _as_it_is,
@@ -73,12 +73,12 @@ class KeyRing:
         self._ledger = ledger
         self._tree = tree
         self._integrator = integrator
-        self._directory = directory
+        self._places = places
         self._origin = origin
         self._clock = clock
         self._wrap = wrap
         self._on_log_key = on_log_key
-        self._seen = fingerprint(directory)
+        self._seen = fingerprint(places)
         self._settled = False
         self._look_again_at: datetime | None = None
         self._retired: tuple[_Retired, ...] = ()
@@ -123,10 +123,10 @@ class KeyRing:
 
         Raises as `open`; the keys that were in force stay so.
         """
-        found = await asyncio.to_thread(fingerprint, self._directory)
+        found = await asyncio.to_thread(fingerprint, self._places)
         if found != self._seen:
             self._seen = found
-            keys = await asyncio.to_thread(Keys.load, self._directory)
+            keys = await asyncio.to_thread(Keys.load, self._places)
             _refuse_other_ledger_keys(self._keys, keys)
             self._settled = False
             await self._take_up(keys)
@@ -149,7 +149,7 @@ class KeyRing:
         self._settled = True
 
     async def _pending(self, keys: Keys, recorded: Sequence[HandedOver]) -> list[Wish]:
-        wanted = await asyncio.to_thread(wishes, self._directory)
+        wanted = await asyncio.to_thread(wishes, self._places.directory)
         log_start = await self._log_key_on_record(keys, recorded, wanted)
         return [
             *_way(wanted, log_start, keys.verifier_key(KeyUse.LOG, self._origin)),
@@ -195,7 +195,7 @@ class KeyRing:
     def _cosigners(
         self, chain: KeyChain, recorded: Sequence[HandedOver], now: datetime
     ) -> tuple[tuple[VerifierKey, Sign], ...]:
-        previous = previous_log_key(self._directory)
+        previous = previous_log_key(self._places.directory)
         if previous is None or len(chain.keys) == 1 or chain.keys[-2].public_key != public_half(previous):
             return ()
         over = [k for k in recorded if k.handover.new == chain.newest and k.until <= now]
@@ -206,12 +206,12 @@ class KeyRing:
         self._opens = grant_opener(public_half(keys.grant))
 
 
-def fingerprint(directory: Path) -> Fingerprint:
+def fingerprint(places: KeyPlaces) -> Fingerprint:
     """Return what tells that a key file was exchanged; what cannot be looked at counts as gone."""
     found = []
     for name in (*NAMES, PREVIOUS_LOG):
         with suppress(OSError):
-            state = (directory / name).lstat()
+            state = places.file(name).lstat()
             found.append((name, state.st_ino, state.st_mtime_ns, state.st_size))
     return tuple(found)
 

@@ -9,6 +9,7 @@ from typing import Final
 from assent.config import Settings
 from assent.core.handovers import KeyChain, Sign
 from assent.core.notes import VerifierKey
+from assent.stores.key_places import KeyPlaces
 from assent.stores.keys import Keys
 from assent.stores.ledger_time import LedgerTime
 from assent.stores.rotation import log_keys
@@ -59,7 +60,8 @@ def open_kept(settings: Settings, told: LedgerTime, *, wrap: Callable[[Sign], Si
         LedgerUnavailable: the ledger cannot be opened.
 
     """
-    keys = Keys.load(settings.keys_directory)
+    places = KeyPlaces.of(settings)
+    keys = Keys.load(places)
     known = log_keys(settings.keys_directory, keys.log_verifier_key(settings.log_origin))
     checkpoint = KeptCheckpoint(settings.ledger_file)
     checkpoint.refuse_missing()
@@ -71,7 +73,7 @@ def open_kept(settings: Settings, told: LedgerTime, *, wrap: Callable[[Sign], Si
         ledger,
         tree,
         integrator,
-        directory=settings.keys_directory,
+        places=places,
         origin=settings.log_origin,
         clock=told,
         wrap=wrap,

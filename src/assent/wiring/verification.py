@@ -13,6 +13,7 @@ from typing import Final
 
 from assent.core.errors import AssentError, VerificationFailed
 from assent.core.notes import parse_verifier_key
+from assent.stores.key_places import KeyPlaces
 from assent.stores.keys import Keys
 from assent.stores.verify import verify_file
 from assent.wiring.kept_checkpoint import file_of
@@ -20,7 +21,7 @@ from assent.wiring.kept_checkpoint import file_of
 GIVES_WAY: Final = 15
 
 
-def verification(ledger: Path, public_key: str, keys_directory: Path) -> dict[str, object]:
+def verification(ledger: Path, public_key: str, places: KeyPlaces) -> dict[str, object]:
     """Return what holds of a ledger: `verified`, and numbers, or the `index` of the first bad record and the `problem`.
 
     Raises:
@@ -29,7 +30,7 @@ def verification(ledger: Path, public_key: str, keys_directory: Path) -> dict[st
     """
     kept = file_of(ledger)
     notes = [kept.read_bytes()] if kept.is_file() else []
-    keys = Keys.load(keys_directory).ledger_keys()
+    keys = Keys.load(places).ledger_keys()
     try:
         found = verify_file(ledger, key=parse_verifier_key(public_key), kept=notes, keys=keys)
     except VerificationFailed as failed:
@@ -43,9 +44,11 @@ def verification(ledger: Path, public_key: str, keys_directory: Path) -> dict[st
 def main() -> None:
     """Verify what the command line names; end with 1 where that could not be found out."""
     os.nice(GIVES_WAY)
-    ledger, public_key, keys_directory = sys.argv[1:]
+    ledger, public_key, keys_directory, *elsewhere = sys.argv[1:]
+    files = {name: Path(file) for name, file in zip(elsewhere[::2], elsewhere[1::2], strict=True)}
+    places = KeyPlaces(Path(keys_directory), files)
     try:
-        print(json.dumps(verification(Path(ledger), public_key, Path(keys_directory))))  # noqa: T201  # its answer
+        print(json.dumps(verification(Path(ledger), public_key, places)))  # noqa: T201  # its answer
     except AssentError as fault:
         sys.exit(f"{fault.code}: {fault.message}")
 

@@ -42,10 +42,11 @@ def settings_or_none(config: Path | None) -> "Settings | None":
 def keys(settings: "Settings") -> Iterator[Finding]:
     """Look at the four keys, and at what a rotation left that is to go."""
     from assent.cli.key_list import leftover, recorded_here
+    from assent.stores.key_places import KeyPlaces
     from assent.stores.keys import Keys
     from assent.stores.rotation import wishes
 
-    found = Keys.load(settings.keys_directory)
+    found = Keys.load(KeyPlaces.of(settings))
     wishes(settings.keys_directory)
     key = found.log_verifier_key(settings.log_origin)
     yield Finding(

@@ -89,11 +89,12 @@ def _missing(settings: "Settings") -> Finding:
 
 def _check_keys(settings: "Settings") -> None:
     from assent.core.errors import Forged, KeysInvalid
+    from assent.stores.key_places import KeyPlaces
     from assent.stores.keys import Keys
     from assent.stores.sqlite import latches
     from assent.stores.sqlite.snapshot import read_only
 
-    keys = Keys.load(settings.keys_directory).ledger_keys()
+    keys = Keys.load(KeyPlaces.of(settings)).ledger_keys()
     try:
         with closing(read_only(settings.ledger_file)) as database:
             latches.check_keys(database, keys)

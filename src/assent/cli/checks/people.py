@@ -70,10 +70,11 @@ def _policy(settings: "Settings") -> "LoadedPolicy":
 
 
 def _tokens(settings: "Settings") -> dict[str, list[Credential]]:
+    from assent.stores.key_places import KeyPlaces
     from assent.stores.keys import Keys
     from assent.stores.sqlite.snapshot import credentials_of
 
-    keys = Keys.load(settings.keys_directory).ledger_keys()
+    keys = Keys.load(KeyPlaces.of(settings)).ledger_keys()
     found: dict[str, list[Credential]] = defaultdict(list)
     for token in credentials_of(settings.ledger_file, keys):
         if token.kind is Kind.OPERATOR:
