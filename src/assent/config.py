@@ -49,6 +49,7 @@ _TO_A_WEBHOOK = re.compile(
 )
 _ON_THIS_MACHINE = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}/[a-z/]*")
 _SLACK_CHANNEL = re.compile(r"[CG][A-Z0-9]{2,30}")
+_SINK: Final = "checkpoint_sink"
 _ORIGIN = re.compile(r"[!-*,-~]{1,128}")
 
 
@@ -94,12 +95,14 @@ class Settings(BaseSettings):
     payload_key_file: Path | None = None
     ledger_file: Path = Path("ledger.db")
     log_origin: str = "assent/local"
+    checkpoint_sink: str | None = None
 
     # how long things may take
     lease_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
     pick_up_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
     tick_seconds: Annotated[float, Field(ge=0.01, le=60)] = 1.0
     checkpoint_seconds: Annotated[float, Field(ge=0.05, le=60)] = 1.0
+    checkpoint_sink_each_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = 86_400
     verify_each_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = 86_400
     policy_watch_seconds: Annotated[float, Field(ge=0, le=3_600)] = 2.0
     arrival_seconds: Annotated[float, Field(ge=0.05, le=600)] = 10.0
@@ -171,6 +174,13 @@ class Settings(BaseSettings):
     def _is_safe_to_tell(cls, value: str | None) -> str | None:
         if value is not None and not _TO_A_WEBHOOK.fullmatch(value):
             raise ValueError("write it as https://HOST[:PORT]/PATH; plain http only to this machine")
+        return value
+
+    @field_validator("checkpoint_sink")
+    @classmethod
+    def _is_a_place(cls, value: str | None) -> str | None:
+        if value is not None and (not value or is_address(value)) and not _TO_A_WEBHOOK.fullmatch(value):
+            raise ValueError("write a file, a directory, or https://HOST[:PORT]/PATH; plain http only to this machine")
         return value
 
     @field_validator("log_origin")
@@ -254,6 +264,11 @@ class Settings(BaseSettings):
     def has_tls(self) -> bool:
         """Whether the broker itself speaks TLS."""
         return self.tls_certificate_file is not None
+
+
+def is_address(place: str) -> bool:
+    """Return whether a place is meant as an address, and not as a file."""
+    return "://" in place or place.startswith("slack:")
 
 
 def find_file(given: Path | None, directory: Path) -> Path | None:
@@ -344,9 +359,11 @@ def _default_paths() -> dict[str, Any]:
 
 def _paths_below(base: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     paths = set(_path_keys())
-    return {
+    below = {
         key: base / value if key in paths and isinstance(value, str | Path) else value for key, value in values.items()
     }
+    sink = below.get(_SINK)
+    return {**below, _SINK: str(base / sink)} if isinstance(sink, str) and sink and not is_address(sink) else below
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:

@@ -1,29 +1,21 @@
 """Webhook: alerts as signed JSON to one address, for a pager, a chat or a script. Source: standardwebhooks.com, 1.0.0.
 
 `webhook-id` is the id of the alert's record and stays the same when it is sent again. `webhook-signature` is
-`v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`. Only an answer from 200 to 299 counts as told; a
-redirection is not followed, because the address that was configured is the one that was meant.
+`v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`.
 """
 
 import asyncio
 import base64
 import hashlib
 import hmac
-import http.client
 import json
-import ssl
 from collections.abc import Callable
-from contextlib import closing
 from datetime import datetime
 from typing import Final
-from urllib.parse import urlsplit
 
+from assent.channels.posting import post
 from assent.core.alerts import Alert
 from assent.core.canonical import Json
-
-TIMEOUT_SECONDS: Final = 4.0
-_TOLD: Final = range(200, 300)
-_HTTPS: Final = "https"
 
 
 class Webhook:
@@ -44,24 +36,7 @@ class Webhook:
     def _send(self, alert: Alert) -> bool:
         body = json.dumps(body_of(alert, self._runbook), separators=(",", ":"), ensure_ascii=False).encode()
         headers = {"content-type": "application/json", **signed(alert.id, self._now(), body, self._secret)}
-        try:
-            with closing(self._connection()) as connection:
-                connection.request("POST", self._path(), body=body, headers=headers)
-                return connection.getresponse().status in _TOLD
-        except (OSError, http.client.HTTPException):
-            return False
-
-    def _connection(self) -> http.client.HTTPConnection:
-        parts = urlsplit(self._url)
-        host = parts.hostname or ""
-        if parts.scheme == _HTTPS:
-            verified = ssl.create_default_context()
-            return http.client.HTTPSConnection(host, parts.port, timeout=TIMEOUT_SECONDS, context=verified)
-        return http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_SECONDS)
-
-    def _path(self) -> str:
-        parts = urlsplit(self._url)
-        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return post(self._url, body, headers)
 
 
 def body_of(alert: Alert, runbook: str) -> dict[str, Json]:

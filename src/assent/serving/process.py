@@ -32,6 +32,7 @@ from assent.ports import AlertChannel
 from assent.serving.listening import Server, hosts_of, listen, loop_factory, server_for, url_of
 from assent.serving.measuring import Gauges, clock_behind
 from assent.serving.readiness import ReadinessProbe
+from assent.serving.sinking import Sinking
 from assent.serving.slack import slack_of
 from assent.serving.upkeep import PolicyWatch, for_ever, keep_log, keep_time, tell_of
 from assent.serving.verifying import Verifying
@@ -258,6 +259,8 @@ class _Process:
             "counters": partial(keep_counters, assembly.broker),
             "held": partial(keep_held, assembly.broker),
         }
+        if self._settings.checkpoint_sink is not None:
+            rounds["checkpoint_sink"] = Sinking(assembly, self._settings.checkpoint_sink).round
         for name, channel in self._alerts.items():
             rounds[name] = Telling(assembly.broker, channel).round
         if self._slack is not None:

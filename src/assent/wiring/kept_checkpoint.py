@@ -28,6 +28,11 @@ def file_of(ledger: Path) -> Path:
     return ledger.with_name(f"{ledger.name}.checkpoint")
 
 
+def sent_file_of(ledger: Path) -> Path:
+    """Return the file that keeps the checkpoint which was last taken elsewhere."""
+    return ledger.with_name(f"{ledger.name}.sent")
+
+
 class KeptCheckpoint:
     """Keeps the newest checkpoint in its file; the broker goes on when that cannot be written."""
 

@@ -27,6 +27,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
     yield from looked_at("disk", lambda: ledger.disk(settings))
     yield from looked_at("ledger", lambda: ledger.ledger(settings))
     yield from looked_at("log", lambda: ledger.log(settings))
+    yield from looked_at("checkpoint elsewhere", lambda: ledger.elsewhere(settings))
     yield from looked_at("clock", lambda: ledger.clock(settings))
     yield from looked_at("broker", lambda: serving.broker(settings))
     yield from looked_at("operators", lambda: people.operators(settings))

@@ -21,6 +21,7 @@ LITTLE_ROOM_BYTES: Final = 256 * 1024 * 1024
 NO_ROOM_BYTES: Final = 8 * 1024 * 1024
 SLOW_SYNC_SECONDS: Final = 0.5
 MANY_UNSIGNED: Final = 10_000
+MISSED: Final = 2
 LEAST_BEHIND: Final = timedelta(seconds=2)
 _LAST: Final = "SELECT time FROM record ORDER BY idx DESC LIMIT 1"
 
@@ -131,7 +132,45 @@ def log(settings: "Settings") -> Iterator[Finding]:
     if unsigned > MANY_UNSIGNED:
         yield Finding("log", State.WRONG, said, "see `upkeep_failed` in the broker's log; restart it")
         return
-    yield Finding("log", State.OK, f"{said}; keep a checkpoint elsewhere: assent audit verify --save-checkpoint FILE")
+    yield Finding("log", State.OK, said)
+
+
+def elsewhere(settings: "Settings") -> Iterator[Finding]:
+    """Look whether somebody else than the keeper of the ledger holds a checkpoint of it."""
+    from assent.wiring.kept_checkpoint import sent_file_of
+
+    name, place = "checkpoint elsewhere", settings.checkpoint_sink
+    if place is None:
+        said = (
+            "nobody is sent one: set `checkpoint_sink`, or keep one with `assent audit verify --save-checkpoint FILE`"
+        )
+        yield Finding(name, State.NOTE, said)
+        return
+    if _lies_beside(place, settings.ledger_file):
+        said = f"`{place}` lies beside the ledger: whoever can change one can change both"
+        yield Finding(
+            name, State.WRONG, said, "name a place in `checkpoint_sink` that the broker's keeper cannot write"
+        )
+        return
+    sent = sent_file_of(settings.ledger_file)
+    if not sent.exists():
+        yield Finding(name, State.NOTE, f"`{place}` is sent the first one when the broker serves")
+        return
+    age = datetime.now(UTC) - datetime.fromtimestamp(sent.stat().st_mtime, UTC)
+    said = f"`{place}` took the last one {time_since((datetime.now(UTC) - age).isoformat())} ago"
+    if age > MISSED * timedelta(seconds=settings.checkpoint_sink_each_seconds):
+        yield Finding(name, State.WRONG, said, "see `checkpoint_not_taken` in the broker's log")
+        return
+    yield Finding(name, State.OK, said)
+
+
+def _lies_beside(place: str, ledger: Path) -> bool:
+    from assent.config import is_address
+
+    if is_address(place) or not ledger.exists():
+        return False
+    folder = Path(place) if Path(place).is_dir() else Path(place).parent
+    return folder.resolve() == ledger.parent.resolve()
 
 
 def clock(settings: "Settings") -> Iterator[Finding]:
