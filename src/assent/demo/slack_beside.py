@@ -80,7 +80,10 @@ class SlackBeside:
         return self._do(self._there.as_user(person).submit(**entered))
 
     def told(self, person: str) -> list[str]:
-        """Return what only this person was told, the newest last."""
+        """Wait until this person was told something, and return all that only they were told, the newest last."""
+        return self._until(lambda: self._told(person), f"an answer to {person}")
+
+    def _told(self, person: str) -> list[str]:
         mine = [m for m in self._workspace.messages if m.only_for == account_of(person)]
         return [str(message.now["text"]) for message in mine]
 
