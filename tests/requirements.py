@@ -53,7 +53,7 @@ PROMISES = (
 THREATS = (
     _threat(1, "arguments swapped between approval and run"),
     _threat(2, "one approval run twice"),
-    _threat(3, "approving what cannot be seen", deferred="the console's approval page"),
+    _threat(3, "approving what cannot be seen"),
     _threat(4, "self-approval by owner, driver, key issuer or a second account"),
     _threat(5, "the ledger fails: full, unreadable, locked, hung or gone"),
     _threat(6, "policy fails open: typo, truncated file, reload race, matcher error"),
@@ -67,7 +67,7 @@ THREATS = (
     _threat(14, "flooding with asks, denials and costly patterns", deferred="aggregated refusals"),
     _threat(15, "a clock that jumps back or forward"),
     _threat(16, "a log edited, dropped, reordered, forked or rolled back"),
-    _threat(17, "console attacks: CSRF, XSS, clickjacking, missing object checks", deferred="the console"),
+    _threat(17, "console attacks: CSRF, XSS, clickjacking, missing object checks"),
     _threat(18, "late or racing decisions"),
     _threat(19, "a database row edited by hand"),
     _threat(20, "a crash anywhere"),

@@ -14,7 +14,6 @@ from tests.console.town import FORM, HOST, ConsoleTown
 PUBLIC = {
     ("GET", "/"),
     ("GET", "/console"),
-    ("GET", "/console/"),
     ("GET", "/console/sign-in"),
     ("POST", "/console/sign-in"),
 }
@@ -126,7 +125,7 @@ async def test_every_answer_forbids_frames_foreign_origins_and_inline_script(tow
         assert policy["frame-ancestors"] == policy["base-uri"] == ["'none'"]
         assert one.headers["x-frame-options"] == "DENY"
         assert one.headers["x-content-type-options"] == "nosniff"
-        assert one.headers["referrer-policy"] == "no-referrer"
+        assert one.headers["referrer-policy"] == "same-origin"
         assert one.headers["cache-control"] in {"no-store", "no-cache"}
 
 

@@ -71,6 +71,7 @@ _REFUSED: dict[str, HTTPStatus] = {
     "approval_expired": _S.GONE,
     "not_eligible": _S.FORBIDDEN,
     "step_up_required": _S.FORBIDDEN,
+    "not_shown": _S.FORBIDDEN,
 }
 
 TABLE: dict[str, Row] = ERRORS | {

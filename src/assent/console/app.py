@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from assent.console import signing
+from assent.console import approval, inbox, signing
 from assent.console.given import PREFIX, ConsoleSettings
 from assent.console.guarding import Guard
 from assent.console.pages import Pages
@@ -35,7 +35,8 @@ def create_console(broker: Broker, settings: ConsoleSettings, closing: asyncio.E
         routes=[
             Route("/", _home, methods=["GET"]),
             Route(PREFIX, _home, methods=["GET"]),
-            Route(f"{PREFIX}/", _home, methods=["GET"]),
+            *inbox.routes,
+            *approval.routes,
             *signing.routes,
             Mount(f"{PREFIX}/static", StaticFiles(directory=_ASSETS)),
         ],
@@ -48,7 +49,7 @@ def create_console(broker: Broker, settings: ConsoleSettings, closing: asyncio.E
 
 
 async def _home(_request: Request) -> Response:
-    return RedirectResponse(f"{PREFIX}/account")
+    return RedirectResponse(f"{PREFIX}/")
 
 
 async def _told(request: Request, fault: Exception) -> Response:
@@ -58,7 +59,7 @@ async def _told(request: Request, fault: Exception) -> Response:
     status = STATUS_OF.get(fault.code, _UNAVAILABLE)
     message, hint = (_AWAY, None) if status == _UNAVAILABLE else (fault.message, fault.hint)
     if status == _UNAVAILABLE:
-        log.error("not_answered", path=request.url.path, code=fault.code, message=fault.message, hint=fault.hint)
+        log.error("not_decided", path=request.url.path, code=fault.code, message=fault.message, hint=fault.hint)
     answer = console_of(request).pages.render("fault.html", status=status, message=message, hint=hint)
     if isinstance(fault, RateLimited):
         answer.headers["retry-after"] = str(fault.retry_after_seconds)

@@ -7,8 +7,9 @@ that does it.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hmac import compare_digest
 from typing import Final, TypeAlias
 from urllib.parse import parse_qsl, quote
@@ -24,6 +25,7 @@ from assent.core.reasons import Reason
 from assent.flows import authenticate
 from assent.flows.authenticate import SessionCaller
 from assent.flows.broker import Broker
+from assent.ports import View
 
 CSRF: Final = "csrf"
 MAX_FIELDS: Final = 20
@@ -68,9 +70,18 @@ class Visit:
         """Return the page `name` with what every page shows, and `facts`."""
         return self.console.pages.render(name, status=status, visit=self, **facts)
 
-    def refused(self, reason: Reason, *, back: str) -> Response:
-        """Return the page that says why an act did not count, with the way back."""
-        return self.page("refused.html", status=STATUS_OF.get(reason.code, 409), message=reason.message, back=back)
+    def refused(self, reason: Reason, *, back: str, who: Sequence[str] = ()) -> Response:
+        """Return the page that says why an act did not count, who could do it, and the way back below the prefix."""
+        status = STATUS_OF.get(reason.code, 409)
+        return self.page("refused.html", status=status, message=reason.message, back=f"{PREFIX}{back}", who=who)
+
+    def go(self, path: str) -> Response:
+        """Send the browser to a page below the prefix, after a form was taken."""
+        return RedirectResponse(f"{PREFIX}{path}", status_code=303)
+
+    async def now(self) -> datetime:
+        """Return the ledger's time."""
+        return await self.broker.ledger.read(_now)
 
     def param(self, name: str) -> str:
         """Return a part of the path."""
@@ -79,6 +90,10 @@ class Visit:
     def query(self, name: str) -> str | None:
         """Return what the query says, None where it says nothing."""
         return self.request.query_params.get(name) or None
+
+
+async def _now(view: View) -> datetime:
+    return view.now
 
 
 Handler: TypeAlias = Callable[[Visit], Awaitable[Response]]

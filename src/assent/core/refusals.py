@@ -137,6 +137,12 @@ REFUSALS: dict[str, Refusal] = dict(
             "this surface is not sure enough who you are",
             "decide on the next surface up",
         ),
+        _row(
+            "not_shown",
+            Seen.OPERATOR,
+            "the whole of this has not been on the screen in your session",
+            "open it in the console and read to its last line",
+        ),
         _row("already_decided", Seen.OPERATOR, "this approval was decided already", "see who decided it and when"),
         _row("not_approved", Seen.OPERATOR, "nobody has approved this yet", "deny it instead"),
         _row("not_denied", Seen.OPERATOR, "this approval was not denied", "nothing keeps it from being asked again"),

@@ -271,6 +271,33 @@ def approval_shown(action: Action, approval: Approval, *, destination: str, told
     return Entry(kind=RecordKind.APPROVAL_SHOWN, approval=approval.id, detail=detail, **_about(action))
 
 
+def approval_on_screen(action: Action, approval: Approval, *, operator: str, session: str, approvable: bool) -> Entry:
+    """Return the record of a question whose last line was on somebody's screen, in which of their sessions."""
+    detail: dict[str, Json] = {
+        "destination": f"console:{operator}",
+        "session": session,
+        "revision": approval.revision,
+        "state": approval.state.value,
+        "approvable": approvable,
+    }
+    return Entry(
+        kind=RecordKind.APPROVAL_SHOWN, operator=operator, approval=approval.id, detail=detail, **_about(action)
+    )
+
+
+def values_revealed(action: Action, approval: Approval, *, operator: str, session: str, reason: str) -> Entry:
+    """Return the record of sensitive values that somebody who is to decide was shown: which, never what they are."""
+    detail: dict[str, Json] = {"fields": list(action.to_be_revealed), "session": session}
+    return Entry(
+        kind=RecordKind.PAYLOAD_REVEALED,
+        operator=operator,
+        approval=approval.id,
+        detail=detail,
+        payload=_words("reason", reason),
+        **_about(action),
+    )
+
+
 def grant_issued(action: Action, grant: Grant) -> Entry:
     """Return the record of a grant: for which digest, until when, redeemed by whom."""
     detail: dict[str, Json] = {

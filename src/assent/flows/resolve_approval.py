@@ -26,6 +26,7 @@ from assent.flows.judge_again import judge_again, why_in_vain
 from assent.flows.log_says import believe_log
 from assent.flows.notice import notice
 from assent.flows.one_hand import ONE_HAND, is_one_hand
+from assent.flows.seen_whole import why_not_displayable, why_not_seen
 from assent.flows.watch_actions import tell
 from assent.ports import Tx, View
 
@@ -75,7 +76,7 @@ async def show_approval(broker: Broker, caller: OperatorCaller, key: str) -> See
 
     async def work(view: View) -> Seen:
         await confirm_operator(view, caller)
-        return await _seen(broker, view, caller, await _find(view, key))
+        return await _seen(broker, view, caller, await find(view, key))
 
     return await broker.ledger.read(work)
 
@@ -175,11 +176,11 @@ async def _seen_or_damaged(broker: Broker, view: View, caller: OperatorCaller, a
 
 
 async def _seen(broker: Broker, view: View, caller: OperatorCaller, approval: Approval) -> Seen:
-    action = await _action_of(view, approval)
+    action = await action_of(view, approval)
     why_not = (
         _why_not_now(approval, caller, view.now)
         or await _why_one_hand(view, approval, caller)
-        or _why_not_displayable(action)
+        or await why_not_displayable(view, action, caller)
     )
     return Seen(
         approval=approval,
@@ -202,14 +203,16 @@ async def _again(view: View, approval: Approval, action: Action) -> Again:
     return denials.when_again(held, content=content, rules=action.rules, now=view.now)
 
 
-async def _find(view: View, key: str) -> Approval:
+async def find(view: View, key: str) -> Approval:
+    """Return the approval of that id or code. Raises NotFound."""
     found = await view.get(Approval, key) or await view.approval_by_code(key.upper())
     if found is None:
         raise NotFound(f"no approval `{key}`", hint="list the open ones with `assent approvals list`")
     return found
 
 
-async def _action_of(view: View, approval: Approval) -> Action:
+async def action_of(view: View, approval: Approval) -> Action:
+    """Return the action that `approval` is about. Raises NotFound."""
     action = await view.get(Action, approval.action)
     if action is None:
         raise NotFound(f"the action of approval `{approval.code}` is gone", hint="run `assent audit verify`")
@@ -233,8 +236,8 @@ async def approve_action(
     async def work(tx: Tx) -> Resolved:
         policy = broker.policy()
         await confirm_operator(tx, caller)
-        approval = await _find(tx, key)
-        action = await _action_of(tx, approval)
+        approval = await find(tx, key)
+        action = await action_of(tx, approval)
         voted = approvals.vote(
             approval, caller.voter(), digest_prefix=digest_prefix, operators=policy.operators(), now=tx.now
         )
@@ -242,7 +245,7 @@ async def approve_action(
             return await _refused(broker, tx, action, approval, voter=caller.voter(), act="approve", reason=voted)
         if not voted.moved:
             return Resolved(approval=approval, action=action)
-        why_not = await _why_one_hand(tx, approval, caller) or _why_not_displayable(action)
+        why_not = await _why_one_hand(tx, approval, caller) or await why_not_seen(tx, action, caller)
         if why_not is not None:
             return await _refused(broker, tx, action, approval, voter=caller.voter(), act="approve", reason=why_not)
         if (changed := why_in_vain(judge_again(policy, action), action, approval)) is not None:
@@ -264,15 +267,6 @@ async def _why_one_hand(view: View, approval: Approval, caller: OperatorCaller) 
         if by_token and await is_one_hand(view, vote.operator, me):
             return Reason.of("not_eligible", f"{ONE_HAND}, so you are no other person beside `{vote.operator}`")
     return None
-
-
-def _why_not_displayable(action: Action) -> Reason | None:
-    # No surface of this version reveals a sensitive value, and nobody says yes to what nobody could see, unless it is
-    # declared that it cannot change what happens.
-    if not action.to_be_revealed:
-        return None
-    names = ", ".join(f"`{name}`" for name in action.to_be_revealed)
-    return Reason.of("step_up_required", f"{names} would have to be revealed, which no surface does yet")
 
 
 async def _overtaken(tx: Tx, action: Action, approval: Approval, caller: OperatorCaller, changed: Reason) -> Resolved:
@@ -307,8 +301,8 @@ async def deny_action(
 
     async def work(tx: Tx) -> Resolved:
         await confirm_operator(tx, caller)
-        approval = await _find(tx, key)
-        action = await _action_of(tx, approval)
+        approval = await find(tx, key)
+        action = await action_of(tx, approval)
         denied = approvals.deny(approval, caller.voter(), category=category, comment=comment, now=tx.now)
         if isinstance(denied, Reason):
             return await _refused(broker, tx, action, approval, voter=caller.voter(), act="deny", reason=denied)
@@ -348,8 +342,8 @@ async def revoke_approval(broker: Broker, caller: OperatorCaller, key: str, *, r
 
     async def work(tx: Tx) -> Resolved:
         await confirm_operator(tx, caller)
-        approval = await _find(tx, key)
-        action = await _action_of(tx, approval)
+        approval = await find(tx, key)
+        action = await action_of(tx, approval)
         refused = approvals.why_not_stop(approval, caller.voter(), tx.now) or _why_not_revocable(action)
         if refused is not None:
             return await _refused(broker, tx, action, approval, voter=caller.voter(), act="revoke", reason=refused)
@@ -375,8 +369,8 @@ async def let_ask_again(broker: Broker, caller: OperatorCaller, key: str, *, rea
 
     async def work(tx: Tx) -> Resolved:
         await confirm_operator(tx, caller)
-        approval = await _find(tx, key)
-        action = await _action_of(tx, approval)
+        approval = await find(tx, key)
+        action = await action_of(tx, approval)
         refused = approvals.why_not_let_again(approval, caller.voter(), tx.now)
         if refused is not None:
             return await _refused(broker, tx, action, approval, voter=caller.voter(), act="let_again", reason=refused)
