@@ -13,6 +13,8 @@ from benchmarks.report import Findings, Row, micro, middle
 Measured = list[dict[str, Any]]
 AIMS: Final = {"load": 3.0, "check": 10.0}
 """Seconds of processor time for 100,000 rules."""
+DEAREST_MS: Final = 100.0
+"""Of processor time for one decision, whatever the policy and the question."""
 
 
 def run(plan: Plan, findings: Findings) -> None:
@@ -28,6 +30,7 @@ def run(plan: Plan, findings: Findings) -> None:
     _grow(plan, findings, found)
     _deep(plan, findings)
     _files(plan, findings)
+    _dearest(findings)
 
 
 def _judge(plan: Plan, engine: str, size: int, shape: Shape) -> dict[str, Any]:
@@ -80,3 +83,13 @@ def _files(plan: Plan, findings: Findings) -> None:
 
 def _load(what: str, size: int, when: str) -> dict[str, Any]:
     return measured("benchmarks.loading", what, size, Shape.MIXED.value, when)
+
+
+def _dearest(findings: Findings) -> None:
+    found = measured("benchmarks.dearest")["dearest"]
+    findings.keep("dearest", found)
+    worst = max(found, key=lambda one: one["milliseconds"])
+    took = worst["milliseconds"]
+    row = Row(what="the dearest decision that a policy can ask for, processor time", ours=f"{took:.0f} ms")
+    beside, aim = f"{worst['rules']:,} times {worst['kind']}", f"≤ {DEAREST_MS:g} ms"
+    findings.add(replace(row, beside=beside, ratio=took / DEAREST_MS, aim=aim, met=took <= DEAREST_MS))

@@ -6,6 +6,7 @@ import pytest
 
 from assent.policy import LoadedPolicy
 from assent.policy.cases import Case
+from assent.policy.files import EXAMPLES
 from assent.policy.packs import starter
 from tests.policy.directory import SAMPLE, decision, findings_of, load_files
 
@@ -14,7 +15,9 @@ POLICIES = ROOT / "policies"
 
 
 def text_files(directory: Path) -> dict[str, str]:
-    paths = sorted(path for path in directory.rglob("*") if path.is_file())
+    """Return the files of a policy by their path inside it, without the whole policies among its examples."""
+    found = sorted(path for path in directory.rglob("*") if path.is_file())
+    paths = [path for path in found if path.relative_to(directory).parts[0] != EXAMPLES]
     return {str(path.relative_to(directory)): path.read_text() for path in paths}
 
 

@@ -21,8 +21,12 @@ MAX_LOOKED_AT: Final = 16_384
 """Characters of one argument that a rule looks at, all items of a list together; `length` looks at no character."""
 MAX_PROGRAM: Final = 5_000
 """Instructions of one expression after RE2 compiled it."""
-RULE_STEPS: Final = 100
+RULE_STEPS: Final = 150
 """What judging one candidate costs beside its patterns and conditions."""
+CONDITION_STEPS: Final = 30
+"""What asking a rule's condition about one argument costs beside its tests."""
+TEST_STEPS: Final = 16
+"""What applying one test to one value costs, beside what its characters add; to every item of a list again."""
 MAX_RULE_STEPS: Final = 20_000
 """What the patterns of one rule may cost."""
 FEW: Final = MAX_STEPS // (2 * (MAX_RULE_STEPS + RULE_STEPS))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from assent.core.canonical import Json
 from assent.policy import spelling
-from assent.policy.bounds import Meter
+from assent.policy.bounds import CONDITION_STEPS, TEST_STEPS, Meter
 from assent.policy.schema import Argument, Kind
 from assent.policy.spelling import Spelling
 
@@ -30,7 +30,7 @@ class Predicate:
     test: Test
     kinds: frozenset[Kind]
     spelling: Spelling | None = None
-    steps: int = 1
+    steps: int = TEST_STEPS
     per_character: int = 0
     each: tuple[tuple["Predicate", ...], ...] = ()
 
@@ -40,7 +40,13 @@ class Predicate:
             return self.steps + self.per_character * len(value) // _CHARACTERS_PER_STEP
         if not self.each or not isinstance(value, list):
             return self.steps
-        return self.steps + sum(inner.cost(item) for item in value for every in self.each for inner in every)
+        inner = [one for every in self.each for one in every]
+        steps = self.steps + len(value) * sum([one.steps for one in inner])
+        per_character = sum([one.per_character for one in inner])
+        if not per_character:
+            return steps
+        characters = sum([len(item) for item in value if isinstance(item, str)])
+        return steps + per_character * characters // _CHARACTERS_PER_STEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class FieldCondition:
 
         """
         value = arguments.get(self.argument)
-        meter.spend(sum(one.cost(value) for every in self.any_of for one in every))
+        meter.spend(CONDITION_STEPS + sum([one.cost(value) for every in self.any_of for one in every]))
         return any_holds(self.any_of, value, when_unknown=when_unknown)
 
 

@@ -28,7 +28,9 @@ _LIST: Final = frozenset({Kind.LIST})
 _ANY: Final = frozenset(Kind)
 _WORD: Final = Spelling(is_unicode=True)
 _PATH: Final = Spelling(is_path=True, is_unicode=True)
-_HOST_STEPS: Final = 400
+_HOST_STEPS: Final = 40
+_HOST_CHARACTER_64THS: Final = 64
+_EXPRESSION_STEPS: Final = 80
 _INSTRUCTION_64THS: Final = 16
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -173,7 +175,7 @@ def _domain(node: Node, findings: Findings) -> Predicate:
         host = _host_of(value) if isinstance(value, str) else None
         return None if host is None else host == domain or host.endswith(f".{domain}")
 
-    return Predicate(test, _TEXT, _WORD, steps=_HOST_STEPS)
+    return Predicate(test, _TEXT, _WORD, steps=_HOST_STEPS, per_character=_HOST_CHARACTER_64THS)
 
 
 def _host_of(value: str) -> str | None:
@@ -218,7 +220,8 @@ def _matches(node: Node, findings: Findings) -> Predicate:
         expression = re2.compile("", options)
     # Where RE2 has to follow every branch at once, a character costs as much as the program is long.
     costs = expression.programsize * _INSTRUCTION_64THS
-    return Predicate(_on_text(lambda value: expression.fullmatch(value) is not None), _TEXT, _WORD, per_character=costs)
+    test = _on_text(lambda value: expression.fullmatch(value) is not None)
+    return Predicate(test, _TEXT, _WORD, steps=_EXPRESSION_STEPS, per_character=costs)
 
 
 def _each(node: Node, findings: Findings) -> Predicate:
