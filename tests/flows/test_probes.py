@@ -217,6 +217,38 @@ async def test_a_probe_that_is_never_heard_of_opens_it_again(world: World) -> No
     assert (await breaker_over(world, Scope(tool="files.read"))).state is BreakerState.OPEN
 
 
+async def test_the_whole_tool_opens_although_somebody_waits_to_try_it_again(world: World) -> None:
+    world.declare("bot", "other", "third")
+    await world.rule(RULE)
+    bot, other, third = [await world.agent(name) for name in ("bot", "other", "third")]
+    for caller in (bot, other):
+        await fail(world, caller)
+    world.clock.forward(seconds=61)
+    await tick(world.broker)
+    waiting = await world.ask(bot, "files.read")
+    assert waiting.action.state is ActionState.PENDING
+    await fail(world, third)
+    assert (await breaker_over(world, Scope(tool="files.read"))).state is BreakerState.OPEN
+    taken_over = await breaker_over(world, Scope(agent="bot", tool="files.read"))
+    assert (taken_over.state, taken_over.probes) == (BreakerState.CLOSED, ())
+    assert (await watch_action(world.broker, bot, waiting.action.id)).action.state is ActionState.CANCELLED
+
+
+async def test_what_falls_due_in_the_tick_that_cuts_it_off_holds_up_no_timer(world: World) -> None:
+    bot, other, _third = await tried(world, "files.write")
+    eve = await world.operator("eve")
+    await granted(world, bot, arguments=STAGING)
+    asked = await world.ask(other, arguments={"env": "staging", "path": "b"})
+    assert asked.approval is not None
+    await approve_action(world.broker, eve, asked.approval.id, digest_prefix=asked.action.digest)
+    # A lease and the time to pick up are over at once: the first opens the breaker, and that ends the other.
+    world.clock.forward(hours=1)
+    await tick(world.broker)
+    assert (await breaker_over(world, Scope(tool="files.write"))).state is BreakerState.OPEN
+    ended = await watch_action(world.broker, other, asked.action.id)
+    assert (ended.action.state, ended.decision.reasons[0].code) == (ActionState.CANCELLED, "breaker_open")
+
+
 @pytest.mark.requirement("P6")
 async def test_a_trip_by_hand_stops_a_probe_that_was_granted(world: World) -> None:
     bot, _other, _third = await tried(world, "files.write")

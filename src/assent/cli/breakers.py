@@ -4,8 +4,12 @@ A trip is never held up: it happens first, and whatever is asked, looked up or s
 """
 
 import json
+import shlex
+import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -22,6 +26,7 @@ from assent.core.breakers import BreakerState
 from assent.core.characters import visible
 
 ACTIVE_MINUTES: Final = 10
+PATIENCE_SECONDS: Final = 1.0
 MOST_RECORDS: Final = 200
 # A trip is not asked who may undo it, and its answer does not say.
 TWO_TO_RESET: Final = (
@@ -74,7 +79,8 @@ def trip(
     if bool(named) == everything:
         raise _which(list(_recent(client, since=output.ago(minutes=ACTIVE_MINUTES))), both=everything)
     what: dict[str, Any] = {"all": True} if everything else {"scope": named}
-    heard = client.post("v1", "breakers", "trip", body={**what, "reason": reason, "ttl_seconds": seconds})
+    with _telling_what_else_to_do(named):
+        heard = client.post("v1", "breakers", "trip", body={**what, "reason": reason, "ttl_seconds": seconds})
     if as_json:
         output.print_json(heard)
         return
@@ -82,6 +88,29 @@ def trip(
     if reason is None and output.is_attended():
         _add_reason(client, what, seconds)
     _print_history(client, named)
+
+
+@contextmanager
+def _telling_what_else_to_do(named: dict[str, str]) -> Iterator[None]:
+    """Say after a second without an answer, and when there is none, how to stop it without the API."""
+    options = {"agent": "--agent", "tool": "--tool", "environment": "--env"}
+    scope = " ".join(f"{options[name]} {shlex.quote(value)}" for name, value in named.items()) or "--all"
+    direct = visible(as_called(f"assent stop --direct {scope} --config FILE"))
+    waited = threading.Timer(
+        PATIENCE_SECONDS, _say, (f"no answer yet; at the broker's machine, beside this: {direct}",)
+    )
+    waited.start()
+    try:
+        yield
+    except Unreachable:
+        _say(f"nobody knows whether it is stopped; at the broker's machine: {direct}")
+        raise
+    finally:
+        waited.cancel()
+
+
+def _say(text: str) -> None:
+    print(f"assent: {text}", file=sys.stderr, flush=True)
 
 
 def _trip_directly(

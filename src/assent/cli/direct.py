@@ -19,6 +19,7 @@ from assent.cli.place import settings_here
 from assent.core.breakers import Scope
 from assent.core.canonical import Json
 from assent.core.credentials import Kind
+from assent.core.errors import HeldNotDurable, LedgerUnavailable
 from assent.flows import authenticate, trip_breaker
 from assent.flows.issue_credentials import declared_operator
 from assent.flows.manage_principals import issue_credential
@@ -34,7 +35,8 @@ def trip(config: Path | None, named: dict[str, str], *, token: str, reason: str,
 
     Raises:
         Unauthenticated, Forbidden: the token is not an operator's who may trip.
-        ConfigInvalid, KeysInvalid, PolicyInvalid, LedgerUnavailable: the broker's files cannot be opened.
+        ConfigInvalid, KeysInvalid, PolicyInvalid: the broker's files cannot be opened.
+        LedgerUnavailable: the ledger cannot be opened or written, and nothing was stopped.
 
     """
     assembly = assemble(settings_here(config), issuer=SURFACE)
@@ -82,6 +84,12 @@ async def _trip(assembly: Assembly, scope: Scope, token: str, reason: str, ttl: 
     try:
         caller = await authenticate.operator(broker, token, SURFACE)
         tripped = await trip_breaker.trip(broker, caller, scope, reason=reason, ttl=ttl, by_hand=_whose_hand())
+    except HeldNotDurable as fault:
+        # What this process holds in its memory ends with it, and stops nothing that a broker does.
+        raise LedgerUnavailable(
+            f"{scope.describe()} is not stopped: the ledger cannot be written, it hangs or another process holds it",
+            hint="nothing is decided as long as that is so; end the broker's process if it hangs, then trip again",
+        ) from fault
     finally:
         await assembly.ledger.close()
     return tripped_answer(tripped, assembly.settings.runbook_url)

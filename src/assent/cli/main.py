@@ -18,6 +18,7 @@ from assent.core.characters import visible
 from assent.core.errors import AssentError, VerificationFailed
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "stop": ("assent.cli.breakers:stop", "stop an agent, a tool, an environment or everything, now"),
     "serve": ("assent.cli.serve:app", "run a broker on this machine"),
     "demo": ("assent.cli.demo:app", "the whole story in a minute, with a real broker"),
     "init": ("assent.cli.init:app", "make a configuration, keys and starter policies"),
@@ -28,7 +29,6 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "approvals": ("assent.cli.approvals:app", "see what waits for a human, approve or deny it"),
     "action": ("assent.cli.action:app", "run a program as an agent, once the broker assents"),
     "breakers": ("assent.cli.breakers:app", "stop agents, tools or environments, and let them go on"),
-    "stop": ("assent.cli.breakers:stop", "the same as `assent breakers trip`"),
     "policy": ("assent.cli.policy:app", "check, try, explain and read policies; confirm what widens"),
     "keys": ("assent.cli.keys:app", "see the broker's keys, and put a new one in the place of an old one"),
     "backup": ("assent.cli.backup:app", "copy the ledger while a broker serves it, and verify the copy"),

@@ -128,8 +128,10 @@ async def trip_by_rule(tx: Tx, found: TooMuchOf, *, ids: Ids, agents: int) -> Tr
         return await _open(tx, found, scope, new_id=ids[0], agents=agents)
     tripped = await _open(tx, found, whole, new_id=ids[1], agents=agents)
     for other in others:
-        closed = breakers.taken_over(other, now=tx.now)
-        await tx.replace(other, closed)
+        # What the trip cut off may have been a probe of this one, and has given its place back.
+        fresh = await tx.get(Breaker, other.id) or other
+        closed = breakers.taken_over(fresh, now=tx.now)
+        await tx.replace(fresh, closed)
         await tx.append(breaker_entries.moved(closed, f"`{tripped.breaker.id}` stops the whole tool"))
     return tripped
 

@@ -82,7 +82,11 @@ async def _expire(tx: Tx, approval: Approval) -> Action | None:
     return ended
 
 
-async def _run_out(tx: Tx, action: Action) -> Action:
+async def _run_out(tx: Tx, due: Action) -> Action | None:
+    action = await tx.get(Action, due.id)
+    if action is None or action.state is not due.state:
+        # Another action of the same tick opened a breaker that cut this one off.
+        return None
     if action.state is ActionState.READY:
         why = Reason.of("not_picked_up")
         return (await end_without_running(tx, action, ActionEvent.LAPSE, why)).action

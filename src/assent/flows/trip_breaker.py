@@ -21,6 +21,8 @@ from assent.flows.one_hand import ONE_HAND, is_one_hand
 from assent.flows.watch_actions import tell
 from assent.ports import Gate, Policy, Tx, View
 
+# A person waits: with starting the command and carrying the answer it stays below two seconds from Enter.
+TRIP_WITHIN_SECONDS = 1.0
 ALERTS = "alerts"
 """What to wake when something happened that people are to be told of."""
 
@@ -114,7 +116,7 @@ async def _trip(broker: Broker, caller: OperatorCaller, wish: Wish) -> Tripped:
         return await _store_trip(tx, replace(wish, more={"held": True}), by=by, new_id=new_id)
 
     try:
-        tripped = await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
+        tripped = await broker.ledger.transact(work, gate=Gate.EXCLUSIVE, within_seconds=TRIP_WITHIN_SECONDS)
     except LedgerUnavailable as fault:
         broker.held.hold(HeldTrip(wish.scope, write_later))
         raise HeldNotDurable(
