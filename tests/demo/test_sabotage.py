@@ -14,7 +14,7 @@ import pytest
 from assent.demo import story
 from assent.demo.actors import Broker
 from assent.demo.answers import Story
-from assent.demo.chapters import approval, breaker, crash, log, misuse, secrecy, separation, silence
+from assent.demo.chapters import approval, breaker, crash, log, misuse, runaway, secrecy, separation, silence
 from assent.demo.narrator import Narrator
 from assent.demo.scene import Scene
 from assent.demo.setting import set_up
@@ -165,6 +165,20 @@ def test_a_trip_that_nobody_carried_out(stage: Stage) -> None:
     swallowed = say(200, breaker={"id": "brk_none"}, cut_off=[], running=[])
     said = stage.told_wrong(breaker.tripped, {("POST", "/trip"): swallowed})
     assert "tells `refused production`" in said
+
+
+def test_a_loop_that_its_owner_may_let_go_on(stage: Stage) -> None:
+    agreed = say(200, closed=True, breaker={"id": "brk_none"}, who=[])
+    assert "the owner may not reset it" in stage.told_wrong(runaway.looped, {("POST", "/reset"): agreed})
+
+
+def test_a_loop_that_somebody_else_is_said_to_have_stopped(stage: Stage) -> None:
+    def lie(path: str, ask: Callable[[str], Told]) -> Told:
+        status, body = ask(path)
+        return status, body | ({"breaker": {**body["breaker"], "who": "noor"}} if "breaker" in body else {})
+
+    said = stage.told_wrong(runaway.looped, {("POST", "/v1/actions"): lie})
+    assert "the loop is stopped by the rule" in said
 
 
 def test_another_question_after_a_crash(stage: Stage) -> None:

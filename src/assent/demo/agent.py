@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from assent import ActionDenied, Assent, AssentError
+from assent import ActionDenied, Assent, AssentError, BreakerOpen
 from assent.core.canonical import Jsonable
 from assent.demo.town import Town
 from assent.demo.trickster import cheat
 
+MOST_TURNS: Final = 100
 TEA: Final = "tea 3.40\nlamp 49.00\nkite 12.50\n"
 REFUND: Final[dict[str, Jsonable]] = {"database": "prod", "order": 7, "was": "paid", "status": "refunded"}
 REFUNDED: Final[dict[str, Jsonable]] = {"database": "prod", "status": "refunded"}
@@ -97,6 +98,24 @@ def carry_on(broker: Assent, town: Town) -> None:
     attempt("staging", lambda: read("staging/hours.txt"))
 
 
+def loop(broker: Assent, town: Town) -> None:
+    """Read the same file again and again, as an agent does that forgets what it has read; then try elsewhere."""
+
+    @broker.guard("files.read")
+    def read(path: str) -> str:
+        return town.read(path)
+
+    ran = 0
+    try:
+        while ran < MOST_TURNS:
+            read("staging/prices.txt")
+            ran += 1
+        tell("went-on", what="loop", ran=ran)
+    except BreakerOpen as stop:
+        tell("stopped", what="loop", ran=ran, error=type(stop).__name__, who=stop.who, model=stop.model_message)
+    attempt("elsewhere", lambda: read("prod/prices.txt"))
+
+
 def say_that_it_waits(broker: Assent, tool: str, arguments: dict[str, Jsonable], reason: str) -> None:
     """Ask without waiting; the guarded call that follows in the same run finds this very action again."""
     decision = broker.request(tool, arguments, reason=reason)
@@ -118,6 +137,7 @@ ERRANDS: Final[dict[str, Callable[[Assent, Town], None]]] = {
     "refund": refund,
     "clear": clear,
     "hours": hours,
+    "loop": loop,
     "carry-on": carry_on,
     "carry-on-after": carry_on,
 }

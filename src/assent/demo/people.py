@@ -39,6 +39,10 @@ class Person:
         body = {"scope": {"environment": environment}, "reason": "the demo shows what a stop does"}
         return self._call("POST", "/v1/breakers/trip", body)
 
+    def breakers(self) -> Reply:
+        """Look at all breakers."""
+        return self._call("GET", "/v1/breakers")
+
     def reset(self, breaker: str) -> Reply:
         """Let things go on, as far as one person can."""
         return self._call("POST", f"/v1/breakers/{breaker}/reset", {"reason": "it was only a demo"})

@@ -15,7 +15,18 @@ from typing import Final
 
 from assent.demo.actors import Broker
 from assent.demo.answers import Answers, Reader, Story
-from assent.demo.chapters import approval, breaker, crash, log, misuse, routine, secrecy, separation, silence
+from assent.demo.chapters import (
+    approval,
+    breaker,
+    crash,
+    log,
+    misuse,
+    routine,
+    runaway,
+    secrecy,
+    separation,
+    silence,
+)
 from assent.demo.narrator import Narrator, narrator_for
 from assent.demo.scene import Scene
 from assent.demo.setting import Setting, set_up
@@ -48,6 +59,7 @@ CHAPTERS: Final = (
     Chapter("An approval cannot be stretched", misuse.swapped_and_replayed),
     Chapter("Silence is no", silence.timed_out),
     Chapter("The broker is killed while the agent waits", crash.killed_and_back),
+    Chapter("A runaway loop trips its breaker", runaway.looped),
     Chapter("Tripped means stopped", breaker.tripped),
     Chapter("The log tells on its keeper, and keeps what is secret", the_log),
 )
