@@ -141,6 +141,9 @@ class Settings(BaseSettings):
     log_level: LogLevel = LogLevel.INFO
     public_log: bool = False
 
+    # what is kept
+    legal_hold: str | None = None
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -65,6 +65,7 @@ BODIES = {
     "/v1/approvals/apr_1/revoke": "operator",
     "/v1/approvals/apr_1/let-again": "operator",
     "/v1/actions/act_1/reveal": "operator",
+    "/v1/actions/act_1/erase": "operator",
     "/v1/records/rec_1/reveal": "operator",
     "/v1/breakers/trip": "operator",
     "/v1/breakers/brk_1/reset": "operator",

@@ -7,7 +7,7 @@ import pytest
 
 from assent.core.canonical import commitment_of
 from assent.core.looking import FoundRecords, LogState, RecordFilter
-from assent.core.records import Entry, Record, RecordKind
+from assent.core.records import Entry, Record, RecordId, RecordKind
 from assent.ports import Ledger, Tx, View
 from tests.contracts import samples
 from tests.contracts.samples import T0, Clock
@@ -47,6 +47,41 @@ async def test_a_record_commits_to_its_payload_and_discloses_it_only_when_asked(
     for name, (salt, value) in found.disclosed.items():
         assert committed[name] == commitment_of(name, salt, value)
     assert samples.SECRET.encode() not in found.leaf
+
+
+@pytest.mark.requirement("P9", "P8")
+async def test_what_a_record_commits_to_is_forgotten_and_the_record_stays(ledger: Ledger) -> None:
+    first, second = await append(ledger, samples.entry(), samples.entry())
+
+    async def work(tx: Tx) -> None:
+        for key in (first.id, first.id, RecordId("rec_none")):
+            await tx.erase(key)
+
+    await ledger.transact(work)
+    erased, whole = await one(ledger, first.id), await one(ledger, second.id)
+    assert erased is not None
+    assert whole is not None
+    assert (erased.leaf, erased.index, erased.time, erased.disclosed) == (first.leaf, 0, first.time, {})
+    assert whole.disclosed == second.disclosed
+
+    async def damaged(view: View) -> list[str]:
+        return list(await view.damaged(10))
+
+    assert await ledger.read(damaged) == []
+
+
+async def test_an_erasure_that_is_not_committed_forgets_nothing(ledger: Ledger) -> None:
+    (made,) = await append(ledger, samples.entry())
+
+    async def work(tx: Tx) -> None:
+        await tx.erase(made.id)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await ledger.transact(work)
+    found = await one(ledger, made.id)
+    assert found is not None
+    assert found.disclosed == made.disclosed
 
 
 async def test_a_list_of_records_holds_no_payload(ledger: Ledger) -> None:

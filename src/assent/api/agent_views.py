@@ -54,7 +54,7 @@ def action_answer(api: Api, answered: Answered) -> bytes:
         command=None if denied else action.command or None,
     )
     body = encoded(view)
-    return body if denied else with_raw(body, {"arguments": action.arguments})
+    return body if denied or action.erased_by else with_raw(body, {"arguments": action.arguments})
 
 
 def decided_page(api: Api, found: list[Answered], cursor: str | None) -> bytes:

@@ -5,18 +5,21 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
-from assent.api.audit_views import export_answer, findings_page, revealed_page, story_page
+from assent.api.audit_views import erased_answer, export_answer, findings_page, revealed_page, story_page
 from assent.api.dependencies import ApiOf, OperatorOf
 from assent.api.documentation import OPERATOR, answers, described
 from assent.api.replies import Replied, Reply
 from assent.api.requests import body_of
 from assent.core.operators import Permission
 from assent.core.records import RecordId
+from assent.flows.erase_payload import erase_action
 from assent.flows.examine_log import examine
 from assent.flows.export_log import begin_export
 from assent.flows.reveal_payload import reveal_action, reveal_record
 from assent.flows.tell_story import tell_story
 from assent.wire.audit import (
+    EraseBody,
+    ErasedAnswer,
     ExportAnswer,
     ExportBody,
     FindingPage,
@@ -81,6 +84,21 @@ async def reveal_one(
     """Show what one record commits to; the record of it is durable before the answer leaves."""
     shown = await reveal_record(api.broker, caller, RecordId(record_id), reason=body.reason or "")
     return Replied(Reply(200, revealed_page(shown)))
+
+
+@router.post(
+    "/v1/actions/{action_id}/erase",
+    operation_id="erasePayload",
+    summary="Erase the payload of an action that has ended",
+    responses=answers(ErasedAnswer, 401, 403, 404, 409, 413, 415),
+    openapi_extra=described(OPERATOR, takes=EraseBody, permission=Permission.AUDIT_ERASE),
+)
+async def erase(
+    api: ApiOf, caller: OperatorOf, action_id: ActionKeyOf, body: Annotated[EraseBody, Depends(body_of(EraseBody))]
+) -> Response:
+    """Erase what was asked and said about an action, for ever: its records stay, and the log verifies as before."""
+    erased = await erase_action(api.broker, caller, action_id, basis=body.basis, reason=body.reason or "")
+    return Replied(Reply(200, erased_answer(erased)))
 
 
 @router.post(

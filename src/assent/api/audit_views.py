@@ -6,6 +6,7 @@ from assent.api.replies import encoded, page, with_raw
 from assent.core.canonical import canonical, load
 from assent.core.records import Record, rfc3339
 from assent.core.telling import tell
+from assent.flows.erase_payload import Erased
 from assent.flows.examine_log import Finding
 from assent.flows.export_log import Export
 from assent.flows.reveal_payload import Revealed
@@ -65,6 +66,19 @@ def _field(kept: tuple[bytes, bytes] | None) -> bytes:
     salt, value = kept
     load(value)  # whatever is not JSON would break the answer: it is refused as a whole
     return with_raw(canonical({"salt": salt.hex()}), {"value": value})
+
+
+def erased_answer(erased: Erased) -> bytes:
+    """Return the JSON of an erasure."""
+    return encoded(
+        wire.ErasedAnswer(
+            record_id=erased.record,
+            action_id=erased.action,
+            records=erased.records,
+            seen_by=erased.seen_by,
+            shown_at=erased.shown_at,
+        )
+    )
 
 
 def export_answer(export: Export) -> bytes:

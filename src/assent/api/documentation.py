@@ -44,6 +44,7 @@ BODIES: Final[tuple[type[Body], ...]] = (
     policies.ExplainBody,
     policies.ActivateBody,
     audit.RevealBody,
+    audit.EraseBody,
     audit.ExportBody,
     principals.IssueKeyBody,
     principals.IssueServiceKeyBody,

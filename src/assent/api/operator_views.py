@@ -137,6 +137,7 @@ def _approval(seen: Seen, shown: bytes) -> wire.ApprovalView:
         same_again_at=_time(seen.again.same_at),
         alike_again_at=_time(seen.again.alike_at),
         command=action.command or None,
+        erased_by=action.erased_by or None,
     )
 
 

@@ -282,6 +282,9 @@ def _ended(outcome: dict[str, Any] | None) -> str:
 
 
 def _print_arguments(approval: dict[str, Any]) -> None:
+    if approval.get("erased_by"):
+        typer.echo(f"\nwhat was asked is erased: assent audit show {shown(approval['erased_by'])}")
+        return
     hidden = approval["invisible"]
     unseen = hidden["arguments"] + hidden["resource"] + hidden["reason"]
     warning = f", {unseen} characters that cannot be seen, written \\u{{…}}" if unseen else ""

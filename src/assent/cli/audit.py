@@ -158,6 +158,21 @@ def export(
 
 
 @app.command()
+def erase(
+    key: Annotated[str, typer.Argument(metavar="ID", help="An action, its approval, or the short code.")],
+    *,
+    basis: Annotated[str, typer.Option(help="The legal basis; it stands in the log for all to read.")],
+    reason: Annotated[str | None, typer.Option(help="Why, for whoever may read payloads.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Without asking: nothing of it comes back.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase what was asked and said about an action that has ended; records stay, and the log verifies as before."""
+    from assent.cli import erasing
+
+    erasing.erase(connect(), key, basis=basis, reason=reason, yes=yes, as_json=as_json)
+
+
+@app.command()
 def doctor(*, as_json: AsJson = False) -> None:
     """Say what a human should look at in log and ledger; ends with 1 when there is anything."""
     from assent.cli import findings

@@ -16,6 +16,7 @@ from assent.core.canonical import Json, canonical_of_ours, digest, load
 from assent.core.credentials import CredentialId
 from assent.core.errors import IllegalMove
 from assent.core.reasons import Reason
+from assent.core.refusals import REFUSALS
 
 ActionId = NewType("ActionId", str)
 RunId = NewType("RunId", str)
@@ -148,7 +149,7 @@ class Action:
     needed. `opaque` are those of the `sensitive` arguments that cannot change what happens. `probe_of` are the
     half-open breakers that it takes a place in; `reserved` is what it holds of budgets (payload). `command` is the
     argument vector to execute, where the tool is a program; it follows from definition and arguments, so that the
-    digest binds it.
+    digest binds it. `erased_by` is the record that says that its payload is gone.
     """
 
     id: ActionId
@@ -191,6 +192,7 @@ class Action:
     probe_of: tuple[str, ...] = ()
     reserved: tuple[Reservation, ...] = ()
     command: tuple[str, ...] = ()
+    erased_by: str = ""
 
     @property
     def to_be_revealed(self) -> tuple[str, ...]:
@@ -307,6 +309,40 @@ def put_back(action: Action, reason: Reason, *, now: datetime) -> Action:
         outcome=Outcome(status=ActionState.UNKNOWN, at=now, reported=False),
         revision=action.revision + 1,
     )
+
+
+def forget(action: Action, *, erased_by: str) -> Action:
+    """Return `action`, which has ended, without its payload.
+
+    What finds it again stays as long as an ask may still mean it, so that nothing runs twice for having been forgotten.
+
+    Raises:
+        IllegalMove: it has not ended.
+
+    """
+    if action.state not in ENDED:
+        raise IllegalMove(f"this action is `{action.state}`", hint="wait until it has ended, or cancel it")
+    return replace(
+        action,
+        arguments=b"{}",
+        content=action.content if can_be_found_again(action) else b"",
+        nonce=b"",
+        resource=action.resource if action.resource_is_public else "",
+        how_bad="",
+        undo="",
+        command=(),
+        reason="",
+        context=b"",
+        reasons=tuple(Reason(reason.code, _sentence(reason.code)) for reason in action.reasons),
+        outcome=None if action.outcome is None else replace(action.outcome, error=None),
+        reserved=(),
+        erased_by=erased_by,
+        revision=action.revision + 1,
+    )
+
+
+def _sentence(code: str) -> str:
+    return REFUSALS[code].sentence if code in REFUSALS else ""
 
 
 def is_held_by(action: Action, attempt: bytes | None) -> bool:

@@ -66,6 +66,7 @@ class RecordKind(StrEnum):
     LOG_VERIFIED = "log.verified"
     LOG_EXPORTED = "log.exported"
     PAYLOAD_REVEALED = "payload.revealed"
+    PAYLOAD_ERASED = "payload.erased"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -196,6 +196,10 @@ def _verified(leaf: Leaf) -> str:
     return "the log did not verify"
 
 
+def _erased(leaf: Leaf) -> str:
+    return f"{_who(leaf)} erased the payload of {_count(leaf, 'records')} records: {_detail(leaf, 'basis')}"
+
+
 def _revealed(leaf: Leaf) -> str:
     return f"{_who(leaf)} was shown payload: {_inner(leaf, 'fields') or 'none was there'}"
 
@@ -243,6 +247,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Leaf], str]]] = {
     RecordKind.POLICY_REFUSED: _policy_refused,
     RecordKind.LOG_VERIFIED: _verified,
     RecordKind.PAYLOAD_REVEALED: _revealed,
+    RecordKind.PAYLOAD_ERASED: _erased,
     RecordKind.LOG_EXPORTED: _exported,
 }
 

@@ -19,7 +19,8 @@ class Broker:
     `policy` returns the version that is loaded now: take it once per flow. `sign_grant` turns claims into a signed
     token, `open_grant` gives the claims of a token that this broker signed, or None. `lease` is how long a redeemed
     grant may take to report, `pick_up_within` how long a grant that no human was asked about may wait. `policies`
-    takes up other versions, as `activation` says; without it the one version serves.
+    takes up other versions, as `activation` says; without it the one version serves. `legal_hold` names what has
+    to be kept, so that nothing is erased; empty for nothing.
     """
 
     ledger: Ledger
@@ -39,3 +40,4 @@ class Broker:
     policies: Policies | None = None
     activation: Activation = Activation.AUTO
     held: Held = field(default_factory=Held)
+    legal_hold: str = ""

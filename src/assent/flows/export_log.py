@@ -9,7 +9,7 @@ from datetime import datetime
 from assent.core.looking import RecordFilter
 from assent.core.operators import Permission
 from assent.core.records import RecordId, rfc3339
-from assent.flows import entries
+from assent.flows import audit_entries
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
 from assent.ports import Tx
@@ -45,7 +45,7 @@ async def begin_export(
         count = 0 if first is None or last is None else last - first + 1
         bounds = [None if moment is None else rfc3339(moment) for moment in (since, until)]
         record = await tx.append(
-            entries.log_exported(caller.operator.id, first=first, records=count, since=bounds[0], until=bounds[1])
+            audit_entries.log_exported(caller.operator.id, first=first, records=count, since=bounds[0], until=bounds[1])
         )
         return Export(record=record.id, first=first, last=last, records=count)
 

@@ -7,7 +7,7 @@ from assent.core.errors import PolicyInvalid
 from assent.core.looking import RecordFilter
 from assent.core.privileges import Activation, widening
 from assent.core.records import Entry, RecordKind
-from assent.flows import entries
+from assent.flows import audit_entries, entries
 from assent.flows.activate_policy import TakenUp, Uptake, judge_what_waits
 from assent.flows.broker import Broker
 from assent.ports import Gate, Tx, View
@@ -69,7 +69,7 @@ async def record_verification(broker: Broker, found: Mapping[str, Json]) -> None
     """Record that the log was verified, or that it did not verify and from which record on."""
 
     async def work(tx: Tx) -> None:
-        await tx.append(entries.log_verified(found))
+        await tx.append(audit_entries.log_verified(found))
 
     await broker.ledger.transact(work)
 

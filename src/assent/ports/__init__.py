@@ -312,6 +312,14 @@ class Tx(View, Protocol):
         """Append one record, stamped with a fresh id, fresh salts and this transaction's `now`."""
         ...
 
+    async def erase(self, key: RecordId) -> None:
+        """Forget what a record commits to: its leaf and its place stay, and the log verifies as before.
+
+        What was stored is overwritten where it lay. A record that is not there, or has nothing to forget, stays as it
+        is.
+        """
+        ...
+
 
 class Ledger(Protocol):
     """The authority on everything that decides: principals' state, actions, approvals, grants, breakers, records."""

@@ -123,5 +123,8 @@ def _checked_key(key: str | None, kind: Kind) -> str:
     if not key.startswith(PREFIXES[kind]):
         raise ConfigurationError(f"this is no {kind} key", hint=f"keys of this kind begin with `{PREFIXES[kind]}`")
     if not _SECRET.fullmatch(key):
-        raise ConfigurationError("the key holds characters that no key has", hint="copy it again, without line breaks")
+        raise ConfigurationError(
+            "this is no whole key: it is cut off, or holds characters that no key has",
+            hint="copy it again, whole and without line breaks",
+        )
     return key

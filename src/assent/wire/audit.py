@@ -1,7 +1,9 @@
 """What auditors send and are shown beyond plain records: the life of an action, payload, exports, findings."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import StringConstraints
 
 from assent.wire.shapes import Body, Count, PageLimit, Query, Text, WrittenMoment
 
@@ -11,6 +13,13 @@ class RevealBody(Body):
 
     reason: Text | None = None
     cursor: Count | None = None
+
+
+class EraseBody(Body):
+    """On which legal basis payload is erased, which stands in the log for all to read, and why, which does not."""
+
+    basis: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    reason: Text | None = None
 
 
 class ExportBody(Body):
@@ -100,6 +109,21 @@ class RevealedPage(RevealedHead):
 
     items: tuple[RevealedRecord, ...]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasedAnswer:
+    """What was erased, and what that cannot reach.
+
+    `records` is how many records lost their payload; `record_id` is the one that says so. `seen_by` are operators who
+    were shown it, `shown_at` places outside of the broker where it stood on a card.
+    """
+
+    record_id: str
+    action_id: str
+    records: int
+    seen_by: tuple[str, ...] = ()
+    shown_at: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

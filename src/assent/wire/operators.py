@@ -115,7 +115,8 @@ class ApprovalView:
     somebody involved voted under `single_person`. `masked` says that the caller may not see payloads: arguments, the
     agent's words, comment and a resource that is not public stand there by kind and length only. While a denial keeps
     people from being asked, `same_again_at` and `alike_again_at` say until when: the same, and under the same rules.
-    `command` is the argument vector that the catalogue made of the arguments, where the tool is a program.
+    `command` is the argument vector that the catalogue made of the arguments, where the tool is a program. `erased_by`
+    is the record that says that the payload is gone.
     """
 
     id: str
@@ -160,6 +161,7 @@ class ApprovalView:
     masked: bool = False
     arguments: dict[str, Any] | None = None
     command: tuple[str, ...] | None = None
+    erased_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,6 +104,7 @@ def assemble(
         pick_up_within=timedelta(seconds=settings.pick_up_seconds),
         policies=policies,
         activation=settings.activation,
+        legal_hold=settings.legal_hold or "",
     )
     return Assembly(
         settings=settings,

@@ -72,6 +72,7 @@ def _action_facts(action: Action) -> dict[str, object]:
         "lease_expires_at": stamp_or_none(action.lease_expires_at),
         "outcome": None if action.outcome is None else _outcome_facts(action.outcome),
         "probe_of": action.probe_of,
+        "erased_by": action.erased_by,
     }
     return always | {name: fact for name, fact in sometimes.items() if fact}
 
@@ -165,6 +166,7 @@ def _join_action(stored: Stored) -> Action:
         lease_expires_at=moment_or_none(facts.get("lease_expires_at")),
         outcome=_join_outcome(facts["outcome"], error) if "outcome" in facts else None,
         probe_of=tuple(facts.get("probe_of", ())),
+        erased_by=facts.get("erased_by", ""),
         reserved=_join_reserved(more[0]) if more else (),
         command=_join_command(more[1]) if len(more) > 1 else (),
     )

@@ -16,6 +16,8 @@ TABLE: Final = "record"
 COLUMNS: Final = "idx, id, time, leaf, sealed, mac"
 INSERT: Final = f"INSERT INTO {TABLE} ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608  # no input in it
 
+ERASE: Final = f"UPDATE {TABLE} SET sealed = NULL, mac = ? WHERE id = ?"  # noqa: S608  # no input in it
+
 RecordRow: TypeAlias = tuple[int, str, int, str, bytes | None, bytes]
 Disclosed: TypeAlias = Mapping[str, tuple[bytes, bytes]]
 
@@ -25,6 +27,18 @@ def dump(record: Record, index: int, keys: LedgerKeys) -> RecordRow:
     sealed = keys.seal(TABLE, record.id, _flat(record.disclosed)) if record.disclosed else None
     row = (index, record.id, stamp(record.time), record.leaf.decode(), sealed)
     return (*row, keys.mac(TABLE, row))
+
+
+def without_payload(row: RecordRow, keys: LedgerKeys) -> RecordRow:
+    """Return a row that was believed without what it commits to.
+
+    Raises:
+        Forged: the row does not carry its MAC.
+
+    """
+    load(row, keys)
+    bare = (*row[:4], None)
+    return (*bare, keys.mac(TABLE, bare))
 
 
 def load(row: RecordRow, keys: LedgerKeys) -> Record:

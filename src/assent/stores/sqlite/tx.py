@@ -21,6 +21,7 @@ from assent.stores.ledger_time import LedgerTime
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import journal, latches
 from assent.stores.sqlite.latches import Latches
+from assent.stores.sqlite.search import RECORD_BY_ID
 from assent.stores.sqlite.view import TABLES, SqliteView
 
 _INSERTS = {kind: table.insert for kind, table in TABLES.items()}
@@ -97,6 +98,14 @@ class SqliteTx(SqliteView):
             self._renew(believed.told_by(self._next_index))
         self._next_index, self._last_time = self._next_index + 1, made.time
         return made
+
+    async def erase(self, key: RecordId) -> None:
+        row = self.fetch_one(RECORD_BY_ID, (key,))
+        if row is None:
+            return
+        # Else what was there stays readable in the file, whoever holds the key, until something else needs the room.
+        self.write("PRAGMA secure_delete = ON", ())
+        self.write(journal.ERASE, (journal.without_payload(row, self._keys)[-1], key))
 
     def _store(self, row: Row, statement: str, *which: object) -> int:
         values = (*TABLES[type(row)].dump(row, self._keys), *which)
