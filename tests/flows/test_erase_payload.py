@@ -73,7 +73,7 @@ async def test_erased_again_is_answered_and_nothing_new_is_recorded(world: World
     action, caller = await ended(world), await eraser(world)
     first = await erase_action(world.broker, caller, action.id, basis=BASIS, reason="")
     again = await erase_action(world.broker, caller, action.id, basis=BASIS, reason="")
-    assert (again.record, again.records) == (first.record, 0)
+    assert (again.record, again.records, again.seen_by) == (first.record, 0, ())
     assert len(await world.records(kind="payload.erased")) == 1
 
 

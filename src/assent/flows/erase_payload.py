@@ -147,7 +147,7 @@ def _operator(record: Record) -> Iterator[str]:
 
 
 def _erased(action: Action, record: RecordId, records: int, found: Sequence[Record]) -> Erased:
-    looked = [one for one in found if _kind(one) in _LOOKED]
+    looked = [one for one in found if _kind(one) in _LOOKED and _kind(one) != RecordKind.PAYLOAD_ERASED]
     places = {str(place) for one in looked if (place := leaf_detail(leaf_of(one)).get("place"))}
     return Erased(
         action=action.id,
