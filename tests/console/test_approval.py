@@ -221,7 +221,7 @@ async def test_naughty_text_is_text_wherever_it_stands(town: ConsoleTown, text: 
         body = (await eve.get(path)).body.decode()
         assert re.findall(r"<script[^>]*>", body) == ['<script type="module" src="/console/static/console.js">']
         assert not re.search(
-            r"<(?!/?(?:a|blockquote|body|button|code|dd|details|div|dl|dt|footer|form|h1|h2|head|header|"
+            r"<(?!/?(?:a|blockquote|body|button|code|datalist|dd|details|div|dl|dt|footer|form|h1|h2|head|header|"
             r"html|img|input|label|li|link|main|meta|nav|noscript|ol|option|p|pre|script|section|select|"
             r"span|strong|summary|time|title|ul|!doctype)\b)",
             body,

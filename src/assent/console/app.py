@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from assent.console import approval, inbox, signing
+from assent.console import approval, breakers, inbox, signing
 from assent.console.given import PREFIX, ConsoleSettings
 from assent.console.guarding import Guard
 from assent.console.pages import Pages
@@ -37,6 +37,7 @@ def create_console(broker: Broker, settings: ConsoleSettings, closing: asyncio.E
             Route(PREFIX, _home, methods=["GET"]),
             *inbox.routes,
             *approval.routes,
+            *breakers.routes,
             *signing.routes,
             Mount(f"{PREFIX}/static", StaticFiles(directory=_ASSETS)),
         ],
@@ -56,9 +57,9 @@ async def _told(request: Request, fault: Exception) -> Response:
     """Return the page of an error that reached the edge; what is not for its reader is logged instead."""
     if not isinstance(fault, AssentError):
         raise fault
-    status = STATUS_OF.get(fault.code, _UNAVAILABLE)
-    message, hint = (_AWAY, None) if status == _UNAVAILABLE else (fault.message, fault.hint)
-    if status == _UNAVAILABLE:
+    status, tells = STATUS_OF.get(fault.code, _UNAVAILABLE), fault.code in STATUS_OF
+    message, hint = (fault.message, fault.hint) if tells else (_AWAY, None)
+    if not tells:
         log.error("not_decided", path=request.url.path, code=fault.code, message=fault.message, hint=fault.hint)
     answer = console_of(request).pages.render("fault.html", status=status, message=message, hint=hint)
     if isinstance(fault, RateLimited):

@@ -14,7 +14,7 @@ from assent.console.given import PREFIX, ConsoleSettings
 from assent.core.characters import visible
 from assent.core.rendering import spelled_out
 
-NAVIGATION: Final = (("/", "Inbox"), ("/account", "You"))
+NAVIGATION: Final = (("/", "Inbox"), ("/breakers", "Breakers"), ("/account", "You"))
 _MINUTE: Final = 60
 _HOUR: Final = 3_600
 _DAY: Final = 86_400

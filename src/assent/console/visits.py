@@ -21,6 +21,7 @@ from starlette.routing import Route
 from assent.console.given import PREFIX, ConsoleSettings
 from assent.console.pages import Pages
 from assent.core.errors import BadRequest, Forbidden, Unauthenticated
+from assent.core.operators import Permission
 from assent.core.reasons import Reason
 from assent.flows import authenticate
 from assent.flows.authenticate import SessionCaller
@@ -29,6 +30,7 @@ from assent.ports import View
 
 CSRF: Final = "csrf"
 MAX_FIELDS: Final = 20
+MAX_NAMES: Final = 100
 SIGN_IN: Final = f"{PREFIX}/sign-in"
 _FORM: Final = "application/x-www-form-urlencoded"
 _OWN_PATH = re.compile(rf"{PREFIX}/[A-Za-z0-9/_.~%-]*(\?[A-Za-z0-9_.~%=&:+-]*)?")
@@ -83,6 +85,15 @@ class Visit:
         """Return the ledger's time."""
         return await self.broker.ledger.read(_now)
 
+    @property
+    def may_trip(self) -> bool:
+        """Whether the visitor may stop things, which every page offers then."""
+        return self.caller.operator.may(Permission.BREAKERS_TRIP)
+
+    def names(self, dimension: str) -> Sequence[str]:
+        """Return the first declared names of a dimension, to choose from; any other may be written."""
+        return self.broker.policy().names(dimension)[:MAX_NAMES]
+
     def param(self, name: str) -> str:
         """Return a part of the path."""
         return str(self.request.path_params[name])
@@ -108,6 +119,7 @@ STATUS_OF: Final = {
     "step_up_required": 403,
     "not_shown": 403,
     "approval_expired": 410,
+    "held_not_durable": 503,
 }
 
 
