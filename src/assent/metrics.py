@@ -43,6 +43,10 @@ FAMILIES: Final = (
     Family("assent_redemptions_total", "counter", "grants presented, by what came of it", ("result",)),
     Family("assent_approvals_open", "gauge", "approvals that wait for a person"),
     Family("assent_approvals_oldest_seconds", "gauge", "how long the oldest open approval has waited"),
+    Family("assent_approvals_day_asked", "gauge", "questions to people within the last day"),
+    Family("assent_approvals_day_expired", "gauge", "questions of the last day that nobody answered in time"),
+    Family("assent_approvals_day_median_seconds", "gauge", "median time to an answer within the last day"),
+    Family("assent_approvals_day_quick_ratio", "gauge", "share of the last day's answers within three seconds"),
     Family("assent_breakers_open", "gauge", "breakers that stop something"),
     Family("assent_ledger_seconds", "histogram", "from handing work to the ledger until it is durable or refused"),
     Family("assent_ledger_waiting", "gauge", "transactions that wait for the writer"),
@@ -99,6 +103,10 @@ class Measured:
     ready: bool
     approvals_open: int | None = None
     approvals_oldest_seconds: float | None = None
+    approvals_day_asked: int | None = None
+    approvals_day_expired: int | None = None
+    approvals_day_median_seconds: float | None = None
+    approvals_day_quick_ratio: float | None = None
     breakers_open: int | None = None
     ledger_seconds: tuple[tuple[int, ...], float] | None = None
     ledger_waiting: int | None = None

@@ -1,5 +1,6 @@
 """What operators call about approvals: list, show, approve, deny, revoke, let again. A refused act is recorded too."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -9,12 +10,13 @@ from assent.api import problems, replies
 from assent.api.dependencies import ApiOf, ApprovalKeyOf, DeciderOf, OperatorOf
 from assent.api.documentation import OPERATOR, answers, described
 from assent.api.given import Api
-from assent.api.operator_views import approval_view_for, approvals_page, resolved_answer
+from assent.api.operator_views import approval_view_for, approvals_page, asked_numbers, resolved_answer
 from assent.api.replies import Replied, Reply
 from assent.api.requests import body_of
 from assent.core.approvals import OPEN, ApprovalId, ApprovalState, DenialCategory
 from assent.core.operators import Permission
 from assent.core.records import rfc3339
+from assent.flows.count_asks import count_asks
 from assent.flows.resolve_approval import (
     Resolved,
     approve_action,
@@ -31,6 +33,8 @@ from assent.wire.operators import (
     ApprovalsQuery,
     ApprovalView,
     ApproveBody,
+    AskedNumbers,
+    AskedQuery,
     DenyBody,
     LetAgainBody,
     ResolvedAnswer,
@@ -64,6 +68,18 @@ async def list_all(api: ApiOf, caller: OperatorOf, query: Annotated[ApprovalsQue
         before=None if query.cursor is None else ApprovalId(query.cursor),
     )
     return Replied(Reply(200, approvals_page(found, caller.operator, _notice(api))))
+
+
+@router.get(
+    "/v1/approvals/stats",
+    operation_id="countAsks",
+    summary="Count how people are asked",
+    responses=answers(AskedNumbers, 401, 403),
+    openapi_extra=described(OPERATOR, permission=Permission.APPROVALS_READ),
+)
+async def stats(api: ApiOf, caller: OperatorOf, query: Annotated[AskedQuery, Query()]) -> Response:
+    """Count questions and answers by person and agent, how fast they were, and the rules nobody ever says no to."""
+    return Replied(Reply(200, asked_numbers(await count_asks(api.broker, caller, timedelta(days=query.days)))))
 
 
 @router.get(

@@ -13,11 +13,13 @@ from assent.api.agent_views import needs_of, outcome_view
 from assent.api.replies import encoded, page, with_raw
 from assent.core.actions import Action, frozen_arguments
 from assent.core.approvals import Approval, is_self_approved
+from assent.core.asking import Tally
 from assent.core.canonical import Json, canonical, load
 from assent.core.characters import invisible_count
 from assent.core.looking import FoundRecords
 from assent.core.operators import Operator, Permission
 from assent.core.records import Record, rfc3339
+from assent.flows.count_asks import Asked
 from assent.flows.resolve_approval import Listed, Resolved, Seen
 from assent.wire import operators as wire
 from assent.wire.agents import ReasonView
@@ -59,6 +61,36 @@ def approvals_page(found: Listed, operator: Operator, notice: str | None = None)
     """Return the JSON of a page of approvals as `operator` may see them, with what they should know besides."""
     made = page(list(map(approval_view_for(operator), found.items)), found.rest)
     return made if notice is None else b'%s,"notice":%s}' % (made[:-1], json.dumps(notice).encode())
+
+
+def asked_numbers(asked: Asked) -> bytes:
+    """Return the JSON of how people were asked."""
+    numbers = asked.numbers
+    view = wire.AskedNumbers(
+        since=rfc3339(asked.since),
+        is_whole=asked.is_whole,
+        all=_asked("everybody", numbers.all),
+        people=tuple(_asked(name, tally) for name, tally in numbers.people.items()),
+        agents=tuple(_asked(name, tally) for name, tally in numbers.agents.items()),
+        always_approved=tuple(
+            wire.AlwaysApproved(rule=rule, asked=asked) for rule, asked in numbers.always_approved.items()
+        ),
+    )
+    return encoded(view)
+
+
+def _asked(name: str, tally: Tally) -> wire.AskedView:
+    return wire.AskedView(
+        name=name,
+        asked=tally.asked,
+        approved=tally.approved,
+        denied=tally.denied,
+        expired=tally.expired,
+        cancelled=tally.cancelled,
+        answered=tally.answered,
+        median_seconds=tally.median_seconds,
+        quick_share=tally.quick_share,
+    )
 
 
 def resolved_answer(resolved: Resolved) -> bytes:

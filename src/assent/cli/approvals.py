@@ -186,6 +186,38 @@ def let_again(
 
 
 @app.command()
+def stats(
+    *,
+    days: Annotated[int, typer.Option(min=1, max=90, help="Count over so many days.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Count how people are asked: how often, how fast they answer, and which rules nobody ever says no to."""
+    heard = connect().get("v1", "approvals", "stats", days=days)
+    if as_json:
+        output.print_json(heard)
+        return
+    found = heard.body
+    headings = ("who", "asked", "answered", "median", "under 3 s", "approved", "denied", "expired", "cancelled")
+    rows = [("everybody", found["all"]), *((f"agent {one['name']}", one) for one in found["agents"])]
+    rows += [(one["name"], one) for one in found["people"]]
+    output.print_table(headings, (_asked(who, one) for who, one in rows), empty="nobody was asked anything")
+    for one in found["always_approved"]:
+        typer.echo(
+            f"approved every time, {one['asked']} of {one['asked']}: {visible(one['rule'])}; does it have to ask?"
+        )
+    if not found["is_whole"]:
+        typer.echo("there was more: only the newest 5,000 questions are counted", err=True)
+
+
+def _asked(who: str, one: dict[str, Any]) -> tuple[str, ...]:
+    middle, quick = one.get("median_seconds"), one.get("quick_share")
+    took = "-" if middle is None else f"{middle:.0f} s"
+    share = "-" if quick is None else f"{quick:.0%}"
+    ends = (one[name] for name in ("approved", "denied", "expired", "cancelled"))
+    return (who, str(one["asked"]), str(one["answered"]), took, share, *map(str, ends))
+
+
+@app.command()
 def watch(*, mine: Mine = False, as_json: AsJson = False) -> None:
     """Follow what waits, with the time left, until Ctrl-C; with --json one line for each change."""
     from assent.cli import watching

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from assent.api import Readiness
+from assent.core.asking import Numbers
 from assent.core.errors import AssentError
 from assent.core.looking import RecordFilter
 from assent.core.records import RecordKind
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from assent.slack.service import SlackService
 
 LOOK_AGAIN_SECONDS: Final = 1.0
+COUNT_AGAIN_SECONDS: Final = 60.0
 LEAST_BEHIND: Final = timedelta(seconds=2)
 
 
@@ -40,8 +42,13 @@ class Gauges:
         log: PublishedLog,
         clock: Clock,
         readiness: Callable[[], Awaitable[Readiness]],
+        *,
         slack: Callable[[], "SlackService | None"] = lambda: None,
+        asking: Callable[[], Awaitable[Numbers]] | None = None,
     ) -> None:
+        self._asking = asking
+        self._numbers: Numbers | None = None
+        self._counted_at = 0.0
         self._slack = slack
         self._ledger = ledger
         self._log = log
@@ -55,8 +62,29 @@ class Gauges:
         """Return what was found within the last second."""
         async with self._lock:
             if self._found is None or time.monotonic() - self._found_at > LOOK_AGAIN_SECONDS:
-                self._found, self._found_at = self._with_slack(await self._look()), time.monotonic()
+                self._found, self._found_at = await self._with_asking(await self._look()), time.monotonic()
             return self._found
+
+    async def _with_asking(self, found: Measured) -> Measured:
+        """Add how people are asked, which reads much and changes slowly."""
+        if self._asking is not None and (
+            self._numbers is None or time.monotonic() - self._counted_at > COUNT_AGAIN_SECONDS
+        ):
+            try:
+                self._numbers, self._counted_at = await self._asking(), time.monotonic()
+            except AssentError:
+                self._numbers = None
+        if self._numbers is None:
+            return self._with_slack(found)
+        everybody = self._numbers.all
+        counted = replace(
+            found,
+            approvals_day_asked=everybody.asked,
+            approvals_day_expired=everybody.expired,
+            approvals_day_median_seconds=everybody.median_seconds,
+            approvals_day_quick_ratio=everybody.quick_share,
+        )
+        return self._with_slack(counted)
 
     def _with_slack(self, found: Measured) -> Measured:
         slack = self._slack()

@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import version as version_of
 from typing import Final
@@ -22,6 +23,7 @@ from assent.console.given import ConsoleSettings
 from assent.core.credentials import Kind
 from assent.core.errors import AssentError, LedgerUnavailable
 from assent.flows.activate_policy import Uptake
+from assent.flows.count_asks import count_lately
 from assent.flows.look_at_definitions import look_at_definitions
 from assent.flows.manage_principals import issue_credential
 from assent.flows.raise_alerts import begin_alerts
@@ -198,7 +200,14 @@ class _Process:
             readiness=readiness,
             log=assembly.log,
             key_set=assembly.kept.ring.key_set,
-            measure=Gauges(assembly.ledger, assembly.log, assembly.clocks.wall, readiness, lambda: self._slack).look,
+            measure=Gauges(
+                assembly.ledger,
+                assembly.log,
+                assembly.clocks.wall,
+                readiness,
+                slack=lambda: self._slack,
+                asking=partial(count_lately, assembly.broker, timedelta(days=1)),
+            ).look,
             slack=self._slack,
             closing=self._closing,
             settings=ApiSettings(

@@ -52,6 +52,12 @@ class ApprovalsQuery(Query):
     limit: PageLimit = 50
 
 
+class AskedQuery(Query):
+    """Over how many days to count, 1 to 90."""
+
+    days: Annotated[int, Field(ge=1, le=90)] = 7
+
+
 class RecordsQuery(Query):
     """Which records, newest first unless `order` is `oldest`; times are RFC 3339 with a zone."""
 
@@ -171,6 +177,44 @@ class ApprovalPage:
     items: tuple[ApprovalView, ...]
     next_cursor: str | None
     notice: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedView:
+    """Questions that reached `name` (a person, an agent, or everybody), and how they were answered.
+
+    `quick_share` is the share of answers within three seconds, which nobody reads a card in.
+    """
+
+    name: str
+    asked: int
+    approved: int
+    denied: int
+    expired: int
+    cancelled: int
+    answered: int
+    median_seconds: float | None = None
+    quick_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlwaysApproved:
+    """A rule whose questions were all approved, five of them or more: perhaps it need not ask."""
+
+    rule: str
+    asked: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedNumbers:
+    """How people were asked since a moment; `is_whole` is false where only the newest 5,000 questions were counted."""
+
+    since: str
+    is_whole: bool
+    all: AskedView
+    people: tuple[AskedView, ...]
+    agents: tuple[AskedView, ...]
+    always_approved: tuple[AlwaysApproved, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
