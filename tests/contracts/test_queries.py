@@ -1,6 +1,6 @@
 """What flows ask of the ledger: finding an action again, what waits, what runs, what is due, what holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -198,6 +198,25 @@ async def test_open_approvals_are_counted_with_the_time_of_the_oldest(ledger: Le
     await put(ledger, late, early, over)
     assert await ledger.read(work) == OpenApprovals(2, T0 - MINUTE)
     assert await ledger.transact(work) == OpenApprovals(2, T0 - MINUTE)
+
+
+async def test_what_people_answered_is_counted_by_how_it_ended(ledger: Ledger) -> None:
+    rows = [
+        ("old", AGENT, "t", ActionState.SUCCEEDED, T0 - 2 * MINUTE),
+        ("a", AGENT, "t", ActionState.SUCCEEDED, T0 - MINUTE),
+        ("b", AGENT, "t", ActionState.DENIED, T0),
+        ("c", AGENT, "t", ActionState.DENIED, T0),
+        ("d", AGENT, "other", ActionState.FAILED, T0),
+        ("e", "other", "t", ActionState.FAILED, T0),
+    ]
+    for name, agent, tool, state, at in rows:
+        await put(ledger, action(name, agent=agent, tool=tool, state=state, decided_by_human=True, decided_at=at))
+    await put(ledger, action("routine", tool="t", state=ActionState.FAILED, decided_at=T0))
+
+    async def work(view: View) -> Mapping[ActionState, int]:
+        return await view.answered(AGENT, "t", T0 - MINUTE)
+
+    assert await ledger.read(work) == {ActionState.SUCCEEDED: 1, ActionState.DENIED: 2}
 
 
 async def test_open_breakers_are_all_that_are_not_closed_in_reads_and_in_transactions(ledger: Ledger) -> None:

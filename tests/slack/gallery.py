@@ -8,12 +8,13 @@ from typing import Any
 from assent.core.actions import Impact, RunId
 from assent.core.approvals import ApprovalState, Need, Route
 from assent.core.canonical import canonical
+from assent.core.deliveries import Past
 from assent.core.operators import Assurance, OperatorId
 from assent.slack import dialogs
 from assent.slack.cards import card, too_long, value_of
 from assent.slack.home import Inbox, home
 from assent.slack.speaking import message
-from assent.slack.view import CardView, Past
+from assent.slack.view import CardView
 from tests.contracts.samples import FULL_BREAKER, T0, approval, breaker
 from tests.slack.test_cards import APPROVED, DANA, ENDED, PENDING
 

@@ -14,11 +14,12 @@ from assent.core.actions import ActionState, Impact, Outcome
 from assent.core.approvals import ApprovalState, DenialCategory, Vote
 from assent.core.canonical import canonical
 from assent.core.characters import hidden_characters
+from assent.core.deliveries import Past
 from assent.core.operators import Assurance, OperatorId
 from assent.slack import blocks
 from assent.slack.cards import card, too_long, value_of
 from assent.slack.telling import NO_ARGUMENTS
-from assent.slack.view import Card, CardView, Past, Press
+from assent.slack.view import Card, CardView, Press
 from tests.contracts.samples import LATER, T0, action, approval
 from tests.core.test_rendering import read_back
 
@@ -252,7 +253,7 @@ def test_the_record_of_this_agent_with_this_tool_stands_beside() -> None:
     made = card(replace(PENDING, past=Past(succeeded=40, failed=1, denied=2)))
 
     check(made)
-    assert "41 runs: 40 ok, 1 failed, 0 unknown; 2 denied" in " ".join(blocks.texts(list(made.blocks)))
+    assert "41 runs: 40 ok, 1 failed, 0 unknown; 2 not approved" in " ".join(blocks.texts(list(made.blocks)))
 
 
 def test_many_people_are_counted_and_not_all_named() -> None:

@@ -97,6 +97,35 @@ async def test_a_denial_with_its_reason(office: Office) -> None:
     assert "freeze <!channel>" in str(office.card.now["blocks"])
 
 
+async def test_a_denial_by_command_opens_the_same_dialog(office: Office) -> None:
+    await office.ask()
+    approval = office.asked.approval
+    assert approval is not None
+    await office.slack.as_user("eve").type_command(f"deny {approval.code.lower()}", channel=PROD.id)
+    await office.slack.as_user("eve").submit(**{dialogs.CATEGORY: "not_needed", dialogs.REASON: "no"})
+    await office.follow()
+
+    assert await office.states() == ("denied", "denied")
+    await office.slack.as_user("nobody").type_command(f"deny {approval.code}", channel=PROD.id)
+    office.slack.slack.faults.append(Fault(method="views.open", how="expired_trigger_id"))
+    await office.slack.as_user("sam").type_command(f"deny {approval.code}", channel=PROD.id)
+    await office.hearing.settle()
+    assert "no operator of the policy" in office.heard_by("nobody")[0]
+    assert "did not open the dialog (expired_trigger_id)" in office.heard_by("sam")[0]
+
+
+async def test_a_card_says_what_became_of_what_people_were_asked_before(office: Office) -> None:
+    await office.ask()
+    assert "people were never asked this before" in str(office.card.now["blocks"])
+    await office.press("eve", Press.DENY)
+    await office.slack.as_user("eve").submit(**{dialogs.CATEGORY: "not_needed"})
+    await office.ask(arguments={"env": "production", "path": "other"})
+
+    newest = [message for message in office.slack.slack.messages if message.only_for is None][-1]
+    assert "0 runs: 0 ok, 0 failed, 0 unknown; 1 not approved" in str(newest.now["blocks"])
+    assert "asked this before" not in str(office.card.now["blocks"]), "what is over looks back at nothing"
+
+
 async def test_a_malicious_ask_is_denied_and_its_agent_stopped(office: Office) -> None:
     await office.ask()
     await office.press("eve", Press.DENY)
@@ -173,7 +202,7 @@ async def test_commands_and_the_home_tab(office: Office) -> None:
     pending, shown, told, no_pattern, no_name, tripped = office.heard_by("eve")
     assert "files.write in production" in pending
     assert "you can answer it on its card" in shown
-    assert "buttons of the card" in told
+    assert "button of the card" in told
     assert "is no pattern of tools: a segment is empty" in no_pattern
     assert no_name.startswith("Name what to stop.")
     assert tripped.startswith("Stopped: agent `bot`. 1 cancelled")

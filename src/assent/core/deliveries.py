@@ -23,6 +23,8 @@ LOOK_AFTER: Final = timedelta(seconds=10)
 """So long after a first card was handed over, unheard, it is looked for."""
 CONFIRMED_WITHIN: Final = timedelta(seconds=20)
 """A step that nobody confirmed by then starts the next one."""
+PAST: Final = timedelta(days=30)
+"""How far back a card looks."""
 FIRST_WAIT: Final = timedelta(seconds=1)
 LONGEST_WAIT: Final = timedelta(minutes=1)
 _MOST_DOUBLINGS: Final = 6
@@ -67,10 +69,20 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What became of what people were asked for the same agent and tool lately; `denied` counts silence as well."""
+
+    succeeded: int = 0
+    failed: int = 0
+    unknown: int = 0
+    denied: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Showing:
     """What a channel tells of one approval: the whole of it, at one moment.
 
-    `who` could still vote, `operators` are those of the loaded policy.
+    `who` could still vote, `operators` are those of the loaded policy, `past` stands beside what is still open.
     """
 
     approval: Approval
@@ -78,6 +90,7 @@ class Showing:
     now: datetime
     who: tuple[OperatorId, ...]
     operators: Sequence[Operator]
+    past: Past | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,16 +14,18 @@ from itertools import groupby
 from operator import attrgetter
 
 from assent.core import approvals, deliveries
-from assent.core.actions import Action
+from assent.core.actions import Action, ActionState
 from assent.core.approvals import OPEN, Approval
 from assent.core.deliveries import (
     LOOK_AFTER,
+    PAST,
     Delivery,
     DeliveryFault,
     DeliveryState,
     LockedOut,
     NobodyKnows,
     NotNow,
+    Past,
     Showing,
     Told,
     Undeliverable,
@@ -142,6 +144,7 @@ async def _hand_over(broker: Broker, channels: Mapping[str, Channel], delivery: 
             now=tx.now,
             who=approvals.who_can_vote(approval, policy.operators(), tx.now) if approval.state in OPEN else (),
             operators=policy.operators(),
+            past=await _past(tx, action) if approval.state in OPEN else None,
         )
         return await _errand(tx, fresh, showing, channel)
 
@@ -151,6 +154,16 @@ async def _hand_over(broker: Broker, channels: Mapping[str, Channel], delivery: 
 async def _about(tx: Tx, delivery: Delivery) -> tuple[Approval | None, Action | None]:
     approval = await tx.get(Approval, delivery.approval)
     return approval, None if approval is None else await tx.get(Action, approval.action)
+
+
+async def _past(view: View, action: Action) -> Past:
+    found = await view.answered(action.agent, action.tool, view.now - PAST)
+    return Past(
+        succeeded=found.get(ActionState.SUCCEEDED, 0),
+        failed=found.get(ActionState.FAILED, 0),
+        unknown=found.get(ActionState.UNKNOWN, 0),
+        denied=found.get(ActionState.DENIED, 0),
+    )
 
 
 def _later(delivery: Delivery, *, until: datetime, why: str) -> Delivery:

@@ -4,13 +4,13 @@ A port method is something a flow needs, not an operation on a table. Every stor
 tests, not code.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Protocol, TypeVar
 
-from assent.core.actions import Action, ActionId
+from assent.core.actions import Action, ActionId, ActionState
 from assent.core.agents import AgentId, AgentStatus
 from assent.core.alerts import Mark
 from assent.core.approvals import Approval, ApprovalId, ApprovalState
@@ -159,6 +159,13 @@ class View(Protocol):
         """Return approvals in any of `states`, newest first, at most `limit`, older than `before`.
 
         One whose MAC does not hold is left out.
+        """
+        ...
+
+    async def answered(self, agent: AgentId, tool: str, since: datetime) -> Mapping[ActionState, int]:
+        """Return in which states those actions of `agent` with `tool` are that people answered, or let expire, since.
+
+        No MAC is looked at, so this is for showing and decides nothing.
         """
         ...
 

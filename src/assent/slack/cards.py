@@ -10,7 +10,7 @@ import json
 from typing import Any, Final
 
 from assent.core.actions import ActionState, Impact
-from assent.core.approvals import OPEN
+from assent.core.approvals import OPEN, Approval
 from assent.slack import blocks, telling
 from assent.slack.blocks import Part
 from assent.slack.telling import Shown
@@ -99,9 +99,13 @@ def _confirmed(view: CardView, approve: Part) -> Part:
 
 def value_of(view: CardView) -> str:
     """Return what a button carries: which approval, which revision of it was shown, and the digest's beginning."""
-    approval = view.approval
-    carried = {"a": approval.id, "r": approval.revision, "d": approval.digest[:DIGEST_IN_BUTTON]}
-    return json.dumps(carried, separators=(",", ":"))
+    return carried(view.approval)
+
+
+def carried(approval: Approval) -> str:
+    """Return how a button or a dialog names an approval as it stands now."""
+    named = {"a": approval.id, "r": approval.revision, "d": approval.digest[:DIGEST_IN_BUTTON]}
+    return json.dumps(named, separators=(",", ":"))
 
 
 def _metadata(view: CardView) -> dict[str, Any]:

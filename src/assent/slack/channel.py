@@ -145,6 +145,7 @@ class SlackChannel:
             now=showing.now,
             people=accounts(showing.operators, self.team),
             who=showing.who,
+            past=showing.past,
             page=None if self._page is None else f"{self._page}{approval.id}",
         )
 

@@ -14,6 +14,8 @@ from assent.flows.broker import Broker
 from assent.flows.resolve_approval import list_mine, show_approval
 from assent.flows.trip_breaker import list_breakers, trip
 from assent.ports import View
+from assent.slack import dialogs
+from assent.slack.cards import carried
 from assent.slack.heard import HomeOpened, Typed
 from assent.slack.home import Inbox, home
 from assent.slack.view import Heeded
@@ -21,8 +23,8 @@ from assent.slack.web import SlackFault, SlackWeb
 from assent.slack.who import Door
 
 HELP: Final = (
-    "pending: what waits for you · show CODE: one of them · trip agent:NAME, tool:NAME or env:NAME, and why: stop it"
-    " now. To approve or deny, press the buttons of the card: what will run must be in sight."
+    "pending: what waits for you · show CODE: one of them · deny CODE: say no, and why · trip agent:NAME, tool:NAME"
+    " or env:NAME, and why: stop it now. To approve, press the button of the card: what will run must be in sight."
 )
 MOST_LISTED: Final = 15
 _STATES: Final = tuple(sorted(OPEN))
@@ -47,6 +49,8 @@ class Commands:
                 return await self._pending(caller)
             case ("show", code):
                 return await self._show(caller, code)
+            case ("deny", code):
+                return await self._deny(caller, code, typed.trigger)
             case ("trip", what, *why):
                 return await self._trip(caller, what, " ".join(why))
         return Heeded(said=HELP)
@@ -65,6 +69,15 @@ class Commands:
         mine = "you can answer it on its card" if seen.why_not_me is None else f"you cannot: {seen.why_not_me.message}"
         what = f"{approval.code} ({approval.state}): {approval.agent} wants {approval.tool} at {action.resource}"
         return Heeded(said=f"{spelled_out(what)}; {mine}.")
+
+    async def _deny(self, caller: OperatorCaller, code: str, trigger: str) -> Heeded:
+        """Open the dialog of a denial; what is sent with it is looked at like that of a card."""
+        approval = (await show_approval(self._broker, caller, code)).approval
+        try:
+            await self._web.call("views.open", trigger_id=trigger, view=dialogs.deny(approval.code, carried(approval)))
+        except SlackFault as fault:
+            return Heeded(said=f"Slack did not open the dialog ({fault.said}). Type it again, or use the command line.")
+        return Heeded()
 
     async def _trip(self, caller: OperatorCaller, what: str, why: str) -> Heeded:
         dimension, _, name = what.partition(":")

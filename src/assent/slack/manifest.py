@@ -60,8 +60,8 @@ def manifest(*, public_url: str | None = None) -> dict[str, Any]:
 def _command(address: str | None) -> dict[str, Any]:
     made: dict[str, Any] = {
         "command": COMMAND,
-        "description": "What waits for you; stop an agent",
-        "usage_hint": "pending | show CODE | trip agent:NAME why",
+        "description": "What waits for you; deny it; stop an agent",
+        "usage_hint": "pending | show CODE | deny CODE | trip agent:NAME why",
         "should_escape": True,
     }
     return made if address is None else made | {"url": address}

@@ -6,11 +6,12 @@ from typing import Final
 from assent.core.actions import Action, ActionState
 from assent.core.approvals import OPEN, ApprovalState, Need, Vote, is_self_approved
 from assent.core.characters import invisible_count
+from assent.core.deliveries import Past
 from assent.core.operators import OperatorId
 from assent.core.rendering import argument_lines, spelled_out
 from assent.slack import blocks
 from assent.slack.blocks import Part, person, time_of_day, words
-from assent.slack.view import CardView, Past
+from assent.slack.view import CardView
 
 MAX_INLINE_CHARACTERS: Final = 2_800
 MAX_INLINE_LINES: Final = 60
@@ -98,13 +99,15 @@ def facts(view: CardView) -> dict[str, str]:
         "Rules": ", ".join(action.rules) or "-",
     }
     if view.past is not None:
-        named["Last 30 days"] = _past(view.past)
+        named["Asked before, 30 days"] = _past(view.past)
     return {name: spelled_out(value) for name, value in named.items()}
 
 
 def _past(past: Past) -> str:
     runs = past.succeeded + past.failed + past.unknown
-    return f"{runs} runs: {past.succeeded} ok, {past.failed} failed, {past.unknown} unknown; {past.denied} denied"
+    if runs + past.denied == 0:
+        return "people were never asked this before"
+    return f"{runs} runs: {past.succeeded} ok, {past.failed} failed, {past.unknown} unknown; {past.denied} not approved"
 
 
 def what(view: CardView, shown: Shown) -> list[Part]:

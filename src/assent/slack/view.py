@@ -8,6 +8,7 @@ from typing import Any
 
 from assent.core.actions import Action
 from assent.core.approvals import Approval
+from assent.core.deliveries import Past
 from assent.core.operators import OperatorId
 from assent.slack.blocks import Block
 
@@ -47,16 +48,6 @@ class Heeded:
     taken: bool = True
     payload: Mapping[str, Any] = field(default_factory=dict)
     said: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
-    """What this agent did with this tool in the last 30 days, counted by the broker."""
-
-    succeeded: int = 0
-    failed: int = 0
-    unknown: int = 0
-    denied: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ lists leave it out, because one damaged row must hold up neither a trip nor the 
 """
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from heapq import merge
@@ -109,6 +109,10 @@ _OPEN_BY_ROUTES = (
 )
 _READY_OF_AGENT = "SELECT count(*) FROM action WHERE state = 'ready' AND agent = ?"
 _OPEN_APPROVALS = f"SELECT count(*), min(asked_at) FROM approval INDEXED BY approval_due WHERE {_IS_OPEN}"  # noqa: S608  # no input
+_HOW_THEY_ENDED = (
+    "SELECT state, count(*) FROM action INDEXED BY action_answered"
+    " WHERE agent = ? AND answered_at IS NOT NULL AND answered_at >= ? AND tool = ? GROUP BY state"
+)
 _ASKED_SINCE = "SELECT count(*) FROM approval WHERE agent = ? AND asked_at > ?"
 
 
@@ -232,6 +236,11 @@ class SqliteView:
         older_than = _AFTER_ALL_IDS if before is None else before
         each = [self._sound(APPROVALS, _IN_STATE, state.value, older_than) for state in dict.fromkeys(states)]
         return list(islice(merge(*each, key=lambda approval: approval.id, reverse=True), limit))
+
+    async def answered(self, agent: AgentId, tool: str, since: datetime) -> Mapping[ActionState, int]:
+        given = (agent, stamp(since), tool)
+        found = self._guarded(lambda database: database.execute(_HOW_THEY_ENDED, given).fetchall())
+        return {ActionState(state): count for state, count in found}
 
     async def open_approvals(self) -> OpenApprovals:
         count, oldest = self.fetch_one(_OPEN_APPROVALS)
