@@ -43,6 +43,16 @@ def test_naughty_text_stays_text_and_a_no_is_a_no(served: Served, visit: Visit) 
     assert served.state(asked) == "denied"
 
 
+def test_an_open_inbox_shows_what_comes_without_being_loaded_again(served: Served, visit: Visit) -> None:
+    page = visit("/console/?show=open").page
+    sign_in(page, served.home)
+    page.evaluate("window.sameDocument = true")
+    with page.expect_response(lambda answer: answer.url.endswith("/console/?show=open")):
+        asked = served.ask(path="prod/live.txt", content="live")
+    expect(page.get_by_text(asked["approval"]["code"])).to_be_visible()
+    assert page.evaluate("window.sameDocument")
+
+
 @pytest.mark.requirement("T18")
 def test_two_people_at_once_and_everything_by_keyboard(served: Served, visit: Visit) -> None:
     asked = served.ask(path="prod/short.txt", content="short")

@@ -12,11 +12,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from assent.console import approval, breakers, inbox, signing
+from assent.console import approval, breakers, inbox, live, signing
 from assent.console.given import PREFIX, ConsoleSettings
 from assent.console.guarding import Guard
 from assent.console.pages import Pages
 from assent.console.visits import STATUS_OF, Console, console_of
+from assent.console.watcher import Live
 from assent.core.errors import AssentError, RateLimited
 from assent.flows.broker import Broker
 from assent.logs import EventLog
@@ -38,6 +39,7 @@ def create_console(broker: Broker, settings: ConsoleSettings, closing: asyncio.E
             *inbox.routes,
             *approval.routes,
             *breakers.routes,
+            *live.routes,
             *signing.routes,
             Mount(f"{PREFIX}/static", StaticFiles(directory=_ASSETS)),
         ],
@@ -45,7 +47,13 @@ def create_console(broker: Broker, settings: ConsoleSettings, closing: asyncio.E
         exception_handlers={AssentError: _told, HTTPException: _not_a_page},
     )
     app.router.redirect_slashes = False
-    app.state.console = Console(broker=broker, settings=settings, pages=Pages(settings), closing=closing)
+    app.state.console = Console(
+        broker=broker,
+        settings=settings,
+        pages=Pages(settings),
+        closing=closing,
+        live=Live(broker, most=settings.max_live_pages),
+    )
     return app
 
 

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from assent.console.given import PREFIX, ConsoleSettings
 from assent.console.pages import Pages
+from assent.console.watcher import Live
 from assent.core.errors import BadRequest, Forbidden, Unauthenticated
 from assent.core.operators import Permission
 from assent.core.reasons import Reason
@@ -46,6 +47,7 @@ class Console:
     settings: ConsoleSettings
     pages: Pages
     closing: asyncio.Event
+    live: Live
 
     @property
     def cookie(self) -> str:

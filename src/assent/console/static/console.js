@@ -59,6 +59,69 @@ function countDown() {
   }
 }
 
+// --- staying current: the broker says that something moved, the page asks for itself anew ----------------------------------
+
+function isBusy(part) {
+  const dirty = [...part.querySelectorAll("input, textarea, select")].some(
+    (field) => field.type !== "hidden" && (field.checked || field.value !== field.defaultValue) && field.value !== "",
+  );
+  return dirty || part.contains(document.activeElement) || part.querySelector("details[open]") !== null;
+}
+
+function put(fresh) {
+  for (const part of document.querySelectorAll("[data-live][id]")) {
+    const next = fresh.getElementById(part.id);
+    if (next && next.innerHTML !== part.innerHTML && !isBusy(part)) part.replaceWith(document.adoptNode(next));
+  }
+  const answer = document.getElementById("answer");
+  if (answer && !fresh.getElementById("answer")) {
+    answer.replaceChildren(Object.assign(document.createElement("p"), {
+      className: "note", textContent: "This was decided, or is over: how it stands is said above.",
+    }));
+  }
+}
+
+let asking = false;
+let again = false;
+
+async function refresh() {
+  if (asking) { again = true; return; }
+  asking = true;
+  const answer = await fetch(location.href, { redirect: "manual", cache: "no-store" }).catch(() => null);
+  if (answer?.ok) put(new DOMParser().parseFromString(await answer.text(), "text/html"));
+  // However much happens, a page asks no more often than this.
+  setTimeout(() => { asking = false; if (again) { again = false; refresh(); } }, 500);
+}
+
+function say(text) {
+  const note = document.getElementById("live");
+  note.hidden = text === "";
+  note.textContent = text;
+}
+
+let stream = null;
+
+function listen() {
+  // A browser has few connections to one host, so only the page that is looked at holds one.
+  if (document.visibilityState !== "visible") { stream?.close(); stream = null; return; }
+  if (stream) return;
+  stream = new EventSource(new URL("live", document.querySelector("a.home").href));
+  stream.onopen = () => { say(""); refresh(); };
+  stream.onmessage = (event) => {
+    if (event.data === "waits" || document.querySelector("[data-live=log]")) refresh();
+  };
+  stream.onerror = () => {
+    const over = stream?.readyState === EventSource.CLOSED;
+    say(over ? "This page is not kept current any more: load it again." : "The broker does not answer. This page shows what was.");
+  };
+}
+
+if ("signedIn" in document.body.dataset && document.querySelector("[data-live]")) {
+  listen();
+  document.addEventListener("visibilitychange", listen);
+}
+addEventListener("pagehide", () => { stream?.close(); stream = null; });
+
 document.querySelectorAll("form[data-approve]").forEach(wakeApprove);
 setInterval(countDown, 1000);
 
