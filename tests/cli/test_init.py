@@ -1,6 +1,8 @@
 """`assent init`: everything a first broker needs, made once; secrets shown once, and never to a pipe."""
 
 import json
+import os
+import re
 import stat
 import subprocess
 import sys
@@ -120,3 +122,35 @@ def only_open_code(broker: BrokerProcess) -> str:
         if items:
             return str(items[0]["code"])
     pytest.fail("the agent asked nobody")
+
+
+def test_what_the_terminal_showed_works_as_it_is_copied(tmp_path: Path) -> None:
+    shown = on_a_terminal("init", str(tmp_path / "broker"), env={"COLUMNS": "300"}).text
+    yours, theirs = re.findall(r"^  (export \S+)", shown, re.MULTILINE)
+    serve, agent, approve = shown.partition("try next")[2].strip().splitlines()[1:]
+    listed = re.findall(r"`(assent [^`]+)`", approve)[0]
+    token, key = (line.partition("=")[2] for line in (yours, theirs))
+    home = Home(directory=tmp_path / "broker", operator_token=token, agent_key=key)
+    assert serve.split() == ["assent", "serve", "--config", str(home.config)]
+    bin_folder = Path(sys.executable).parent
+    with BrokerProcess(home=home) as broker:
+        program = home.directory / "agent.py"
+        program.write_text(program.read_text().replace("http://127.0.0.1:8420", broker.url))
+        more = {"ASSENT_URL": broker.url, "ASSENT_SPOOL": str(tmp_path / "spool"), "PYTHONUNBUFFERED": "1"}
+        env = clean_environment({**more, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"})
+
+        def typed(*lines: str) -> "subprocess.Popen[str]":
+            command = ["/bin/sh", "-ec", "\n".join(lines)]
+            return subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True)
+
+        with typed(theirs, agent.strip()) as running:
+            assert running.stdout is not None
+            assert running.stdout.readline() == "wrote town/staging/hello.txt\n"
+            only_open_code(broker)
+            with typed(yours, listed) as asking:
+                code, sha = asking.communicate(timeout=60)[0].split("\t")[:2]
+            said = approve.split("   #")[0].strip().replace("CODE", code).replace("…", sha)
+            with typed(yours, said) as approving:
+                assert "approved: the agent may now run it" in approving.communicate(timeout=60)[0]
+            assert running.stdout.readline() == "wrote town/prod/hello.txt\n"
+            assert running.wait(timeout=60) == 0

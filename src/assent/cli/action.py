@@ -38,7 +38,7 @@ def run(
     tool: Annotated[str, typer.Argument(help="The tool of the catalogue that is a program.")],
     given: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]... | -- ARGV...", help="Its arguments, or the program and its own."),
+        typer.Argument(metavar="KEY=VALUE|-- ARGV", help="Its arguments, or the program and its own."),
     ] = None,
     *,
     reason: Annotated[str | None, typer.Option(help="Why, for whoever is asked.")] = None,
