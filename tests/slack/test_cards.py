@@ -136,6 +136,8 @@ def test_a_card_that_ended_says_how_and_decides_nothing_any_more(words: str) -> 
     check(made)
     assert words in made.blocks[0]["text"]["text"]
     assert words in made.text
+    assert "What was asked for" in str(made.blocks)
+    assert "will run" not in str(made.blocks)
     assert not made.is_approvable
     assert not pressed(made) & {Press.APPROVE, Press.DENY, Press.MORE}
     assert (Press.REVOKE in pressed(made)) == (words == "waiting for the agent")

@@ -92,7 +92,7 @@ def facts(view: CardView) -> dict[str, str]:
     run = f" · run {action.run_id}" if action.run_id else ""
     named = {
         "Agent": f"{approval.agent}{run}",
-        "Owner" if approval.owner in view.who else "Owner (cannot approve)": approval.owner,
+        _owner_is(view): approval.owner,
         "Where": f"{action.environment} · {action.resource}",
         "How bad": action.how_bad or f"a {action.impact} action; its entry does not say more",
         "Undo": action.undo or "its entry names no way back",
@@ -101,6 +101,11 @@ def facts(view: CardView) -> dict[str, str]:
     if view.past is not None:
         named["Asked before, 30 days"] = _past(view.past)
     return {name: spelled_out(value) for name, value in named.items()}
+
+
+def _owner_is(view: CardView) -> str:
+    is_barred = view.approval.state in OPEN and view.approval.owner not in view.who
+    return "Owner (cannot approve)" if is_barred else "Owner"
 
 
 def _past(past: Past) -> str:
@@ -123,6 +128,9 @@ def what(view: CardView, shown: Shown) -> list[Part]:
 
 def _how_much(view: CardView, shown: Shown) -> str:
     size = f"{len(view.action.arguments)} bytes, digest {view.approval.digest[:DIGEST_SHOWN]}"
+    if view.approval.state not in OPEN:
+        part = "in full" if shown.is_whole else f"the beginning of {len(shown.lines)} lines"
+        return f"What was asked for ({size}, {part})"
     if not shown.is_whole:
         count = len(shown.lines)
         return f"The beginning of {count} lines ({size}). The rest is not shown — cannot be approved from Slack"
