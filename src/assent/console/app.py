@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from assent.console import approval, breakers, inbox, live, signing
+from assent.console import activity, agents, approval, breakers, inbox, live, signing
 from assent.console.given import PREFIX, ConsoleSettings
 from assent.console.guarding import Guard
 from assent.console.pages import Pages
@@ -39,6 +39,8 @@ def create_console(broker: Broker, settings: ConsoleSettings, closing: asyncio.E
             *inbox.routes,
             *approval.routes,
             *breakers.routes,
+            *activity.routes,
+            *agents.routes,
             *live.routes,
             *signing.routes,
             Mount(f"{PREFIX}/static", StaticFiles(directory=_ASSETS)),

@@ -14,7 +14,16 @@ from assent.console.given import PREFIX, ConsoleSettings
 from assent.core.characters import visible
 from assent.core.rendering import spelled_out
 
-NAVIGATION: Final = (("/", "Inbox"), ("/breakers", "Breakers"), ("/account", "You"))
+NAVIGATION: Final = (
+    ("/", "Inbox"),
+    ("/activity", "Activity"),
+    ("/breakers", "Breakers"),
+    ("/agents", "Agents"),
+    ("/people", "People"),
+    ("/policy", "Policy"),
+    ("/numbers", "Numbers"),
+    ("/account", "You"),
+)
 _MINUTE: Final = 60
 _HOUR: Final = 3_600
 _DAY: Final = 86_400
