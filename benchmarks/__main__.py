@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from benchmarks import over_http, policy_growth, sdk, starting, whole_decisions
+from benchmarks import over_http, policy_growth, sdk, starting, stops, whole_decisions
 from benchmarks.plan import QUICK, Plan
 from benchmarks.report import Findings, heading
 
@@ -24,6 +24,7 @@ SECTIONS: Final[dict[str, Section]] = {
     "flows": whole_decisions.run,
     "engines": lambda plan, findings, _folder: policy_growth.run(plan, findings),
     "sdk": sdk.run,
+    "stops": stops.run,
     "start": starting.run,
 }
 
