@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from assent.console.counting import count
-from assent.console.prose import blocks_of
+from assent.console.prose import blocks_of, pieces_of
 from assent.core.approvals import Approval, ApprovalState, DenialCategory, Vote
 from assent.core.credentials import Kind
 from assent.core.explanations import Asking, DocumentFormat, Explanation
@@ -69,7 +69,7 @@ async def test_agents_are_listed_with_whether_they_may_act(town: ConsoleTown) ->
     assert "other may ask owner owner r 0 live keys has not asked lately" in said
     page = text_of(await eve.get("/console/agents/bot"))
     assert "revoke bot" in page
-    assert "may `files.read` in staging" in page
+    assert "may files.read in staging" in page
     assert (await eve.get("/console/agents/nobody")).status == 404
 
 
@@ -218,3 +218,15 @@ def test_a_document_comes_apart_into_its_parts_in_order() -> None:
     assert found[3].items == ("may `files.read` in staging", "never `x`")
     assert found[4].rows == (("tool", "impact"), ("a|b", NAUGHTY))
     assert blocks_of("") == ()
+
+
+def test_marks_in_a_line_become_kinds_and_a_lone_mark_stays() -> None:
+    assert pieces_of("may `files.read` in **staging** `x") == (
+        ("plain", "may "),
+        ("code", "files.read"),
+        ("plain", " in "),
+        ("strong", "staging"),
+        ("plain", " `x"),
+    )
+    assert pieces_of("``a`b``") == (("code", "a`b"),)
+    assert pieces_of("") == ()

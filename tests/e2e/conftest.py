@@ -66,8 +66,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         screen.interrupt()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # Not for the whole session: as long as it lives an event loop runs in this thread, and no story of another module
+    # that brings its own could begin.
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine: install `chromium` to run the stories in a browser")
     with sync_playwright() as playwright:

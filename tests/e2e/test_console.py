@@ -17,6 +17,7 @@ def test_with_the_link_on_a_phone_all_of_it_is_read_and_then_approved(served: Se
     asked = served.ask(path="prod/long.txt", content=LONG)
     page = visit(f"/console/sign-in?link={served.link}", phone=True).page
     page.get_by_role("button", name="Sign in as you").click()
+    assert asked["approval"]["url"] == f"{served.url}/console/approvals/{asked['approval']['id']}"
     page.get_by_role("link", name="files.write in production").click()
     approve = page.get_by_role("button", name="Approve once")
     expect(approve).to_be_disabled()

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from assent.console.given import PREFIX, ConsoleSettings
+from assent.console.prose import pieces_of
 from assent.core.characters import visible
 from assent.core.rendering import spelled_out
 
@@ -41,7 +42,13 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.filters.update(
-            spelled=spelled_out, visible=visible, moment=moment, machine=machine, words=words, span=span
+            spelled=spelled_out,
+            visible=visible,
+            moment=moment,
+            machine=machine,
+            words=words,
+            span=span,
+            pieces=pieces_of,
         )
         self._environment.globals.update(
             nav=NAVIGATION, prefix=PREFIX, version=settings.version, runbook=settings.runbook_url

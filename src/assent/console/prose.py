@@ -11,6 +11,7 @@ _HEADING = re.compile(r"(?P<marks>#{1,6}) (?P<text>.*)")
 _ITEM = re.compile(r"\s*(?:[-*]|\d+\.) (?P<text>.*)")
 _RULE = re.compile(r"\|[\s:|-]+\|")
 _CELLS = re.compile(r"(?<!\\)\|")
+_PIECE = re.compile(r"(?P<fence>`+)(?P<code>.+?)(?P=fence)|\*\*(?P<strong>.+?)\*\*")
 DEEPEST: Final = 6
 
 
@@ -51,6 +52,18 @@ def _add(found: list[Block], line: str) -> None:
         found[-1] = Block(kind="paragraph", text=f"{last.text} {line}")
     else:
         found.append(Block(kind="paragraph", text=line))
+
+
+def pieces_of(text: str) -> tuple[tuple[str, str], ...]:
+    """Return a line of a document as (code, strong or plain, its words), in order; nothing of it is lost but marks."""
+    found: list[tuple[str, str]] = []
+    end = 0
+    for piece in _PIECE.finditer(text):
+        found.append(("plain", text[end : piece.start()]))
+        found.append(("code", piece["code"]) if piece["code"] is not None else ("strong", piece["strong"]))
+        end = piece.end()
+    found.append(("plain", text[end:]))
+    return tuple((kind, said) for kind, said in found if said)
 
 
 def _join(found: list[Block], last: Block, block: Block) -> None:

@@ -115,7 +115,10 @@ class _Process:
         self._version = version_of("assent")
         self._stop = asyncio.Event()
         self._closing = asyncio.Event()
-        self._slack = slack_of(assembly.broker, assembly.settings)
+        self._page = f"{url}/console/approvals/"
+        # A phone reaches no loopback: a button that leads nowhere is worse than none.
+        reached = not assembly.settings.is_loopback or assembly.settings.public_url is not None
+        self._slack = slack_of(assembly.broker, assembly.settings, page=self._page if reached else None)
         self._alerts = self._alert_channels()
         self._app = self._application()
 
@@ -213,6 +216,7 @@ class _Process:
             settings=ApiSettings(
                 public_log=settings.public_log,
                 metrics_on_loopback=not settings.behind_proxy,
+                approvals_url=self._page,
                 runbook_url=settings.runbook_url,
                 version=self._version,
             ),

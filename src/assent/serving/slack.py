@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _NEEDS: Final = ("slack_sdk", "aiohttp")
 
 
-def slack_of(broker: Broker, settings: Settings) -> "SlackService | None":
-    """Return the broker's Slack, or None where no bot token is set.
+def slack_of(broker: Broker, settings: Settings, *, page: str | None = None) -> "SlackService | None":
+    """Return the broker's Slack, or None where no bot token is set; cards point to `page` and the approval's id.
 
     Raises:
         ConfigInvalid: a secret cannot be read safely, tokens are mixed up, nothing could come in, the extra is missing.
@@ -41,7 +41,7 @@ def slack_of(broker: Broker, settings: Settings) -> "SlackService | None":
 
     secrets = tuple(part.strip().encode() for part in (signing or "").split(",") if part.strip())
     keys = SlackKeys(bot_token=bot_token, app_token=app_token, signing_secrets=secrets, api_url=settings.slack_api_url)
-    return SlackService(broker, keys, now_seconds=time.time)
+    return SlackService(broker, keys, now_seconds=time.time, page=page)
 
 
 def _refuse_mixed_up(bot_token: str, app_token: str | None, signing: str | None) -> None:
