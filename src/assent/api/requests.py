@@ -17,6 +17,7 @@ from starlette.types import Message, Receive, Scope
 from assent.api.problems import RequestRefused
 from assent.core.canonical import Json, parse
 from assent.core.characters import visible
+from assent.core.values import made_quickly
 from assent.wire.problems import FieldFault
 from assent.wire.shapes import Body
 
@@ -33,6 +34,7 @@ _JSON_MEDIA = re.compile(rb"application/json[ \t]*(;[ \t]*charset=\"?utf-8\"?[ \
 _ONCE: Final = frozenset({b"authorization", b"idempotency-key", b"assent-attempt", b"content-type", b"content-length"})
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Head:
     """The headers that the API reads; a header that is not there is None."""

@@ -17,6 +17,7 @@ from assent.core.credentials import CredentialId
 from assent.core.errors import IllegalMove
 from assent.core.reasons import Reason
 from assent.core.refusals import REFUSALS
+from assent.core.values import made_quickly
 
 ActionId = NewType("ActionId", str)
 RunId = NewType("RunId", str)
@@ -101,6 +102,7 @@ class Runs(StrEnum):
     ARGV = "argv"
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """What the catalogue made of one request: validated arguments and the facts derived from them.
@@ -139,6 +141,7 @@ class Outcome:
     result_digest: str | None = None
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """One concrete ask and everything that was decided about it.

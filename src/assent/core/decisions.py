@@ -13,6 +13,7 @@ from assent.core.agents import AgentProfile, AgentStatus, why_not
 from assent.core.breakers import BREAKER_OPEN, PROBE_ROUTE, Breaker, Probing, met, why_open
 from assent.core.denials import Cooling
 from assent.core.reasons import Reason
+from assent.core.values import made_quickly
 
 
 class Effect(StrEnum):
@@ -34,6 +35,7 @@ class Answer(StrEnum):
     DENY = "deny"
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What policy says about one proposal: the combined effect, every matching rule, the routes to ask.
@@ -61,6 +63,7 @@ class Limits:
     asks_per_agent_per_hour: int = 20
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """How much waits already, as counted in the deciding transaction."""
@@ -72,6 +75,7 @@ class Load:
     asked_for_agent_in_last_hour: int = 0
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The broker's answer with its reasons, the rules that matched and, when pending, the routes.
@@ -91,6 +95,7 @@ class Decision:
     is_overdrawn: bool = False
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything a decision depends on, gathered inside one transaction.

@@ -12,6 +12,7 @@ from typing import NewType
 
 from assent.core.canonical import Json, canonical_of_ours, commitment_of
 from assent.core.errors import BadRequest
+from assent.core.values import made_quickly
 
 RecordId = NewType("RecordId", str)
 
@@ -69,6 +70,7 @@ class RecordKind(StrEnum):
     PAYLOAD_ERASED = "payload.erased"
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """What a flow wants recorded; the ledger stamps time and salts in the transaction, and the id where none is given.
@@ -96,6 +98,7 @@ class Entry:
     payload: Mapping[str, bytes] = field(default_factory=dict)
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One entry of the log: `leaf` is what the tree hashes; `index` its gapless place, once it has one.

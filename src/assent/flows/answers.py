@@ -9,11 +9,13 @@ from assent.core.agents import why_not
 from assent.core.approvals import Approval
 from assent.core.decisions import Answer, Decision
 from assent.core.grants import Grant
+from assent.core.values import made_quickly
 from assent.flows.agent_status import status_of
 from assent.flows.broker import Broker
 from assent.ports import Policy, View
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """What the broker answers about one action, now: decision, grant or approval, and who could decide it.

@@ -28,6 +28,7 @@ from assent.core.errors import IdempotencyConflict
 from assent.core.grants import GrantId
 from assent.core.operators import OperatorId
 from assent.core.reasons import Reason
+from assent.core.values import made_quickly
 from assent.flows import breaker_entries, entries
 from assent.flows.agent_status import status_of
 from assent.flows.answers import Answered, read_anew, when_again, who_can_decide, with_token
@@ -42,6 +43,7 @@ OPERATOR_PREFIX = "operator:"
 MAX_REFUSED_BYTES = 2_048
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """One request of an agent, parsed but not believed.
@@ -62,6 +64,7 @@ class Ask:
     in_flight: frozenset[str] = field(default_factory=frozenset)
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judged:
     """Everything about an ask that needs no transaction: what policy makes of it, and the ids it would get.
@@ -84,6 +87,7 @@ class _Judged:
     counted: Counted
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """What an ask came to: the answer, whether a new action was made for it, and which budgets it is too much for."""
@@ -94,6 +98,7 @@ class _Asked:
     too_much: tuple[TooMuchOf, ...] = ()
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fate:
     """Where a fresh action stands once it is decided, and why."""

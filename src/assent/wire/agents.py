@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from assent.core.values import made_quickly
 from assent.wire.problems import BreakerNotice
 from assent.wire.shapes import (
     MAX_ERROR_CHARACTERS,
@@ -163,6 +164,7 @@ class OutcomeView:
     result_digest: str | None = None
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionAnswer:
     """What the broker answers about one action now.
