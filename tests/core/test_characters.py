@@ -65,3 +65,10 @@ def test_what_is_printed_is_one_line_without_hidden_characters_and_means_one_tex
 def test_the_count_is_that_of_hidden_characters_alone(text: str) -> None:
     assert invisible_count(text) == sum(character in INVISIBLE for character in text)
     assert hidden_characters(text) == (invisible_count(text) > 0)
+
+
+def test_of_ascii_only_control_characters_are_hidden_and_everything_else_stays_as_it_is() -> None:
+    for text in (chr(first) + chr(second) for first in range(128) for second in range(128)):
+        is_hidden = any(unicodedata.category(character) == "Cc" for character in text)
+        assert hidden_characters(text) is is_hidden
+        assert (visible(text) == text) is not is_hidden

@@ -56,7 +56,7 @@ _ESCAPED = re.compile(rf"[{_CLASS}]|\\(?=u\{{)")
 
 def visible(text: str) -> str:
     r"""Return `text` on one line with every invisible character as `\u{hex}`; different texts stay different."""
-    return _ESCAPED.sub(_escape, text)
+    return text if _is_plain(text) and "\\" not in text else _ESCAPED.sub(_escape, text)
 
 
 def invisible_count(text: str) -> int:
@@ -66,7 +66,12 @@ def invisible_count(text: str) -> int:
 
 def hidden_characters(text: str) -> bool:
     """Whether `text` holds at least one character that a reader cannot see."""
-    return _INVISIBLE.search(text) is not None
+    return not _is_plain(text) and _INVISIBLE.search(text) is not None
+
+
+def _is_plain(text: str) -> bool:
+    # Most of what is asked is: every printable character of ASCII can be seen, and this is told without looking for it.
+    return text.isascii() and text.isprintable()
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -63,7 +63,7 @@ def _about(action: Action) -> dict[str, Any]:
 
 
 def _codes(reasons: tuple[Reason, ...]) -> tuple[str, ...]:
-    return tuple(reason.code for reason in reasons)
+    return tuple([reason.code for reason in reasons])
 
 
 def action_decided(action: Action, decision: Decision, approval: Approval | None) -> Entry:

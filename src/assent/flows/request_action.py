@@ -225,7 +225,7 @@ async def _decide(
     opened = tuple(await tx.open_breakers())
     if opened and (tried := decisions.as_probe(judged.verdict, opened, judged.facts, agent)) is not judged.verdict:
         judged = replace(judged, verdict=tried)
-    question = _question(broker, tx, key, ask, judged)
+    question = _question(broker, tx, key, ask, judged) if judged.verdict.routes else None
     draws = await _draws(tx, judged) if judged.counted.budgets else ()
     facts = Facts(
         profile=judged.policy.agent(agent),
@@ -254,10 +254,10 @@ async def _decide(
 async def _fate(broker: Broker, tx: Tx, judged: _Judged, decision: Decision, draws: tuple[Draw, ...]) -> _Fate:
     if decision.answer is Answer.DENY:
         return _Fate(decision=decision, state=ActionState.DENIED, decided_at=tx.now)
-    reserved = await reserve(tx, draws)
+    reserved = await reserve(tx, draws) if draws else ()
     if decision.answer is Answer.PENDING:
         return _Fate(decision=decision, state=ActionState.PENDING, decided_at=None, reserved=reserved)
-    return replace(_allowed(broker, tx, judged, decision), reserved=reserved)
+    return _allowed(broker, tx, judged, decision, reserved)
 
 
 async def _draws(tx: Tx, judged: _Judged) -> tuple[Draw, ...]:
@@ -312,7 +312,7 @@ def _starts_at_once(judged: _Judged) -> bool:
     return judged.attempt is not None and judged.facts.redeemed_by is RedeemedBy.AGENT
 
 
-def _allowed(broker: Broker, tx: Tx, judged: _Judged, decision: Decision) -> _Fate:
+def _allowed(broker: Broker, tx: Tx, judged: _Judged, decision: Decision, reserved: tuple[Reservation, ...]) -> _Fate:
     if _starts_at_once(judged):
         # One round trip: the asking attempt holds the action from the start, so there is no grant to sign or redeem.
         lease = tx.now + broker.lease
@@ -322,12 +322,14 @@ def _allowed(broker: Broker, tx: Tx, judged: _Judged, decision: Decision) -> _Fa
             decided_at=tx.now,
             attempt=judged.attempt,
             lease_expires_at=lease,
+            reserved=reserved,
         )
     return _Fate(
         decision=decision,
         state=ActionState.READY,
         decided_at=tx.now,
         pick_up_until=tx.now + broker.pick_up_within,
+        reserved=reserved,
     )
 
 

@@ -97,7 +97,7 @@ def _action_payload(action: Action) -> tuple[Value, ...]:
         action.undo,
         action.reason,
         action.context,
-        pack(part for reason in action.reasons for part in (reason.code, reason.message)),
+        pack([part for reason in action.reasons for part in (reason.code, reason.message)]),
         None if action.outcome is None else action.outcome.error,
         *_later(action),
     )

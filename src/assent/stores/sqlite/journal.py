@@ -64,7 +64,7 @@ def load_disclosed(row: RecordRow, keys: LedgerKeys) -> Record:
 
 
 def _flat(disclosed: Disclosed) -> tuple[Value, ...]:
-    return tuple(part for name, (salt, value) in disclosed.items() for part in (name, salt, value))
+    return tuple([part for name, (salt, value) in disclosed.items() for part in (name, salt, value)])
 
 
 def _named(flat: tuple[Value, ...]) -> Disclosed:

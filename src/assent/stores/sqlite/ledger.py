@@ -1,7 +1,6 @@
 """The ledger on SQLite: the `Ledger` of the port, put together from one writing thread and a few reading ones."""
 
 import asyncio
-import os
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,6 +11,7 @@ from assent.core.errors import LedgerUnavailable
 from assent.metrics import Durations
 from assent.ports import Clock, Gate, NewId, Tx, View
 from assent.stores.ledger_time import LedgerTime, standing_still
+from assent.stores.randomness import Randomness
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import migrations, opening
 from assent.stores.sqlite.job import Job
@@ -49,7 +49,7 @@ class SqliteLedger:
         *,
         clock: Clock,
         new_id: NewId,
-        salts: Callable[[int], bytes] = os.urandom,
+        salts: Callable[[int], bytes] | None = None,
         unsafe_not_durable: str | None = None,
         prepare: Callable[[sqlite3.Connection], None] = nothing,
         scripts: Sequence[str] | None = None,
@@ -69,7 +69,7 @@ class SqliteLedger:
         where = None if path == ":memory:" else Path(path)
         storage = Storage(path=where, unsafe_not_durable=unsafe_not_durable, prepare=prepare)
         told = clock if isinstance(clock, LedgerTime) else LedgerTime(clock, standing_still)
-        stamps = Stamps(time=told, new_id=new_id, salts=salts)
+        stamps = Stamps(time=told, new_id=new_id, salts=salts or Randomness())
         was_left_open = storage.has_log()
         database = opening.opened(storage, keys, clock, migrations.shipped() if scripts is None else scripts)
         told.now(opening.known(database, keys).last_time)

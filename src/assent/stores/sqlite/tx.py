@@ -4,7 +4,6 @@ What it learns about the end of the log and the latches it keeps to itself; the 
 commit has returned.
 """
 
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from assent.core.records import SALT_BYTES, Entry, Record, RecordId
 from assent.core.records import record as recorded
 from assent.ports import NewId, R, Row
 from assent.stores.ledger_time import LedgerTime
+from assent.stores.randomness import Randomness
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import journal, latches
 from assent.stores.sqlite.latches import Latches
@@ -49,7 +49,7 @@ class Stamps:
 
     time: LedgerTime
     new_id: NewId
-    salts: Callable[[int], bytes] = os.urandom
+    salts: Callable[[int], bytes] = field(default_factory=Randomness)
 
 
 class SqliteTx(SqliteView):
@@ -90,7 +90,7 @@ class SqliteTx(SqliteView):
         # Believed before the record is there, which tells of the change that is to be vouched for.
         believed = self._believed() if entry.kind in latches.TOLD_BY else None
         salts = self._stamps.salts(SALT_BYTES * len(entry.payload))
-        cut = tuple(salts[at : at + SALT_BYTES] for at in range(0, len(salts), SALT_BYTES))
+        cut = tuple([salts[at : at + SALT_BYTES] for at in range(0, len(salts), SALT_BYTES)])
         identifier = entry.id or RecordId(self._stamps.new_id("rec"))
         made = recorded(entry, new_id=identifier, now=self._now, salts=cut)
         self.write(journal.INSERT, journal.dump(made, self._next_index, self._keys))
@@ -127,4 +127,7 @@ class SqliteTx(SqliteView):
 
     def write(self, statement: str, values: Sequence[object]) -> int:
         """Run a statement that writes and return how many rows it touched, for the modules of this package."""
-        return self._guarded(lambda database: database.execute(statement, values).rowcount)
+        try:
+            return self._open().execute(statement, values).rowcount
+        except sqlite3.Error as error:
+            raise self.refused(error) from error

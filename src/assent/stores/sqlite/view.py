@@ -135,23 +135,36 @@ class SqliteView:
         """Answer nothing more: whoever kept this view beyond its transaction must not read on."""
         self._database = None
 
-    def _guarded(self, act: Callable[[sqlite3.Connection], V]) -> V:
+    def _open(self) -> sqlite3.Connection:
         if self._database is None:
             raise LedgerUnavailable("this transaction is over, nothing can be asked of it")
+        return self._database
+
+    def _guarded(self, act: Callable[[sqlite3.Connection], V]) -> V:
         try:
-            return act(self._database)
+            return act(self._open())
         except sqlite3.Error as error:
-            if faults.is_taken(error):
-                raise Stale("this exists already", hint="load it instead") from error
-            raise self._broken(error) from error
+            raise self.refused(error) from error
 
     def fetch(self, query: str, parameters: Sequence[object] = ()) -> list[Any]:
         """Return all rows of a query, for the modules of this package."""
-        return self._guarded(lambda database: database.execute(query, parameters).fetchall())
+        try:
+            return self._open().execute(query, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise self.refused(error) from error
 
     def fetch_one(self, query: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401  # a row of SQLite
         """Return the first row of a query or None, for the modules of this package."""
-        return self._guarded(lambda database: database.execute(query, parameters).fetchone())
+        try:
+            return self._open().execute(query, parameters).fetchone()
+        except sqlite3.Error as error:
+            raise self.refused(error) from error
+
+    def refused(self, error: sqlite3.Error) -> Stale | LedgerUnavailable:
+        """Return what the caller hears of an error of SQLite; unless it only says "taken", nothing more is answered."""
+        if faults.is_taken(error):
+            return Stale("this exists already", hint="load it instead")
+        return self._broken(error)
 
     def _broken(self, error: sqlite3.Error) -> LedgerUnavailable:
         # The transaction may be gone already. A work that swallows this must not write on without one.
