@@ -1,7 +1,8 @@
 """For every code that the API answers, the shortest story that makes a real broker answer it, through its API.
 
 The policy is a directory like any other, loaded and judged as the broker does it; each rule carries words that no agent
-may ever hear. `TRIGGERS` maps a code to its story, `NOT_YET` a code to what it waits for.
+may ever hear. `TRIGGERS` maps a code to its story, `NOT_YET` a code to what it waits for,
+`ELSEWHERE` one that another surface answers to who tells its story.
 """
 
 from collections.abc import Awaitable, Callable
@@ -153,6 +154,7 @@ class Square(Town):
 Trigger = Callable[[Square], Awaitable[Heard]]
 TRIGGERS: Final[dict[str, Trigger]] = {}
 NOT_YET: Final[dict[str, str]] = {}
+ELSEWHERE: Final = {"not_shown": "the API has no sessions: tests/flows/test_show_whole.py and tests/console"}
 
 
 def trigger(story: Trigger) -> Trigger:

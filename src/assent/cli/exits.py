@@ -33,6 +33,7 @@ BY_CODE: Final[dict[str, Exit]] = {
     "not_approved": Exit.REFUSED,
     "not_denied": Exit.REFUSED,
     "not_eligible": Exit.REFUSED,
+    "not_shown": Exit.REFUSED,
     "unauthenticated": Exit.REFUSED,
     # somebody was first
     "already_closed": Exit.ALREADY_DECIDED,
