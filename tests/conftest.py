@@ -5,6 +5,9 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+import structlog
+
+from assent import logs
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,8 +19,10 @@ def _interruptible() -> None:
 @pytest.fixture(autouse=True)
 def _log_of_its_own() -> Iterator[None]:
     """Takes back what a command that ran in this process made of the log: its stream is closed when its test ends."""
-    library = logging.getLogger()
+    library, own = logging.getLogger(), structlog.get_config()
     handlers, level = library.handlers[:], library.level
     yield
+    logs._asked_for.clear()  # noqa: SLF001  # there is one process to a broker, and here one to many
+    structlog.configure(**own)
     library.handlers[:] = handlers
     library.setLevel(level)

@@ -108,10 +108,17 @@ def test_a_shell_completes_commands_options_and_values(words: str, expected: set
     assert set(run(env=asked).stdout.split()) == expected
 
 
+def test_the_words_that_a_shell_needs_for_that_are_printed() -> None:
+    # In a shell of its own: which one it is, is read from the process that calls.
+    words = ["bash", "-c", '"$@"; exit $?', "bash", sys.executable, "-m", "assent", "--show-completion"]
+    said = subprocess.run(words, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert (said.returncode, "complete -o default -F _assent_completion assent" in said.stdout) == (0, True)
+
+
 @pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
-def test_the_words_that_a_shell_needs_for_that_are_printed(kind: str) -> None:
-    said = run("--show-completion", kind)
-    assert (said.returncode, "_ASSENT_COMPLETE" in said.stdout) == (0, True)
+def test_each_kind_of_shell_has_its_words(kind: str) -> None:
+    said = run(env={"_ASSENT_COMPLETE": f"source_{kind}"})
+    assert (said.returncode, f"complete_{kind}" in said.stdout) == (0, True)
 
 
 CONTRACT: dict[str, int] = {
