@@ -32,6 +32,7 @@ ALL = {
     "disk",
     "ledger",
     "log",
+    "checkpoint elsewhere",
     "clock",
     "broker",
     "operators",
