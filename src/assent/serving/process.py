@@ -11,6 +11,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
@@ -125,6 +126,8 @@ class _Process:
         self._version = version_of("assent")
         self._stop = asyncio.Event()
         self._closing = asyncio.Event()
+        self._saying = threading.Lock()
+        self._has_said_started = False
         self._page = f"{url}/console/approvals/"
         # A phone reaches no loopback: a button that leads nowhere is worse than none.
         reached = not assembly.settings.is_loopback or assembly.settings.public_url is not None
@@ -244,14 +247,18 @@ class _Process:
         # The first event of the log takes its time too.
         try:
             await asyncio.sleep(LOAD_REST_AFTER_SECONDS)
+            await asyncio.to_thread(self._say_started)
         except asyncio.CancelledError:
+            # The thread may not have begun, and then never will; or it is at it, and is waited for.
             self._say_started()
             raise
-        await asyncio.to_thread(self._say_started)
         await asyncio.to_thread(self._app.load)
 
     def _say_started(self) -> None:
-        log.info("broker_started", version=self._version, policy=self._assembly.policies.current.version)
+        with self._saying:
+            if not self._has_said_started:
+                log.info("broker_started", version=self._version, policy=self._assembly.policies.current.version)
+            self._has_said_started = True
 
     def _server(self) -> Server:
         die_at = self._assembly.failpoint
