@@ -194,7 +194,7 @@ async def test_a_served_broker_tells_within_five_seconds_what_a_rule_stopped_and
             texts = [str(message.now["text"]).partition(",")[0] for message in in_room(slack)]
             assert texts == ["breaker tripped over agent `demo-agent`", "breaker tripped over everything"]
         finally:
-            broker.stop()
+            await asyncio.to_thread(broker.stop)
 
 
 def loop(broker: Broker) -> None:
