@@ -79,9 +79,9 @@ _BY_CODE = APPROVALS.select("WHERE code = ? ORDER BY id DESC LIMIT 1")
 _IS_OPEN = "state IN ('pending', 'partial')"
 _DUE_APPROVALS = APPROVALS.select(f"INDEXED BY approval_due WHERE {_IS_OPEN} AND expires_at <= ? ORDER BY expires_at")
 _NEXT_DUE = (
-    "SELECT min(due) FROM (SELECT min(due_at) AS due FROM action WHERE due_at BETWEEN ?1 AND ?2"  # noqa: S608  # no input
+    "SELECT min(due) FROM (SELECT min(due_at) AS due FROM action WHERE due_at BETWEEN ? AND ?"  # noqa: S608  # no input
     " UNION ALL SELECT min(expires_at) FROM approval INDEXED BY approval_due"
-    f" WHERE {_IS_OPEN} AND expires_at BETWEEN ?1 AND ?2)"
+    f" WHERE {_IS_OPEN} AND expires_at BETWEEN ? AND ?)"
 )
 _TOLD_OF = DELIVERIES.select("WHERE approval = ? ORDER BY due_at, id")
 _IS_WAITING = "state IN ('queued', 'sent', 'stale')"
@@ -341,7 +341,7 @@ class SqliteView:
         due, after = await self.due(1), _FIRST
         if not due.actions and not due.approvals:
             after = stamp(self._now)  # what looks due before is damaged, and would be looked at without end
-        (found,) = self.fetch_one(_NEXT_DUE, (after, _LAST))
+        (found,) = self.fetch_one(_NEXT_DUE, (after, _LAST) * 2)
         moments = [at for _, at in self._breakers_due()]
         return min(moments if found is None else [moment(found), *moments], default=None)
 
