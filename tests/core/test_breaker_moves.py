@@ -199,3 +199,12 @@ def test_events_and_numbers_are_those_of_the_design() -> None:
     }  # fmt: skip
     assert (breakers.AGENTS_TO_CLOSE, breakers.AGENTS_TO_CUT_OFF, breakers.SHARE_TO_PAGE) == (2, 3, 0.3)
     assert breakers.PROBE_ROUTE == "default"
+
+
+def test_an_action_meets_only_what_is_open_and_over_it() -> None:
+    elsewhere, closed = opened(Scope(tool="db.*")), opened(state=BreakerState.CLOSED)
+    for found in (elsewhere, closed):
+        met = breakers.met([found], agent="bot", tool="k8s.scale", environment="e", impact=Impact.READ)
+        assert met is None
+    over = opened()
+    assert breakers.met([over], agent="bot", tool="k8s.scale", environment="e", impact=Impact.READ) is over

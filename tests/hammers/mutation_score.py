@@ -90,7 +90,7 @@ def run(folder: Path, budget: Budget) -> Report:
 def _for_seconds(budget: Budget) -> Report:
     """Try what there is time for of one module that decides, with its own tests."""
     name = budget.random().choice(sorted(DECIDING))
-    own = [f"tests/core/test_{one}.py" for one in (name.removesuffix(".py"), "moves", "close_calls")]
+    own = [f"tests/core/test_{one}.py" for one in (name.removesuffix(".py"), "moves", "breaker_moves", "close_calls")]
     seconds = budget.seconds or 0.0
     each = 7
     first = budget.seed % each
