@@ -31,7 +31,6 @@ FULL = replace(
         run_id=RunId("nightly-7"),
     ),
     past=Past(succeeded=40, failed=1, denied=2),
-    is_waiting=True,
 )
 TWO = Route(name="payments", needs=(Need(count=1, of="sre"), Need(count=1, of="security")), assurance=Assurance.SLACK)
 PARTIAL = replace(
@@ -43,7 +42,6 @@ CARDS: Mapping[str, CardView] = {
     "waits": FULL,
     "waits for a second person": PARTIAL,
     "waits, destructive": replace(FULL, action=replace(FULL.action, impact=Impact.DESTRUCTIVE)),
-    "waits, the agent is gone": replace(FULL, is_waiting=False),
     "waits, too long for Slack": replace(FULL, action=LONG, page="https://assent.example/approvals/apr_1", past=None),
     "waits, a sensitive value": replace(PENDING, action=SECRET),
     "waits, many may answer": replace(PENDING, who=tuple(OperatorId(f"o{number}") for number in range(40))),

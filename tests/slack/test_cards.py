@@ -244,13 +244,6 @@ def test_a_button_carries_what_was_shown() -> None:
     assert json.loads(value_of(PENDING)) == {"a": "apr_1", "r": 1, "d": "ab" * 8}
 
 
-@pytest.mark.parametrize(
-    ("is_waiting", "told"), [(True, "the agent is waiting"), (False, "the agent is not there any more")]
-)
-def test_a_card_says_whether_the_agent_is_still_there(is_waiting: bool, told: str) -> None:
-    assert told in " ".join(blocks.texts(list(card(replace(PENDING, is_waiting=is_waiting)).blocks)))
-
-
 def test_the_record_of_this_agent_with_this_tool_stands_beside() -> None:
     made = card(replace(PENDING, past=Past(succeeded=40, failed=1, denied=2)))
 

@@ -200,17 +200,11 @@ def end(view: CardView) -> list[Part]:
     approval = view.approval
     parts = [words(f"{approval.code} · asked "), time_of_day(approval.asked_at)]
     if approval.state in OPEN:
-        parts += [words(" · denied by itself at "), time_of_day(approval.expires_at), *_presence(view)]
+        parts += [words(" · denied by itself at "), time_of_day(approval.expires_at)]
         parts.append(words(f" · elsewhere: assent approvals show {approval.code}"))
     else:
         parts += _outcome(view)
     return [blocks.line(*parts)]
-
-
-def _presence(view: CardView) -> list[Part]:
-    if view.is_waiting is None:
-        return []
-    return [words(" · the agent is waiting" if view.is_waiting else " · the agent is not there any more")]
 
 
 def _outcome(view: CardView) -> list[Part]:

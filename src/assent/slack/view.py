@@ -54,8 +54,8 @@ class Heeded:
 class CardView:
     """Everything that a card is made of.
 
-    `people` maps operators to user ids of the workspace; `who` could still vote. `is_waiting` tells whether the agent
-    still asks after its answer, None where nobody knows. `page` is where the approval can be opened in a browser.
+    `people` maps operators to user ids of the workspace; `who` could still vote. `page` is where the approval can be
+    opened in a browser.
     """
 
     approval: Approval
@@ -64,7 +64,6 @@ class CardView:
     people: Mapping[OperatorId, str] = field(default_factory=dict)
     who: tuple[OperatorId, ...] = ()
     past: Past | None = None
-    is_waiting: bool | None = None
     page: str | None = None
 
 
