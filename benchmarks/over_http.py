@@ -3,6 +3,7 @@
 Every contender serves from the same core, one after the other, in interleaved rounds; the load has the other core.
 """
 
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -74,8 +75,12 @@ def contenders(plan: Plan, folder: Path) -> Iterator[list[Contender]]:
 
 
 def _remove(ledger: Path) -> None:
+    # Beside the file lie its log and the copies of the policies that it served.
     for path in ledger.parent.glob(ledger.name + "*"):
-        path.unlink()
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def run(plan: Plan, findings: Findings, folder: Path) -> None:
