@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from assent.config import OTHER_VARIABLES, Settings, find_file, load_settings, require_private
 from assent.core.errors import ConfigInvalid
+from assent.core.notes import VerifierKey
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "configuration.md").read_text()
@@ -63,6 +64,18 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
         settings.port = 1
 
 
+RELEASE_KEY = VerifierKey(name="acme/ci", public_key=bytes(32)).encode()
+CONFIRM = 'activation = "confirm"\n'
+
+
+def test_release_keys_stand_in_the_file_or_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = f'{CONFIRM}log_origin = "assent/acme"\nrelease_keys = ["{RELEASE_KEY}"]'
+    assert load_settings(written(tmp_path, named)).release_keys == (RELEASE_KEY,)
+    second = VerifierKey(name="acme/ci", public_key=b"1" * 32).encode()
+    monkeypatch.setenv("ASSENT_RELEASE_KEYS", f"{RELEASE_KEY} {second}")
+    assert load_settings(written(tmp_path, named)).release_keys == (RELEASE_KEY, second)
+
+
 BAD: list[tuple[str, str, str]] = [
     # what is written, what the message must say, what the fix must say
     ("prt = 1", r"`prt` .* no setting, did you mean `port`", "remove it"),
@@ -81,6 +94,16 @@ BAD: list[tuple[str, str, str]] = [
     ('host = "broker.example"', r"`host`: `broker.example` can be reached", "tls_certificate_file"),
     ('tls_key_file = "key.pem"', r"`tls_certificate_file`: TLS needs a certificate and its key", "or neither"),
     ('tls_certificate_file = "c.pem"', r"`tls_key_file`: TLS needs a certificate and its key", "or neither"),
+    ('release_keys = ["x"]', r"`release_keys` is .*: .*write each as `assent keys release`", "correct `release_keys`"),
+    ("release_keys = []", r"`release_keys` is .*at least 1", "correct `release_keys`"),
+    (f'release_keys = ["{RELEASE_KEY}"]', r"`release_keys`: with `activation = \"auto\"` every", "confirm"),
+    (f'{CONFIRM}release_keys = ["{RELEASE_KEY}"]', r"`release_keys`: a release names the log", "set `log_origin`"),
+    (f'{CONFIRM}release_keys = ["{RELEASE_KEY}", "{RELEASE_KEY}"]', r"one key stands there twice", "release_keys"),
+    (
+        f'{CONFIRM}release_keys = ["{RELEASE_KEY.replace("acme", "acne")}"]',
+        r"`release_keys` is .*key id",
+        "correct `release_keys`",
+    ),
     ("port = ", r"is not TOML: invalid value", "correct it at that place"),
     ("port = 1\nport = 2", r"is not TOML", "correct it at that place"),
     ("x" * 70_000, r"is longer than 65536 bytes", ""),

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from assent.core.characters import visible
 from assent.core.errors import ConfigInvalid
+from assent.core.notes import NoteInvalid, parse_verifier_key
 from assent.core.privileges import Activation
 
 PREFIX: Final = "ASSENT_"
@@ -44,6 +45,8 @@ _URL = re.compile(r"https?://[^\s/?#@\\]+(/[^\s?#\\]*)?")
 # What is secret, and may stand in the environment or, as `<key>_file`, in a file that only its owner reads.
 SECRETS: Final = ("slack_bot_token", "slack_app_token", "slack_signing_secret", "alert_webhook_secret")
 SLACK_API: Final = "https://slack.com/api/"
+MAX_RELEASE_KEYS: Final = 16
+LOG_ORIGIN: Final = "assent/local"
 _TO_A_WEBHOOK = re.compile(
     r"https://[A-Za-z0-9.\-\[\]:]+(/[!-~]*)?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?(/[!-~]*)?"
 )
@@ -88,13 +91,14 @@ class Settings(BaseSettings):
     # what it works with
     policy_directory: Path = Path("policies")
     activation: Activation = Activation.AUTO
+    release_keys: Annotated[tuple[str, ...] | None, NoDecode, Field(min_length=1, max_length=MAX_RELEASE_KEYS)] = None
     keys_directory: Path = Path("keys")
     log_key_file: Path | None = None
     grant_key_file: Path | None = None
     ledger_key_file: Path | None = None
     payload_key_file: Path | None = None
     ledger_file: Path = Path("ledger.db")
-    log_origin: str = "assent/local"
+    log_origin: str = LOG_ORIGIN
     checkpoint_sink: str | None = None
 
     # how long things may take
@@ -186,6 +190,22 @@ class Settings(BaseSettings):
             raise ValueError("write a file, a directory, or https://HOST[:PORT]/PATH; plain http only to this machine")
         return value
 
+    @field_validator("release_keys", mode="before")
+    @classmethod
+    def _keys_apart(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("release_keys")
+    @classmethod
+    def _are_public_keys(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        try:
+            names = [(key.name, key.key_id) for key in map(parse_verifier_key, value or ())]
+        except NoteInvalid as fault:
+            raise ValueError(f"{fault.message}; write each as `assent keys release` printed it") from None
+        if len(set(names)) < len(names):
+            raise ValueError("one key stands there twice")
+        return value
+
     @field_validator("log_origin")
     @classmethod
     def _is_a_name(cls, value: str) -> str:
@@ -212,6 +232,22 @@ class Settings(BaseSettings):
         for key in SECRETS:
             if getattr(self, key) is not None and getattr(self, f"{key}_file") is not None:
                 raise _Unsafe(key, f"`{key}_file` is set as well, and the two may differ", "set one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _releases_mean_something(self) -> Self:
+        if self.release_keys is not None and self.activation is Activation.AUTO:
+            raise _Unsafe(
+                "release_keys",
+                'with `activation = "auto"` every sound version serves without anybody\'s word',
+                'set `activation = "confirm"`, or remove the keys',
+            )
+        if self.release_keys is not None and self.log_origin == LOG_ORIGIN:
+            raise _Unsafe(
+                "release_keys",
+                f"a release names the log that it is for, and `{LOG_ORIGIN}` is every log that nobody named",
+                "set `log_origin` before the first start; a broker that has begun without one confirms by hand",
+            )
         return self
 
     @model_validator(mode="after")

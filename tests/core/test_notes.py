@@ -70,7 +70,9 @@ def refused(raw: bytes, why: str | None = None) -> None:
 
 
 def test_a_signed_note_opens_with_its_key() -> None:
-    assert open_note(SIGNED, [verifier(1)]) == Note(text=TEXT, signed_by=(NAME,))
+    assert open_note(SIGNED, [verifier(1)]) == Note(
+        text=TEXT, signed_by=(NAME,), keys=(f"{NAME}+{public(1).key_id.hex()}",)
+    )
     assert SIGNED.decode().startswith(TEXT + "\n\u2014 log.example/assent ")
 
 

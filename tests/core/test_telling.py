@@ -41,6 +41,14 @@ JSON: st.SearchStrategy[Any] = st.recursive(
         ),
         ({"kind": "approval.moved", "detail": {"state": "expired"}}, "nobody answered in time; nothing was run"),
         (
+            {"kind": "policy.activated", "policy": "a" * 64, "operator": "ada"},
+            "the policy aaaaaaaaaaaa serves from here on, confirmed by ada",
+        ),
+        (
+            {"kind": "policy.activated", "policy": "a" * 64, "detail": {"release": {"keys": ["ci+01", "ci+02"]}}},
+            "the policy aaaaaaaaaaaa serves from here on, vouched for by the release key ci+01 and ci+02",
+        ),
+        (
             {"kind": "action.outcome", "detail": {"state": "failed", "reported": True, "duration_ms": 7}},
             "reported failed after 7 ms",
         ),

@@ -76,6 +76,7 @@ class TownPolicy:
     """A policy as plain values. Arguments `{env, …}`: the environment is derived from `env`, `staging` is free."""
 
     version: str = "v1"
+    release: bytes | None = None
     nonproduction: frozenset[str] = frozenset({"staging"})
     tools: dict[str, Tool] = field(
         default_factory=lambda: {

@@ -122,6 +122,8 @@ def _reloaded(taken: TakenUp) -> PolicyReloaded:
         widens=tuple(str(change) for change in widening(taken.changes)[:MAX_TOLD]),
         changes=len(taken.changes),
         ended=len(taken.ended),
+        vouched_by=() if taken.vouched is None else taken.vouched.keys,
+        unvouched=taken.unvouched,
     )
 
 

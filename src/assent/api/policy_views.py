@@ -15,7 +15,9 @@ def policy_view(serving: Serving) -> wire.PolicyView:
         files_differ=serving.files_version != serving.policy.version,
         waiting=None
         if waiting is None
-        else wire.WaitingView(version=waiting.version, changes=wire.changes_view(serving.changes)),
+        else wire.WaitingView(
+            version=waiting.version, changes=wire.changes_view(serving.changes), unvouched=serving.unvouched
+        ),
     )
 
 

@@ -8,6 +8,8 @@ import typer
 
 from assent.cli import output
 from assent.cli.output import AsJson
+from assent.core.characters import visible
+from assent.core.releases import KEY_NAME
 
 Config = Annotated[Path | None, typer.Option(help="The broker's configuration; by default ./assent.toml.")]
 
@@ -40,3 +42,21 @@ def rotate(
 
     done = key_rotation.rotate(config, which, overlap=overlap, stolen=stolen)
     print(json.dumps(key_rotation.as_facts(done)) if as_json else "\n".join(key_rotation.as_sentences(done)))
+
+
+@app.command()
+def release(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where its private half goes, for its owner alone.")],
+    *,
+    name: Annotated[str, typer.Option(help="What it is called on record.")] = KEY_NAME,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key that vouches for policies; keep it where policies are reviewed, not where the broker runs."""
+    from assent.cli import releasing
+
+    public = releasing.make_key(file, name).encode()
+    if as_json:
+        print(json.dumps({"file": str(file), "public": public}))
+        return
+    print(f"made {visible(str(file))}; the broker's settings name its public half:")
+    print(f'release_keys = ["{public}"]')

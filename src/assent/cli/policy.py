@@ -19,6 +19,7 @@ from assent.cli.output import AsJson, Usage
 from assent.core.canonical import Json
 from assent.core.characters import visible
 from assent.core.explanations import DocumentFormat
+from assent.core.releases import KEY_NAME
 
 SHOWN_CHANGES: Final = 40
 
@@ -214,6 +215,30 @@ def draft_(
 
 
 @app.command()
+def sign(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The directory; the note is written into it.")],
+    *,
+    key_file: Annotated[Path, typer.Option(help="The release key, as `assent keys release` made it.")],
+    log: Annotated[str, typer.Option(help="For which broker: the name of its log, `log_origin`.")],
+    replaces: Annotated[str, typer.Option(help="What serves there: a directory, or a version of 64 hex digits.")],
+    valid_for: Annotated[str, typer.Option(help="How long it may be used, at most 31d.")] = "1d",
+    name: Annotated[str, typer.Option(help="The name under which the broker knows the key.")] = KEY_NAME,
+    as_json: AsJson = False,
+) -> None:
+    """Vouch for what a version widens, so that it serves where that takes a confirmation; counts once."""
+    from assent.cli import policy_told, releasing
+
+    signed = releasing.sign(directory, key_file=key_file, name=name, log=log, replaces=replaces, valid_for=valid_for)
+    facts = releasing.as_facts(signed)
+    if as_json:
+        print(json.dumps(facts))
+        return
+    if facts["changes"] is not None:
+        policy_told.tell_changes(facts["changes"])
+    print("\n".join(releasing.as_sentences(signed)))
+
+
+@app.command()
 def status(*, as_json: AsJson = False) -> None:
     """Say which version the broker serves, whether its files are others by now, and what waits to be confirmed."""
     from assent.cli import policy_told
@@ -252,6 +277,8 @@ def _print_refused(refused: Refused, *, as_json: bool) -> None:
 
 
 def _print_taken_up(body: dict[str, Any]) -> None:
+    from assent.cli import policy_told
+
     version, serving = body["version"][:12], body["serving"][:12]
     if body["uptake"] == "unchanged":
         print(f"{version} serves already, nothing changed")
@@ -260,9 +287,12 @@ def _print_taken_up(body: dict[str, Any]) -> None:
         print(f"  widens  {visible(change)}")
     if body["uptake"] == "waiting":
         print(f"{version} waits, {serving} goes on serving: it widens something, and somebody has to confirm it")
+        policy_told.tell_unvouched(body)
         print(as_called(f"  next    assent policy activate {version}"))
         return
     print(f"{version} serves now; {body['changes']} changes, {body['ended']} waiting actions were ended by them")
+    if body.get("vouched_by"):
+        print(f"vouched for by {visible(', '.join(body['vouched_by']))}")
 
 
 @app.command()

@@ -91,6 +91,12 @@ def tell_changes(changes: Iterable[Mapping[str, Any]]) -> None:
             margin.show("  ", margin.shown(f"{change['about']}: {change['what']}"))
 
 
+def tell_unvouched(said: Mapping[str, Any]) -> None:
+    """Print why the release beside a version does not count, where there is one."""
+    if said.get("unvouched"):
+        print(f"its release.note does not count: {visible(said['unvouched'])}")
+
+
 def tell_status(policy: Mapping[str, Any]) -> None:
     """Print which version serves, and what waits."""
     print(f"serves: {policy['version']} (activation: {policy['activation']})")
@@ -103,4 +109,5 @@ def tell_status(policy: Mapping[str, Any]) -> None:
         return
     print(f"waits: {waiting['version']}")
     tell_changes(waiting["changes"])
+    tell_unvouched(waiting)
     print(as_called(f"confirm it with: assent policy activate {waiting['version'][:12]}"))

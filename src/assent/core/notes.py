@@ -65,10 +65,11 @@ class Verifier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """A text, and the names of the known keys that signed it, in the order of their signatures."""
+    """A text, and the known keys that signed it, in the order of their signatures: by name, and as `name+id`."""
 
     text: str
     signed_by: tuple[str, ...]
+    keys: tuple[str, ...] = ()
 
 
 def parse_verifier_key(vkey: str) -> VerifierKey:
@@ -108,11 +109,12 @@ def open_note(raw: bytes, verifiers: Iterable[Verifier]) -> Note:
     # (2) the form, before any signature is looked at
     text, lines = _split(raw)
     # (3) every signature that claims a known key must be good
-    signed_by = [name for line in lines for name in _vouched(text, line, known)]
+    vouched = [one for line in lines for one in _vouched(text, line, known)]
     # (4) somebody we know must have signed
-    if not signed_by:
+    if not vouched:
         raise NoteInvalid("no known key signed this note, check which verifier key belongs to it")
-    return Note(text=text, signed_by=tuple(dict.fromkeys(signed_by)))
+    names, keys = (one.name for one in vouched), (f"{one.name}+{one.key_id.hex()}" for one in vouched)
+    return Note(text=text, signed_by=tuple(dict.fromkeys(names)), keys=tuple(dict.fromkeys(keys)))
 
 
 def note_text(raw: bytes) -> str:
@@ -181,14 +183,14 @@ def _signature(line: str) -> tuple[str, bytes, bytes]:
     return match[1], data[:KEY_ID_BYTES], data[KEY_ID_BYTES:]
 
 
-def _vouched(text: str, line: tuple[str, bytes, bytes], known: dict[tuple[str, bytes], Verifier]) -> Iterable[str]:
+def _vouched(text: str, line: tuple[str, bytes, bytes], known: dict[tuple[str, bytes], Verifier]) -> Iterable[Verifier]:
     name, key_id, signature = line
     verifier = known.get((name, key_id))
     if verifier is None:
         return
     if verifier.verify(text.encode(), signature) is not True:
         raise NoteInvalid(f"the signature by `{visible(name)}` is wrong: the note was changed or forged")
-    yield name
+    yield verifier
 
 
 def _require_text(text: str) -> None:

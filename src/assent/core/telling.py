@@ -183,6 +183,10 @@ def _stopped(leaf: Leaf) -> str:
 
 def _activated(leaf: Leaf) -> str:
     by = f", confirmed by {_who(leaf)}" if "operator" in leaf else ""
+    release = leaf_detail(leaf).get("release")
+    keys = release.get("keys") if isinstance(release, Mapping) else None
+    if isinstance(keys, list):
+        by = f", vouched for by the release key {' and '.join(map(str, keys))}"
     return f"the policy {_text(leaf, 'policy')[:12]} serves from here on{by}"
 
 

@@ -1,4 +1,6 @@
-"""A policy version is taken up: by itself, or once somebody confirms what it widens. What waits is then judged again.
+"""A policy version is taken up: by itself, or once a person or a release key vouches for what it widens.
+
+What waits is then judged again.
 
 The swap happens inside the transaction that records it, which passes alone: whatever is decided after it is decided by
 the new version, and whatever was judged before is judged anew. A record that does not become durable undoes the swap.
@@ -7,6 +9,7 @@ the new version, and whatever was judged before is judged anew. A record that do
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from assent.core import grants
 from assent.core.actions import Action, ActionEvent, ActionId, ActionState
@@ -15,6 +18,7 @@ from assent.core.errors import AssentError, Forged, NotFound, Stale
 from assent.core.operators import Permission
 from assent.core.privileges import Activation, Change, widening
 from assent.core.reasons import Reason
+from assent.core.releases import Vouched
 from assent.flows import entries
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
@@ -22,6 +26,7 @@ from assent.flows.end_action import end_without_running
 from assent.flows.judge_again import asks_the_same, judge_again
 from assent.flows.look_at_definitions import trip_what_changed, watched
 from assent.flows.trip_breaker import Tripped, tell_tripped
+from assent.flows.vouch_for_policy import vouched_for
 from assent.flows.watch_actions import tell
 from assent.ports import Gate, Policies, Policy, Tx, View
 
@@ -39,13 +44,18 @@ class Uptake(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenUp:
-    """A version that was read, and what became of it: `changes` against what served, `ended` what it called back."""
+    """A version that was read, and what became of it: `changes` against what served, `ended` what it called back.
+
+    `vouched` is the release that let it serve, `unvouched` why the one beside it does not count.
+    """
 
     version: str
     serving: str
     uptake: Uptake
     changes: Sequence[Change] = ()
     ended: tuple[Action, ...] = ()
+    vouched: Vouched | None = None
+    unvouched: str | None = None
 
 
 class NotWaiting(AssentError):
@@ -55,28 +65,39 @@ class NotWaiting(AssentError):
 
 
 async def take_up_policy(broker: Broker, found: Policy) -> TakenUp:
-    """Let `found` serve, or let it wait when it widens something and that takes a confirmation."""
+    """Let `found` serve, or let it wait when it widens something that nobody confirmed and no release key vouches for.
+
+    Raises:
+        Stale: another version was taken up meanwhile.
+
+    """
     policies = _policies(broker)
     serving = policies.current
     if found.version == serving.version:
         policies.hold(None)
         return TakenUp(version=found.version, serving=serving.version, uptake=Uptake.UNCHANGED)
     changes = tuple(found.changes_since(serving))
-    if broker.activation is Activation.CONFIRM and widening(changes):
-        await _propose(broker, policies, found, changes)
-        return TakenUp(version=found.version, serving=serving.version, uptake=Uptake.WAITING, changes=changes)
-    return await _activate(broker, policies, found, serving, changes, by=None)
+    if broker.activation is Activation.AUTO or not widening(changes):
+        return await _activate(broker, policies, found, serving, changes)
+    said = await broker.ledger.read(partial(vouched_for, broker=broker, found=found, serving=serving))
+    if isinstance(said, Vouched):
+        return await _activate(broker, policies, found, serving, changes, vouched=said)
+    await _propose(broker, policies, found, changes, said)
+    return TakenUp(
+        version=found.version, serving=serving.version, uptake=Uptake.WAITING, changes=changes, unvouched=said
+    )
 
 
-async def _propose(broker: Broker, policies: Policies, found: Policy, changes: Sequence[Change]) -> None:
-    if policies.waiting is not None and policies.waiting.version == found.version:
-        return
-    serving = policies.current.version
+async def _propose(
+    broker: Broker, policies: Policies, found: Policy, changes: Sequence[Change], unvouched: str | None
+) -> None:
+    waiting, serving = policies.waiting, policies.current.version
+    if waiting is None or (waiting.version, waiting.release) != (found.version, found.release):
 
-    async def work(tx: Tx) -> None:
-        await tx.append(entries.policy_proposed(found.version, serving, changes))
+        async def work(tx: Tx) -> None:
+            await tx.append(entries.policy_proposed(found.version, serving, changes, unvouched=unvouched))
 
-    await broker.ledger.transact(work)
+        await broker.ledger.transact(work)
     policies.hold(found)
 
 
@@ -116,7 +137,8 @@ async def _activate(
     serving: Policy,
     changes: Sequence[Change],
     *,
-    by: OperatorCaller | None,
+    by: OperatorCaller | None = None,
+    vouched: Vouched | None = None,
 ) -> TakenUp:
     looked_at = watched(broker, found)
 
@@ -125,8 +147,11 @@ async def _activate(
             await confirm_operator(tx, by)
         if policies.current is not serving:
             raise Stale("another policy was taken up meanwhile")
+        # Once more, now that nothing else is written: a release counts once and ends in time.
+        if vouched is not None and await vouched_for(tx, broker, found, serving) != vouched:
+            raise Stale("the release that vouches for this version was used or ended meanwhile")
         operator = None if by is None else by.operator.id
-        await tx.append(entries.policy_activated(found.version, serving.version, changes, by=operator))
+        await tx.append(entries.policy_activated(found.version, serving.version, changes, by=operator, vouched=vouched))
         tripped = await trip_what_changed(tx, looked_at)
         policies.serve(found)
         return tripped
@@ -140,7 +165,14 @@ async def _activate(
         raise
     policies.hold(None)
     ended = await judge_what_waits(broker)
-    return TakenUp(version=found.version, serving=found.version, uptake=Uptake.ACTIVATED, changes=changes, ended=ended)
+    return TakenUp(
+        version=found.version,
+        serving=found.version,
+        uptake=Uptake.ACTIVATED,
+        changes=changes,
+        ended=ended,
+        vouched=vouched,
+    )
 
 
 async def judge_what_waits(broker: Broker) -> tuple[Action, ...]:

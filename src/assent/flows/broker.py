@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from assent.core.canonical import Json
 from assent.core.decisions import Limits
+from assent.core.notes import Verifier
 from assent.core.privileges import Activation
 from assent.flows.held import Held
 from assent.flows.recognised import Recognised
@@ -19,8 +20,9 @@ class Broker:
     `policy` returns the version that is loaded now: take it once per flow. `sign_grant` turns claims into a signed
     token, `open_grant` gives the claims of a token that this broker signed, or None. `lease` is how long a redeemed
     grant may take to report, `pick_up_within` how long a grant that no human was asked about may wait. `policies`
-    takes up other versions, as `activation` says; without it the one version serves. `legal_hold` names what has
-    to be kept, so that nothing is erased; empty for nothing.
+    takes up other versions, as `activation` says; without it the one version serves. `release_keys` may vouch for
+    what widens, on the log called `log_name`. `legal_hold` names what has to be kept, so that nothing is erased;
+    empty for nothing.
     """
 
     ledger: Ledger
@@ -39,5 +41,7 @@ class Broker:
     recognised: Recognised = field(default_factory=Recognised)
     policies: Policies | None = None
     activation: Activation = Activation.AUTO
+    release_keys: tuple[Verifier, ...] = ()
+    log_name: str = ""
     held: Held = field(default_factory=Held)
     legal_hold: str = ""

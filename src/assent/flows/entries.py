@@ -19,6 +19,7 @@ from assent.core.handovers import Handover
 from assent.core.privileges import Change, widening
 from assent.core.reasons import Reason
 from assent.core.records import Entry, RecordId, RecordKind, rfc3339
+from assent.core.releases import Vouched
 
 MAX_TOLD_CHANGES: Final = 40
 MAX_TOLD_CHARACTERS: Final = 300
@@ -400,20 +401,38 @@ def _status(kind: RecordKind, status: AgentStatus, detail: Mapping[str, Json]) -
 
 
 def policy_activated(
-    version: str, previous: str | None, changes: Sequence[Change] | None, *, by: str | None = None
+    version: str,
+    previous: str | None,
+    changes: Sequence[Change] | None,
+    *,
+    by: str | None = None,
+    vouched: Vouched | None = None,
 ) -> Entry:
     """Return the record of a policy version that serves from now on.
 
-    `changes` is the diff of privileges, None where the previous version is not at hand; `by` confirmed it.
+    `changes` is the diff of privileges, None where the previous version is not at hand; `by` confirmed it, or the keys
+    of `vouched` did.
     """
-    return Entry(
-        kind=RecordKind.POLICY_ACTIVATED, operator=by, policy=version, detail=_policy_detail(previous, changes)
-    )
+    detail = _policy_detail(previous, changes)
+    if vouched is not None:
+        release = vouched.release
+        detail["release"] = {
+            "keys": list(vouched.keys),
+            "digest": release.digest,
+            "until": rfc3339(release.until),
+        }
+    return Entry(kind=RecordKind.POLICY_ACTIVATED, operator=by, policy=version, detail=detail)
 
 
-def policy_proposed(version: str, serving: str, changes: Sequence[Change]) -> Entry:
-    """Return the record of a policy version that widens something, and does not serve until somebody confirms it."""
-    return Entry(kind=RecordKind.POLICY_PROPOSED, policy=version, detail=_policy_detail(serving, changes))
+def policy_proposed(version: str, serving: str, changes: Sequence[Change], *, unvouched: str | None = None) -> Entry:
+    """Return the record of a policy version that widens something, and does not serve until somebody confirms it.
+
+    `unvouched` says why the release that lies beside it does not count, where one does.
+    """
+    detail = _policy_detail(serving, changes)
+    if unvouched is not None:
+        detail["unvouched"] = unvouched[:MAX_TOLD_CHARACTERS]
+    return Entry(kind=RecordKind.POLICY_PROPOSED, policy=version, detail=detail)
 
 
 def _policy_detail(previous: str | None, changes: Sequence[Change] | None) -> dict[str, Json]:

@@ -7,25 +7,32 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from assent.core.errors import NotFound
 from assent.core.explanations import Asking, DocumentFormat, Explanation
 from assent.core.operators import Permission
 from assent.core.privileges import Activation, Change
+from assent.core.releases import Vouched
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
+from assent.flows.vouch_for_policy import vouched_for
 from assent.ports import Policies, Policy, View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """Which policy serves, what its files are now (None: unreadable), and what waits to be confirmed, with its diff."""
+    """Which policy serves, what its files are now (None: unreadable), and what waits to be confirmed, with its diff.
+
+    `unvouched` says why the release beside what waits does not count, None where none lies there.
+    """
 
     policy: Policy
     activation: Activation
     files_version: str | None
     waiting: Policy | None
     changes: Sequence[Change]
+    unvouched: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +60,15 @@ async def show_policy(broker: Broker, caller: OperatorCaller) -> Serving:
         files_version=await asyncio.to_thread(policies.version_on_disk),
         waiting=waiting,
         changes=changes,
+        unvouched=await _unvouched(broker, waiting, policy),
     )
+
+
+async def _unvouched(broker: Broker, waiting: Policy | None, serving: Policy) -> str | None:
+    if waiting is None:
+        return None
+    said = await broker.ledger.read(partial(vouched_for, broker=broker, found=waiting, serving=serving))
+    return "it counts since a moment ago: read the directory again" if isinstance(said, Vouched) else said
 
 
 async def explain_question(broker: Broker, caller: OperatorCaller, asking: Asking) -> Explained:

@@ -1,16 +1,18 @@
 """A broker starts, stops, and refuses a policy: each is a record, so that the log has no silent gaps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from assent.core.canonical import Json, load
 from assent.core.errors import PolicyInvalid
 from assent.core.looking import RecordFilter
-from assent.core.privileges import Activation, widening
+from assent.core.privileges import Activation, Change, widening
 from assent.core.records import Entry, RecordKind
+from assent.core.releases import Vouched
 from assent.flows import audit_entries, entries
 from assent.flows.activate_policy import TakenUp, Uptake, judge_what_waits
 from assent.flows.broker import Broker
-from assent.ports import Gate, Tx, View
+from assent.flows.vouch_for_policy import vouched_for
+from assent.ports import Gate, Policies, Policy, Tx, View
 
 
 async def start_broker(broker: Broker, *, version: str) -> TakenUp:
@@ -31,10 +33,7 @@ async def start_broker(broker: Broker, *, version: str) -> TakenUp:
         if older is None or changes is None:
             raise _nothing_to_compare_with(recorded, found.version)
         if policies is not None and widening(changes):
-            policies.serve(older)
-            policies.hold(found)
-            await _record_beginning(broker, version, entries.policy_proposed(found.version, older.version, changes))
-            return TakenUp(version=found.version, serving=older.version, uptake=Uptake.WAITING, changes=changes)
+            return await _begin_widened(broker, policies, version, older, changes)
     if recorded == found.version:
         await _record_beginning(broker, version)
         return TakenUp(version=found.version, serving=found.version, uptake=Uptake.UNCHANGED)
@@ -42,6 +41,42 @@ async def start_broker(broker: Broker, *, version: str) -> TakenUp:
     ended = await judge_what_waits(broker)
     return TakenUp(
         version=found.version, serving=found.version, uptake=Uptake.ACTIVATED, changes=changes or (), ended=ended
+    )
+
+
+async def _begin_widened(
+    broker: Broker, policies: Policies, version: str, older: Policy, changes: Sequence[Change]
+) -> TakenUp:
+    """Begin with `older`, or with what the directory holds where a release key vouches for it."""
+    found = policies.current
+    policies.serve(older)
+    policies.hold(found)
+
+    async def work(tx: Tx) -> Vouched | str | None:
+        said = await vouched_for(tx, broker, found, older)
+        if isinstance(said, Vouched):
+            await tx.append(entries.broker_started(version, found.version))
+            await tx.append(entries.policy_activated(found.version, older.version, changes, vouched=said))
+        else:
+            await tx.append(entries.broker_started(version, older.version))
+            await tx.append(entries.policy_proposed(found.version, older.version, changes, unvouched=said))
+        return said
+
+    said = await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
+    if not isinstance(said, Vouched):
+        return TakenUp(
+            version=found.version, serving=older.version, uptake=Uptake.WAITING, changes=changes, unvouched=said
+        )
+    policies.serve(found)
+    policies.hold(None)
+    ended = await judge_what_waits(broker)
+    return TakenUp(
+        version=found.version,
+        serving=found.version,
+        uptake=Uptake.ACTIVATED,
+        changes=changes,
+        ended=ended,
+        vouched=said,
     )
 
 

@@ -50,4 +50,4 @@ def _made_of(source: Source, findings: Findings, where: str, clock: Clock) -> Lo
     with uncollected():
         declared = declare(source, findings)
         findings.raise_if_any(where)
-        return LoadedPolicy(declared, clock)
+        return LoadedPolicy(declared, clock, release=source.release)

@@ -6,9 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 from assent.core.errors import PolicyInvalid
+from assent.core.notes import NoteInvalid
+from assent.core.releases import claimed
 from assent.policy.advice import advise
-from assent.policy.files import read_directory
-from assent.policy.findings import Finding, Findings, Severity
+from assent.policy.files import RELEASE, Source, read_directory
+from assent.policy.findings import Finding, Findings, Place, Severity
 from assent.policy.loaded import LoadedPolicy
 from assent.policy.loading import declare
 from assent.policy.trial import ask_cases, uncollected
@@ -47,7 +49,20 @@ def check(directory: Path, now: datetime) -> Checked:
         policy = LoadedPolicy(declared, lambda: now)
     ask_cases(policy, findings, now)
     advise(declared, findings, now)
+    _look_at_release(source, findings)
     return _checked(source.version, findings, policy)
+
+
+def _look_at_release(source: Source, findings: Findings) -> None:
+    if source.release is None:
+        return
+    try:
+        release = claimed(source.release)
+    except NoteInvalid as fault:
+        findings.advise(Place(RELEASE), f"vouches for nothing: {fault.message}")
+        return
+    if release.policy != source.version:
+        findings.advise(Place(RELEASE), f"vouches for `{release.policy[:12]}` and not for these files; sign them anew")
 
 
 def sound(directory: Path, now: datetime) -> LoadedPolicy:

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from assent.core.canonical import digest
+from assent.core.releases import MAX_RELEASE_BYTES
 from assent.policy.findings import Findings, Place, did_you_mean, quoted
 
 MAX_FILES: Final = 1_000
@@ -27,6 +28,8 @@ ROUTES: Final = "routes.yaml"
 ENVIRONMENTS: Final = "environments.yaml"
 BREAKERS: Final = "breakers.yaml"
 README: Final = "README.md"
+RELEASE: Final = "release.note"
+"""Vouches for a version: it lies beside the files, is kept as they are, and is no part of what they are."""
 REQUIRED: Final = (MODEL, AGENTS, OPERATORS, ROUTES, ENVIRONMENTS)
 TOOLS: Final = "tools"
 ROLES: Final = "roles"
@@ -43,9 +46,13 @@ _Seen = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The files of one policy directory by their path inside it, sorted, with the digest over all of them."""
+    """The files of one policy directory by their path inside it, sorted, with the digest over all of them.
+
+    `release` is what lies there to vouch for them, unopened; it is no part of the version.
+    """
 
     files: dict[str, bytes]
+    release: bytes | None = None
 
     @property
     def version(self) -> str:
@@ -65,6 +72,7 @@ def read_directory(directory: Path, findings: Findings) -> Source:
         return Source({})
     before = _survey(directory, findings)
     files = {name: _read(directory, name, findings) for name in sorted(before)}
+    release = files.pop(RELEASE, None)
     if sum(map(len, files.values())) > MAX_TOTAL_BYTES:
         findings.add(Place("."), f"the files are larger than {MAX_TOTAL_BYTES} bytes together")
     if _survey(directory, Findings()) != before:
@@ -72,7 +80,7 @@ def read_directory(directory: Path, findings: Findings) -> Source:
     for name in REQUIRED:
         if name not in files:
             findings.add(Place(name), "this file is missing")
-    return Source(files)
+    return Source(files, release)
 
 
 def version_of(directory: Path) -> str | None:
@@ -130,7 +138,7 @@ def _survey_entry(directory: Path, name: str, findings: Findings) -> _Seen | Non
 def _has_a_place(name: str) -> bool:
     path = PurePosixPath(name)
     if len(path.parts) == 1:
-        return name in (*REQUIRED, BREAKERS, README)
+        return name in (*REQUIRED, BREAKERS, README, RELEASE)
     return path.suffix == ".yaml" and not path.name.startswith(".") and name.isascii()
 
 
@@ -138,7 +146,7 @@ def _suggestion(name: str) -> str:
     path = PurePosixPath(name)
     if len(path.parts) > 1:
         return ", files of this folder end in `.yaml`"
-    return did_you_mean(name, (*REQUIRED, BREAKERS, README, *FOLDERS, *PASSED_OVER))
+    return did_you_mean(name, (*REQUIRED, BREAKERS, README, RELEASE, *FOLDERS, *PASSED_OVER))
 
 
 def _check_owner(name: str, state: os.stat_result, findings: Findings) -> None:
@@ -167,7 +175,8 @@ def _read(directory: Path, name: str, findings: Findings) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         state = os.fstat(file.fileno())
         _check_owner(name, state, findings)
-        if not stat.S_ISREG(state.st_mode) or state.st_size > MAX_FILE_BYTES:
-            findings.add(Place(name), f"is no file of at most {MAX_FILE_BYTES} bytes")
+        most = MAX_RELEASE_BYTES if name == RELEASE else MAX_FILE_BYTES
+        if not stat.S_ISREG(state.st_mode) or state.st_size > most:
+            findings.add(Place(name), f"is no file of at most {most} bytes")
             return b""
-        return file.read(MAX_FILE_BYTES + 1)
+        return file.read(most + 1)

@@ -39,8 +39,9 @@ _OPERATOR, _AGENT = "operator:", "agent:"
 class LoadedPolicy:
     """Answers the `Policy` port from one version of the files."""
 
-    def __init__(self, declared: Declared, clock: Clock) -> None:
+    def __init__(self, declared: Declared, clock: Clock, *, release: bytes | None = None) -> None:
         self._declared = declared
+        self._release = release
         self._clock = clock
         self._nonproduction = frozenset(name for name, marked in declared.environments.items() if marked)
         self._plans = {
@@ -56,6 +57,10 @@ class LoadedPolicy:
     @property
     def version(self) -> str:
         return self._declared.version
+
+    @property
+    def release(self) -> bytes | None:
+        return self._release
 
     @property
     def cases(self) -> tuple[Case, ...]:

@@ -43,6 +43,11 @@ class Policy(Protocol):
         """SHA-256 over all policy files, hex."""
         ...
 
+    @property
+    def release(self) -> bytes | None:
+        """What lay beside the files to vouch for this version, unopened and no part of it; None where nothing did."""
+        ...
+
     def propose(self, tool: str, arguments: Json) -> Proposal | Reason:
         """Return what the catalogue makes of a request, or why it makes nothing of it.
 

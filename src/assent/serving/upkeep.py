@@ -105,10 +105,12 @@ def tell_of(taken: TakenUp) -> None:
     widens = [str(change) for change in widening(taken.changes)[:MAX_LOGGED_FINDINGS]]
     if taken.uptake is Uptake.WAITING:
         hint = f"an operator confirms it with `assent policy activate {taken.version[:12]}`"
-        log.warning("policy_waits", policy=taken.version, serving=taken.serving, widens=widens, hint=hint)
+        more = {} if taken.unvouched is None else {"unvouched": taken.unvouched}
+        log.warning("policy_waits", policy=taken.version, serving=taken.serving, widens=widens, hint=hint, **more)
         return
     changed = taken.uptake is Uptake.ACTIVATED
-    log.info("policy_loaded", policy=taken.version, changed=changed, widens=widens, ended=len(taken.ended))
+    vouched = {} if taken.vouched is None else {"vouched_by": list(taken.vouched.keys)}
+    log.info("policy_loaded", policy=taken.version, changed=changed, widens=widens, ended=len(taken.ended), **vouched)
 
 
 def fingerprint(directory: Path) -> Fingerprint:

@@ -48,10 +48,14 @@ class ChangeView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingView:
-    """A version that does not serve until somebody confirms it, and what it changes."""
+    """A version that does not serve until somebody confirms it, and what it changes.
+
+    `unvouched` says why the release that lies beside it does not count, where one does.
+    """
 
     version: str
     changes: tuple[ChangeView, ...]
+    unvouched: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,7 @@ class PolicyReloaded:
 
     `uptake` is `unchanged`, `activated`, or `waiting` until an operator confirms what it widens. `widens` are the first
     100 changes that widen, in words; `ended` counts actions that waited and would not be granted like this any more.
+    `vouched_by` are the release keys that let it serve; `unvouched` says why the release beside it does not count.
     """
 
     version: str
@@ -89,6 +94,8 @@ class PolicyReloaded:
     widens: tuple[str, ...]
     changes: int
     ended: int
+    vouched_by: tuple[str, ...] = ()
+    unvouched: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,12 @@ from typing import Final, TypeAlias
 from assent.config import Settings
 from assent.core.decisions import Limits
 from assent.core.handovers import Sign
+from assent.core.notes import parse_verifier_key
 from assent.flows.broker import Broker
 from assent.policy.copies import Copies
 from assent.policy.current import PolicyHolder
 from assent.ports import Clock, Ledger, Signals
+from assent.stores.keys import verifier
 from assent.stores.ledger_time import LedgerTime
 from assent.stores.signals_local import LocalSignals
 from assent.stores.sqlite import SqliteLedger
@@ -104,6 +106,8 @@ def assemble(
         pick_up_within=timedelta(seconds=settings.pick_up_seconds),
         policies=policies,
         activation=settings.activation,
+        release_keys=tuple(verifier(parse_verifier_key(key)) for key in settings.release_keys or ()),
+        log_name=settings.log_origin,
         legal_hold=settings.legal_hold or "",
     )
     return Assembly(
