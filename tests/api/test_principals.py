@@ -85,7 +85,7 @@ async def test_a_suspended_agent_is_stopped_and_shown_until_it_is_resumed(town: 
     assert (shown["state"], shown["blocked"]["code"], shown["reason"]) == ("suspended", "agent_suspended", "odd")
     assert (shown["owner"], shown["roles"], shown["registered"]) == ("owner", ["r"], True)
     assert shown["last_asked_at"] == "2026-11-23T10:00:00.000000Z"
-    assert (await town.post(sam, "/v1/agents/bot/resume", WHY)).json["state"] == "active"
+    await lets_go_on(town)
     assert (await town.ask(key, "files.read", attempt=ATTEMPT))["decision"] == "allow"
     assert (await town.post(sam, "/v1/agents/other/resume", WHY)).json == {"agent": "other", "state": "active"}
 
@@ -98,10 +98,29 @@ async def test_both_moves_need_a_reason_and_an_agent_that_somebody_heard_of(town
     assert (await town.post(sam, f"/v1/agents/bott/{verb}", WHY)).code == "not_found"
 
 
-async def test_the_owner_does_not_undo_somebody_elses_suspension(town: Town) -> None:
+async def lets_go_on(town: Town) -> None:
+    """Let two people resume the agent, each told what it came to."""
+    asked = await town.post(await town.operator("sam"), "/v1/agents/bot/resume", WHY)
+    assert (asked.status, asked.json["state"], asked.json["who"]) == (202, "suspended", ["admin", "eve"])
+    assert asked.json["resume_asked"] == {
+        "by": "sam",
+        "at": "2026-11-23T10:00:00.000000Z",
+        "expires_at": "2026-11-23T10:15:00.000000Z",
+        "reason": "odd",
+    }
+    eve = await town.operator("eve")
+    assert (await town.get(eve, "/v1/agents/bot")).json["resume_asked"]["by"] == "sam"
+    agreed = await town.post(eve, "/v1/agents/bot/resume", WHY)
+    assert (agreed.status, agreed.json["state"], agreed.json["changed_by"]) == (200, "active", "eve")
+    assert not {"resume_asked", "who"} & set(agreed.json)
+
+
+@pytest.mark.requirement("P5")
+async def test_the_owner_does_not_undo_a_suspension(town: Town) -> None:
     await town.post(await town.operator("sam"), "/v1/agents/bot/suspend", WHY)
     heard = await town.post(await town.operator("owner"), "/v1/agents/bot/resume", WHY)
-    assert (heard.status, heard.code, heard.json["hint"]) == (403, "forbidden", "these may: admin, eve, sam")
+    assert (heard.status, heard.code, heard.json["who"]) == (403, "not_eligible", ["admin", "eve", "sam"])
+    assert heard.json["state"] == "suspended"
 
 
 async def test_a_services_key_redeems_for_the_tools_that_were_named(town: Town) -> None:
@@ -204,11 +223,12 @@ async def test_why_somebody_was_stopped_is_not_for_who_only_reads() -> None:
     await town.post(sam, "/v1/agents/bot/suspend", {"reason": "canary"})
     tripped = (await town.post(sam, "/v1/breakers/trip", {"all": True, "reason": "canary"})).json["breaker"]["id"]
     await town.post(sam, f"/v1/breakers/{tripped}/reset", {"reason": "canary"})
+    await town.post(sam, "/v1/agents/bot/resume", {"reason": "canary"})
     seen = [await town.get(aud, path) for path in ("/v1/agents/bot", "/v1/agents", "/v1/breakers", "/v1/operators")]
     whole = [await town.get(sam, path) for path in ("/v1/agents/bot", "/v1/agents", "/v1/breakers")]
     people = {item["id"]: item for item in seen[3].json["items"]}
     await world.ledger.close()  # type: ignore[attr-defined]  # the port has no end, the store has
     assert [(h.status, h.body.count(b"canary")) for h in seen] == [(200, 0)] * 4
-    assert [h.body.count(b"canary") for h in whole] == [1, 1, 2]
+    assert [h.body.count(b"canary") for h in whole] == [2, 2, 2]
     assert seen[0].json["reason"] == "(masked: 6 characters)"
     assert people["one"]["single_person"] == {"reason": "nobody else", "until": "2026-12-02T10:00:00.000000Z"}

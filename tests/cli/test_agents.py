@@ -12,12 +12,12 @@ from tests.cli.conftest import Shell
 from tests.cli.terminal import on_a_terminal
 from tests.serving.broker_process import BrokerProcess, Home
 
-SECOND = "\nsecond: {groups: [approvers], may: [approver]}\n"
+SECOND = "\nsecond: {groups: [approvers], may: [approver]}\nthird: {groups: [], may: [operator]}\n"
 
 
 @pytest.fixture
 def own(made: Home, tmp_path: Path) -> Iterator[BrokerProcess]:
-    """A broker of this test's own, with a second approver."""
+    """A broker of this test's own, with a second approver, and a second operator."""
     home = made.copied(tmp_path / "own")
     people = home.directory / "policies" / "operators.yaml"
     people.write_text(people.read_text() + SECOND)
@@ -145,10 +145,39 @@ def test_a_suspended_agent_is_stopped_at_once_and_goes_on_when_it_is_resumed(
     shown = own_operator("agents", "show", "demo-agent").out
     assert "reason       it behaves oddly" in shown
     assert "may not act  this agent or its key is suspended" in shown
-    again = own_operator("agents", "resume", "demo-agent", "--reason", "found it")
+    assert "resuming takes two people who hold `agents.manage`" in said.out
+    asked = own_operator("agents", "resume", "demo-agent", "--reason", "found it")
+    assert asked.code == 0
+    assert "still suspended: a second person must agree within 15 minutes; who may: third\n" in asked.out
+    assert "they run: assent agents resume demo-agent" in asked.out
+    assert "may go on?   you asked at " in own_operator("agents", "show", "demo-agent").out
+    assert own.ask("files.read", path="prod/a")["decision"] == "deny"
+    third = {"ASSENT_OPERATOR_TOKEN": issued_to(own_operator, own, "third")}
+    again = own_operator("agents", "resume", "demo-agent", "--reason", "so did I", **third)
     assert (again.code, again.out) == (0, "demo-agent is active: it may ask again\n")
     assert own.ask("files.read", path="prod/a")["decision"] == "allow"
-    assert [len(own.records(kind)) for kind in ("agent.suspended", "agent.resumed")] == [1, 1]
+    kinds = ("agent.suspended", "agent.resume_asked", "agent.resumed")
+    assert [len(own.records(kind)) for kind in kinds] == [1, 1, 1]
+
+
+def issued_to(shell: Shell, broker: BrokerProcess, who: str) -> str:
+    said = shell(
+        "operators", "token", "issue", who, "--direct", "--config", str(broker.home.config), "--json", **broker.operator
+    )
+    token: str = json.loads(said.out)["token"]
+    return token
+
+
+@pytest.mark.requirement("P5")
+def test_it_stays_suspended_where_there_is_no_second_person(made: Home, tmp_path: Path, shell: Shell) -> None:
+    with BrokerProcess(home=made.copied(tmp_path / "alone")) as broker:
+        shell("agents", "suspend", "demo-agent", "--reason", "odd", **broker.operator)
+        said = shell("agents", "resume", "demo-agent", "--reason", "fine", **broker.operator)
+        assert said.code == Exit.REFUSED
+        assert "still suspended: a second person must agree, and there is nobody" in said.out
+        assert "no other operator holds `agents.manage`" in said.out
+        again = shell("agents", "resume", "demo-agent", "--reason", "fine", "--json", **broker.operator)
+        assert (again.code, json.loads(again.out)["who"]) == (Exit.REFUSED, [])
 
 
 @pytest.mark.parametrize("verb", ["suspend", "resume"])

@@ -82,8 +82,16 @@ async def test_an_agent_is_suspended_and_goes_on(town: ConsoleTown) -> None:
     assert "Suspended: bot" in text_of(heard)
     assert "Cut off: 1" in text_of(heard)
     assert (await town.world.ask(bot)).decision.reasons[0].code == "agent_suspended"
-    assert "Resume" in text_of(await eve.get("/console/agents/bot"))
-    assert (await eve.post("/console/agents/bot/resume", reason="looked into")).status == 303
+    assert "Ask to let it go on" in text_of(await eve.get("/console/agents/bot"))
+    asked = await eve.post("/console/agents/bot/resume", reason="looked into")
+    assert (asked.status, "Who can: admin, sam" in text_of(asked)) == (202, True)
+    sam = await town.by_link("sam")
+    page = text_of(await sam.get("/console/agents/bot"))
+    assert "eve asks to let it go on" in page
+    assert "Agree: let it go on" in page
+    refused = await (await town.by_link("owner")).post("/console/agents/bot/resume", reason="it is mine")
+    assert (refused.status, "you own this agent" in text_of(refused)) == (403, True)
+    assert (await sam.post("/console/agents/bot/resume", reason="so did I")).status == 303
     assert "It may ask." in text_of(await eve.get("/console/agents/bot"))
 
 

@@ -13,7 +13,7 @@ from assent.core.agents import AgentId, AgentState, AgentStatus
 from assent.core.alerts import Mark
 from assent.core.approvals import Approval, ApprovalId, ApprovalState, DenialCategory, Need, Route, Vote
 from assent.core.breaker_rules import Definition
-from assent.core.breakers import Breaker, BreakerId, BreakerState, Healing, Probe, ResetAsk, Scope
+from assent.core.breakers import Breaker, BreakerId, BreakerState, Healing, Probe, Scope
 from assent.core.budgets import Budget, BudgetId, Reservation
 from assent.core.credentials import Credential, CredentialId, Kind, SignedInBy
 from assent.core.deliveries import Delivery, DeliveryId, DeliveryState
@@ -22,6 +22,7 @@ from assent.core.grants import Grant, GrantId, GrantState
 from assent.core.operators import Assurance, OperatorId
 from assent.core.reasons import Reason
 from assent.core.records import Entry, RecordKind
+from assent.core.second_person import FirstAsk
 from assent.ports import Row
 from assent.stores.sealing import LedgerKeys
 
@@ -202,7 +203,7 @@ FULL_BREAKER = breaker(
     scope=Scope(agent="deployer", tool="k8s.*", environment="prod"),
     reason=f"it deletes {SECRET}",
     ask_again_at=LATER,
-    reset_asked=ResetAsk(by=OWNER, at=LATER, reason=f"{SECRET} is fine again"),
+    reset_asked=FirstAsk(by=OWNER, at=LATER, reason=f"{SECRET} is fine again", assurance=Assurance.CONSOLE),
     rule="failing",
     tripped_by="rule:failing",
     tripped_at=T0 + timedelta(seconds=2),
@@ -225,6 +226,11 @@ def status(agent: str = "deployer", **changes: object) -> AgentStatus:
         **changes,
     }
     return AgentStatus(**values)  # type: ignore[arg-type]  # a test names the fields it cares for
+
+
+FULL_STATUS = status(
+    "other", resume_asked=FirstAsk(by=OWNER, at=LATER, reason=f"{SECRET} may go on", assurance=Assurance.LINKED)
+)
 
 
 def credential(identifier: str = "k1", **changes: object) -> Credential:
@@ -326,7 +332,7 @@ FULL_ROWS: tuple[Row, ...] = (
     FULL_DENIAL,
     FULL_GRANT,
     FULL_BREAKER,
-    status("other"),
+    FULL_STATUS,
     FULL_CREDENTIAL,
     FULL_BUDGET,
     Definition(id="k8s.scale", digest="1f" * 32),

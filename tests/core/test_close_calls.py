@@ -19,12 +19,13 @@ from assent.core.approvals import (
     why_barred,
     why_closed,
 )
-from assent.core.breakers import BreakerState, Closed, ResetAsk, Scope, first_open, reset
+from assent.core.breakers import BreakerState, Closed, Scope, first_open, reset
 from assent.core.decisions import Answer, Effect, Facts, Limits, Load, Verdict, answer_now, decide, strictest
 from assent.core.denials import Cooling, Denial
 from assent.core.grants import Claim, GrantId, Redeemed, RedeemFacts, redeem
 from assent.core.operators import Assurance, Operator, OperatorId, SinglePerson
 from assent.core.reasons import Reason
+from assent.core.second_person import FirstAsk
 from tests.core.samples import (
     NOW,
     a_breaker,
@@ -295,7 +296,7 @@ def test_an_action_without_an_environment_is_in_the_scope_of_every_environment()
     ("later", "closes"), [(timedelta(minutes=15), True), (timedelta(minutes=15, seconds=1), False)]
 )
 def test_a_second_person_closes_it_within_a_quarter_of_an_hour(later: timedelta, *, closes: bool) -> None:
-    asked = a_breaker(reset_asked=ResetAsk(by=OperatorId("eve"), at=NOW, reason="calm"))
+    asked = a_breaker(reset_asked=FirstAsk(by=OperatorId("eve"), at=NOW, reason="calm"))
     result = reset(asked, by=OperatorId("omar"), now=NOW + later, reason="", one_person_is_enough=False)
     assert isinstance(result, Closed) is closes
 

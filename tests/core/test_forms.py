@@ -18,7 +18,6 @@ import pytest
 import assent.core
 from assent.core import (
     approvals,
-    breakers,
     canonical,
     characters,
     credentials,
@@ -26,6 +25,7 @@ from assent.core import (
     errors,
     operators,
     records,
+    second_person,
 )
 from assent.core.actions import ENDED, MOVES, ActionState, RedeemedBy, attempt_of, content_of
 from assent.core.approvals import Approval, ApprovalState, Need, Route
@@ -144,7 +144,8 @@ def classes() -> Iterator[type]:
 GIVEN = {
     "revision": 1,
     "redeemed_by": RedeemedBy.AGENT,
-    "assurance": Assurance.SLACK,
+    "assurance of Route": Assurance.SLACK,
+    "assurance of FirstAsk": Assurance.TOKEN,
     "moved": True,
     "asks_the_same": True,
     "expires_after": timedelta(minutes=15),
@@ -274,7 +275,7 @@ def test_limits_and_waits_are_those_that_are_documented() -> None:
     assert (route.expires_after, route.pick_up_within) == (timedelta(minutes=15), timedelta(minutes=30))
     assert route.assurance is Assurance.SLACK
     assert timedelta(hours=24) == approvals.NEW_TOKEN_FROM_OWNER_WAITS
-    assert timedelta(minutes=15) == breakers.SECOND_PERSON_WITHIN
+    assert timedelta(minutes=15) == second_person.SECOND_PERSON_WITHIN
     assert timedelta(days=90) == credentials.OPERATOR_TOKEN_MAX_AGE
     assert (approvals.MIN_DIGEST_PREFIX, records.MAX_LEAF_BYTES, records.SALT_BYTES) == (8, 65_535, 32)
     assert canonical.SALT_BYTES == 32

@@ -9,11 +9,12 @@ import pytest
 from assent.core import actions, approvals, breakers, credentials, grants
 from assent.core.actions import ActionEvent, ActionState, Outcome
 from assent.core.approvals import ApprovalState, DenialCategory, Moved, Vote
-from assent.core.breakers import BreakerId, BreakerState, NeedsSecond, ResetAsk, Scope
+from assent.core.breakers import BreakerId, BreakerState, NeedsSecond, Scope
 from assent.core.decisions import Effect, Verdict
 from assent.core.grants import Claim, GrantId, GrantState, Redeemed, RedeemFacts
 from assent.core.operators import Assurance, OperatorId
 from assent.core.reasons import Reason
+from assent.core.second_person import FirstAsk
 from tests.core.samples import (
     NOW,
     a_breaker,
@@ -195,7 +196,7 @@ def test_a_withdrawn_grant_is_dead() -> None:
 
 
 def test_tripping_again_forgets_the_reset_that_was_asked_and_says_who_and_why() -> None:
-    asked = ResetAsk(by=OperatorId("eve"), at=NOW, reason="calm")
+    asked = FirstAsk(by=OperatorId("eve"), at=NOW, reason="calm")
     before = a_breaker(Scope(tool="k8s.*"), reset_asked=asked, revision=7, reason="old")
     after = breakers.trip(
         before,
@@ -227,13 +228,13 @@ def test_the_first_person_s_wish_for_a_reset_changes_nothing_else() -> None:
     before = a_breaker()
     asked = breakers.reset(before, by=OperatorId("omar"), now=SOON, reason="calm", one_person_is_enough=False)
     assert isinstance(asked, NeedsSecond)
-    expected = {"reset_asked": ResetAsk(by=OperatorId("omar"), at=SOON, reason="calm")}
+    expected = {"reset_asked": FirstAsk(by=OperatorId("omar"), at=SOON, reason="calm")}
     assert difference(before, asked.breaker) == expected
 
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_reset_closes_it_and_says_who_when_and_why(*, alone: bool) -> None:
-    first = ResetAsk(by=OperatorId("eve"), at=NOW, reason="calm")
+    first = FirstAsk(by=OperatorId("eve"), at=NOW, reason="calm")
     before = a_breaker(reset_asked=first, ask_again_at=NOW, reason="odd")
     closed = breakers.reset(before, by=OperatorId("omar"), now=SOON, reason="found it", one_person_is_enough=alone)
     assert difference(before, closed.breaker) == {

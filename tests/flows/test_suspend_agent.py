@@ -11,13 +11,20 @@ from assent.core.errors import Forbidden, NotFound
 from assent.flows.issue_credentials import issue_agent_key
 from assent.flows.read_principals import show_agent
 from assent.flows.resolve_approval import approve_action
+from assent.flows.resume_agent import ResumeAnswer, resume_agent
 from assent.flows.run_action import redeem_as_agent
-from assent.flows.suspend_agent import resume_agent, suspend_agent
+from assent.flows.suspend_agent import suspend_agent
 from assent.flows.watch_actions import watch_action
 from tests.flows.world import World
 
 BOT, OTHER = AgentId("bot"), AgentId("other")
 ME = "m" * 22
+
+
+async def resumed(world: World, *people: str, reason: str = "fine") -> ResumeAnswer:
+    """Let these people say one after the other that the agent may go on; return what the last one is told."""
+    answers = [await resume_agent(world.broker, await world.operator(who), BOT, reason=reason) for who in people]
+    return answers[-1]
 
 
 @pytest.mark.requirement("P6", "T21")
@@ -26,9 +33,9 @@ async def test_a_suspended_agent_gets_nothing_until_it_is_resumed(world: World) 
     await suspend_agent(world.broker, eve, BOT, reason="odd")
     denied = await world.ask(bot, "files.read")
     assert denied.decision.reasons[0].code == "agent_suspended"
-    resumed = await resume_agent(world.broker, await world.operator("sam"), BOT, reason="found it")
-    assert resumed is not None
-    assert (resumed.state, resumed.changed_by) == (AgentState.ACTIVE, "sam")
+    status = (await resumed(world, "eve", "sam", reason="found it")).status
+    assert status is not None
+    assert (status.state, status.changed_by) == (AgentState.ACTIVE, "sam")
     assert (await world.ask(bot, "files.read")).action.state is ActionState.EXECUTING
 
 
@@ -64,21 +71,23 @@ async def test_a_yes_from_before_is_worth_nothing_during_and_after_a_suspension(
 
     await suspend_agent(world.broker, eve, BOT, reason="odd")
     assert await code() == "agent_suspended"
-    await resume_agent(world.broker, eve, BOT, reason="fine")
+    await resumed(world, "eve", "sam")
     assert await code() == "grant_dead"
 
 
-async def test_both_moves_are_recorded_with_who_and_the_reason_only_as_a_commitment(world: World) -> None:
+async def test_every_move_is_recorded_with_who_and_the_reason_only_as_a_commitment(world: World) -> None:
     eve = await world.operator("eve")
     await world.ask(await world.agent())
     await suspend_agent(world.broker, eve, BOT, reason="canary one")
-    await resume_agent(world.broker, eve, BOT, reason="canary two")
-    moves = [*await world.records(kind="agent.suspended"), *await world.records(kind="agent.resumed")]
+    await resumed(world, "eve", "sam", reason="canary two")
+    kinds = ("agent.suspended", "agent.resume_asked", "agent.resumed")
+    moves = [record for kind in kinds for record in await world.records(kind=kind)]
     leaves = [load(record.leaf) for record in moves]
-    assert [leaf["operator"] for leaf in leaves if isinstance(leaf, dict)] == ["eve", "eve"]
+    assert [leaf["operator"] for leaf in leaves if isinstance(leaf, dict)] == ["eve", "eve", "sam"]
     details = [leaf["detail"] for leaf in leaves if isinstance(leaf, dict)]
-    assert details == [{"cancelled": 1, "running": 0, "state": "suspended"}, {"state": "active"}]
-    assert [b"canary" in record.leaf for record in moves] == [False, False]
+    assert details[0] == {"cancelled": 1, "running": 0, "state": "suspended"}
+    assert [detail["state"] for detail in details[1:] if isinstance(detail, dict)] == ["suspended", "active"]
+    assert [b"canary" in record.leaf for record in moves] == [False] * 3
     assert all(b'"commit":{"reason":' in record.leaf for record in moves)
 
 
@@ -92,25 +101,81 @@ async def test_suspending_again_keeps_the_first_and_adds_no_record(world: World)
 
 async def test_resuming_what_is_not_suspended_changes_nothing(world: World) -> None:
     eve = await world.operator("eve")
-    assert await resume_agent(world.broker, eve, BOT, reason="x") is None
+    never = await resume_agent(world.broker, eve, BOT, reason="x")
+    assert (never.status, never.goes_on) == (None, True)
     await suspend_agent(world.broker, eve, BOT, reason="x")
-    for _ in range(2):
-        resumed = await resume_agent(world.broker, eve, BOT, reason="y")
-        assert resumed is not None
-        assert resumed.revision == 2
+    for people in (("eve", "sam"), ("sam",)):
+        answer = await resumed(world, *people)
+        assert answer.goes_on
+        assert answer.status is not None
+        assert answer.status.revision == 3
     assert (await world.kinds()).count("agent.resumed") == 1
 
 
-@pytest.mark.requirement("P5")
-async def test_the_owner_resumes_only_what_they_suspended_themselves(world: World) -> None:
-    eve, owner = await world.operator("eve"), await world.operator("owner")
-    await suspend_agent(world.broker, owner, BOT, reason="a change")
-    await resume_agent(world.broker, owner, BOT, reason="done")
+@pytest.mark.requirement("P5", "P6")
+async def test_it_takes_a_second_different_person(world: World) -> None:
+    bot, eve = await world.agent(), await world.operator("eve")
     await suspend_agent(world.broker, eve, BOT, reason="odd")
-    with pytest.raises(Forbidden, match="you own `bot` and `eve` suspended it") as caught:
-        await resume_agent(world.broker, owner, BOT, reason="it is fine")
-    assert caught.value.hint == "these may: admin, eve, sam"
-    assert (await show_agent(world.broker, eve, BOT)).blocked is not None
+    first = await resumed(world, "eve")
+    assert (first.goes_on, first.refused, set(first.who)) == (False, None, {"sam", "admin"})
+    assert not (await resumed(world, "eve")).goes_on
+    assert (await world.ask(bot, "files.read")).decision.reasons[0].code == "agent_suspended"
+    assert (await resumed(world, "sam")).goes_on
+    assert (await world.ask(bot, "files.read")).action.state is ActionState.EXECUTING
+
+
+@pytest.mark.requirement("P5")
+async def test_the_second_person_has_fifteen_minutes(world: World) -> None:
+    await suspend_agent(world.broker, await world.operator("eve"), BOT, reason="odd")
+    await resumed(world, "eve")
+    world.clock.forward(minutes=15, seconds=1)
+    assert not (await resumed(world, "sam")).goes_on
+    world.clock.forward(minutes=15)
+    assert (await resumed(world, "eve")).goes_on
+
+
+@pytest.mark.requirement("P5")
+async def test_the_wish_ends_when_somebody_suspends_it_again(world: World) -> None:
+    await suspend_agent(world.broker, await world.operator("eve"), BOT, reason="odd")
+    await resumed(world, "eve")
+    again = await suspend_agent(world.broker, await world.operator("admin"), BOT, reason="not yet")
+    assert (again.status.changed_by, again.status.reason, again.status.resume_asked) == ("eve", "odd", None)
+    told = [load(record.leaf) for record in await world.records(kind="agent.suspended")]
+    assert [leaf["operator"] for leaf in told if isinstance(leaf, dict)] == ["eve", "admin"]
+    assert not (await resumed(world, "sam")).goes_on
+
+
+@pytest.mark.requirement("P5")
+@pytest.mark.parametrize("by", ["owner", "eve"])
+async def test_the_owner_resumes_nothing_whoever_suspended_it(world: World, by: str) -> None:
+    await suspend_agent(world.broker, await world.operator(by), BOT, reason="a change")
+    await resumed(world, "sam")
+    answer = await resumed(world, "owner")
+    assert answer.refused is not None
+    assert (answer.refused.code, "you own this agent" in answer.refused.message) == ("not_eligible", True)
+    assert answer.who == ("admin", "eve", "sam")
+    assert (await show_agent(world.broker, await world.operator("eve"), BOT)).blocked is not None
+
+
+@pytest.mark.requirement("P5", "T22")
+async def test_who_had_the_other_one_s_token_issued_is_no_second_person(world: World) -> None:
+    admin = await world.operator("admin", issued_by="assent init")
+    sam = await world.operator("sam", issued_by="admin")
+    await suspend_agent(world.broker, admin, BOT, reason="odd")
+    await resume_agent(world.broker, admin, BOT, reason="x")
+    refused = (await resume_agent(world.broker, sam, BOT, reason="y")).refused
+    assert refused is not None
+    assert (refused.code, "issued the other's token" in refused.message) == ("not_eligible", True)
+    eve = await world.operator("eve", issued_by="assent init")
+    assert (await resume_agent(world.broker, eve, BOT, reason="z")).goes_on
+
+
+@pytest.mark.requirement("P5")
+async def test_where_nobody_else_may_it_stays_suspended_and_that_is_said(world: World) -> None:
+    world.policy = replace(world.policy, people=tuple(p for p in world.policy.people if p.id in {"eve", "owner"}))
+    await suspend_agent(world.broker, await world.operator("eve"), BOT, reason="odd")
+    answer = await resumed(world, "eve", "eve")
+    assert (answer.goes_on, answer.who) == (False, ())
 
 
 async def test_a_name_that_nobody_ever_heard_of_is_not_suspended(world: World) -> None:

@@ -131,7 +131,8 @@ class Stopper:
     def _resume(self) -> None:
         path, why = f"/v1/agents/{policy.OTHER_AGENT}/resume", {"reason": "the storm goes on"}
         for _ in range(TRIES):
-            told = self._second.post(path, why, "resume", agent=policy.OTHER_AGENT)
-            if told is not None and told.status == 200:
-                return
+            for journal in (self._first, self._second):
+                told = journal.post(path, why, "resume", agent=policy.OTHER_AGENT)
+                if told is not None and told.status == 200:
+                    return
             self._stop.wait(PAUSE_SECONDS)

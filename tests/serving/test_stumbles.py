@@ -54,6 +54,15 @@ class Agent:
         assert old in text
         file.write_text(text.replace(old, new))
 
+    def is_joined_by(self, operator: str) -> dict[str, str]:
+        """Declare one more operator, have their token issued, and return the environment that they work in."""
+        with (self.broker.home.directory / "policies" / "operators.yaml").open("a") as people:
+            people.write(f"\n{operator}: {{groups: [], may: [operator]}}\n")
+        until(lambda: operator in str(self.broker.as_operator("GET", "/v1/operators")))
+        config = ("--direct", "--config", str(self.broker.home.config))
+        issued = run("operators", "token", "issue", operator, *config, "--json", env=self.broker.operator)
+        return self.broker.operator | {"ASSENT_OPERATOR_TOKEN": json.loads(issued.stdout)["token"]}
+
 
 @pytest.fixture
 def agent(home: Home, tmp_path: Path) -> Iterator[Agent]:
@@ -111,7 +120,10 @@ def test_a_suspended_agent_and_one_that_goes_on(agent: Agent) -> None:
     suspended = run("agents", "suspend", "demo-agent", "--reason", "odd", env=agent.broker.operator)
     assert (suspended.returncode, "resume with: assent agents resume" in suspended.stdout) == (0, True)
     agent.is_told(ActionDenied, "is suspended", "ask the agent's owner; do not retry")
-    assert run("agents", "resume", "demo-agent", "--reason", "fine", env=agent.broker.operator).returncode == 0
+    alone = run("agents", "resume", "demo-agent", "--reason", "fine", env=agent.broker.operator)
+    assert (alone.returncode, "declare a second operator" in alone.stdout) == (Exit.REFUSED, True)
+    second = agent.is_joined_by("second")
+    assert run("agents", "resume", "demo-agent", "--reason", "fine", env=second).returncode == 0
     agent.tries()
 
 

@@ -7,10 +7,10 @@ from datetime import datetime
 from assent.api.breaker_notices import scope_view
 from assent.api.operator_views import affected_action, masked_text
 from assent.api.replies import encoded, page
-from assent.core import breakers
 from assent.core.breakers import Breaker, Probe
 from assent.core.operators import Operator, Permission
 from assent.core.records import rfc3339
+from assent.core.second_person import SECOND_PERSON_WITHIN, FirstAsk
 from assent.flows.drill_breaker import Probed
 from assent.flows.trip_breaker import ResetAnswer, Tripped
 from assent.wire import breakers as wire
@@ -67,7 +67,6 @@ def reset_answer(answer: ResetAnswer) -> bytes:
 
 
 def _breaker(breaker: Breaker) -> wire.BreakerView:
-    asked = breaker.reset_asked
     return wire.BreakerView(
         id=breaker.id,
         scope=scope_view(breaker.scope),
@@ -78,20 +77,21 @@ def _breaker(breaker: Breaker) -> wire.BreakerView:
         revision=breaker.revision,
         reason=breaker.reason,
         ask_again_at=moment_or_none(breaker.ask_again_at),
-        reset_asked=None
-        if asked is None
-        else wire.ResetAskedView(
-            by=asked.by,
-            at=rfc3339(asked.at),
-            expires_at=rfc3339(asked.at + breakers.SECOND_PERSON_WITHIN),
-            reason=asked.reason,
-        ),
+        reset_asked=first_ask_view(breaker.reset_asked),
         tripped_by=breaker.by,
         tripped_at=rfc3339(breaker.since),
         rule=breaker.rule,
         half_open_at=None if breaker.healing is None else moment_or_none(breaker.healing.half_open_at),
         probes=tuple(map(_probe, breaker.probes)) or None,
     )
+
+
+def first_ask_view(asked: FirstAsk | None) -> wire.ResetAskedView | None:
+    """Return the first person's wish to let something go on, as it is shown."""
+    if asked is None:
+        return None
+    until = rfc3339(asked.at + SECOND_PERSON_WITHIN)
+    return wire.ResetAskedView(by=asked.by, at=rfc3339(asked.at), expires_at=until, reason=asked.reason)
 
 
 def _probe(probe: Probe) -> wire.ProbeView:

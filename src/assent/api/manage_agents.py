@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
+from assent.api import problems, replies
 from assent.api.dependencies import ApiOf, OperatorOf
 from assent.api.documentation import OPERATOR, answers, described
 from assent.api.principal_views import (
@@ -20,12 +21,13 @@ from assent.api.principal_views import (
 )
 from assent.api.replies import Replied, Reply
 from assent.api.requests import body_of
-from assent.core.agents import AgentId
+from assent.core.agents import AgentId, AgentState
 from assent.core.credentials import CredentialId, Kind
 from assent.core.operators import Permission
 from assent.flows.issue_credentials import issue_agent_key, issue_service_key, revoke
 from assent.flows.read_principals import list_agents, list_services, show_agent
-from assent.flows.suspend_agent import resume_agent, suspend_agent
+from assent.flows.resume_agent import resume_agent
+from assent.flows.suspend_agent import suspend_agent
 from assent.wire.principals import (
     AgentPage,
     AgentView,
@@ -45,6 +47,7 @@ from assent.wire.shapes import PlainId
 router = APIRouter(tags=["principals"])
 
 _OK = 200
+_WAITS_FOR_A_SECOND = 202
 _MANAGE = Permission.AGENTS_MANAGE
 AgentIdOf = Annotated[PlainId, Path()]
 KeyIdOf = Annotated[PlainId, Path()]
@@ -121,14 +124,17 @@ async def suspend(api: ApiOf, caller: OperatorOf, agent_id: AgentIdOf, body: Sus
 @router.post(
     "/v1/agents/{agent_id}/resume",
     operation_id="resumeAgent",
-    summary="Let a suspended agent go on",
-    responses=answers(ResumedAnswer, 401, 403, 404, 413, 415),
+    summary="Let a suspended agent go on, with a second person",
+    responses={**answers(ResumedAnswer, 401, 403, 404, 413, 415), 202: answers(ResumedAnswer, success=202)[202]},
     openapi_extra=described(OPERATOR, takes=SuspendBody, permission=_MANAGE),
 )
 async def resume(api: ApiOf, caller: OperatorOf, agent_id: AgentIdOf, body: SuspendBodyOf) -> Response:
-    """Resume it; its owner may resume only what they suspended themselves."""
-    status = await resume_agent(api.broker, caller, AgentId(agent_id), reason=body.reason)
-    return Replied(Reply(_OK, resumed_answer(agent_id, status)))
+    """Resume it, or 202 while a second, different person is needed; `who` may be that person, its owner never."""
+    answer = await resume_agent(api.broker, caller, AgentId(agent_id), reason=body.reason)
+    if answer.refused is not None:
+        problem = problems.of_refusal(answer.refused, state=AgentState.SUSPENDED.value, who=answer.who or None)
+        return Replied(replies.of_problem(problem))
+    return Replied(Reply(_OK if answer.goes_on else _WAITS_FOR_A_SECOND, resumed_answer(answer)))
 
 
 @router.get(

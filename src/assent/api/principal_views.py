@@ -3,18 +3,22 @@ is payload, and shown to who manages agents or may read payloads.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
+from assent.api.breaker_views import first_ask_view
 from assent.api.operator_views import affected_action, masked_text
 from assent.api.replies import encoded, page
 from assent.core.agents import AgentState, AgentStatus
 from assent.core.credentials import Credential, Kind, ends_at, is_old, standing
 from assent.core.operators import Operator, Permission
 from assent.core.records import rfc3339
+from assent.core.second_person import FirstAsk
 from assent.flows.authenticate import TokenCaller
 from assent.flows.issue_credentials import IssuedKey
 from assent.flows.manage_principals import Issued, Revoked
 from assent.flows.read_principals import SeenAgent, SeenOperator, SeenService
+from assent.flows.resume_agent import ResumeAnswer
 from assent.flows.suspend_agent import Suspended
 from assent.wire import principals as wire
 from assent.wire.agents import ReasonView
@@ -124,13 +128,16 @@ def suspended_answer(suspended: Suspended) -> bytes:
     return encoded(view)
 
 
-def resumed_answer(agent: str, status: AgentStatus | None) -> bytes:
-    """Return the JSON of an agent that may ask."""
+def resumed_answer(answer: ResumeAnswer) -> bytes:
+    """Return the JSON of an agent that may ask, or that waits for a second person."""
+    status = answer.status
     view = wire.ResumedAnswer(
-        agent=agent,
+        agent=answer.agent,
         state=_state(status),
         changed_by=None if status is None else status.changed_by,
         changed_at=None if status is None else rfc3339(status.changed_at),
+        resume_asked=None if status is None else first_ask_view(status.resume_asked),
+        who=None if answer.goes_on else answer.who,
     )
     return encoded(view)
 
@@ -152,11 +159,16 @@ def _agent(seen: SeenAgent, reader: Operator) -> wire.AgentView:
         changed_at=None if status is None else rfc3339(status.changed_at),
         reason=None if status is None else _words(status.reason, reader) or None,
         last_asked_at=_or_none(seen.last_asked_at),
+        resume_asked=None if status is None else first_ask_view(_asked_in_sight(status.resume_asked, reader)),
     )
 
 
 def _state(status: AgentStatus | None) -> str:
     return (AgentState.ACTIVE if status is None else status.state).value
+
+
+def _asked_in_sight(asked: FirstAsk | None, reader: Operator) -> FirstAsk | None:
+    return None if asked is None else replace(asked, reason=_words(asked.reason, reader))
 
 
 def _words(reason: str, reader: Operator) -> str:

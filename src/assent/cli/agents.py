@@ -1,21 +1,30 @@
 """`assent agents`: who may ask, with which keys; a key issued or revoked, an agent suspended or let go on."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from assent.cli import held, output
 from assent.cli.called import as_called
-from assent.cli.client import connect
+from assent.cli.client import Heard, connect
+from assent.cli.exits import Exit
 from assent.cli.handover import Handover, Out, ValidFor, hand_over
 from assent.cli.output import AsJson, Usage
+from assent.cli.second_person import print_waiting
 from assent.cli.spans import seconds_of
 from assent.cli.stopped import print_stopped
+from assent.core.agents import AgentState
 from assent.core.characters import visible
 
 app = output.group("See who may ask; issue and revoke keys, suspend agents and let them go on.")
 key = output.group("Issue and revoke an agent's keys.")
 app.add_typer(key, name="key")
+
+# A suspension is not asked who may undo it, and its answer does not say.
+TWO_TO_RESUME: Final = (
+    "resuming takes two people who hold `agents.manage`, and never the agent's owner; "
+    "the starter policies have one such person"
+)
 
 Agent = Annotated[str, typer.Argument(help="The id of the agent.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for the record.")]
@@ -80,12 +89,21 @@ def _print_agent(agent: dict[str, Any]) -> None:
         ("may not act", agent["blocked"]["message"] if "blocked" in agent else ""),
         ("changed", changed),
         ("reason", agent.get("reason") or ""),
+        ("may go on?", _first_ask(agent)),
         ("asked last", agent.get("last_asked_at") or "not among the newest 1,000 decisions"),
         ("cut off", agent.get("cut_off") or ""),
     ]
     output.print_facts((name, visible(value)) for name, value in facts)
     typer.echo()
     held.print_all(agent["keys"], empty="it holds no key")
+
+
+def _first_ask(agent: dict[str, Any]) -> str:
+    asked = agent.get("resume_asked")
+    if asked is None:
+        return ""
+    words = f": {asked['reason']}" if asked["reason"] else ""
+    return f"{asked['by']} asked at {asked['at']}{words}; a second person may agree until {asked['expires_at']}"
 
 
 @key.command("issue")
@@ -148,17 +166,32 @@ def suspend(agent: Agent, *, reason: Reason = None, as_json: AsJson = False) -> 
     typer.echo(f"suspended: {visible(told['agent'])}, by {visible(told['changed_by'])} at {told['changed_at']}")
     print_stopped(told, what="a suspension")
     typer.echo(as_called(f'resume with: assent agents resume {visible(told["agent"])} --reason "…"'))
+    typer.echo(TWO_TO_RESUME)
 
 
 @app.command()
 def resume(agent: Agent, *, reason: Reason = None, as_json: AsJson = False) -> None:
-    """Let a suspended agent ask again; its owner only where they suspended it themselves."""
+    """Let a suspended agent ask again; it takes a second, different person within 15 minutes, never its owner."""
     why = _reason(reason, "resuming", "why may it go on?")
     heard = connect().post("v1", "agents", agent, "resume", body={"reason": why})
     if as_json:
         output.print_json(heard)
+    else:
+        _print_resumed(heard)
+    if not _goes_on(heard) and not heard.body["who"]:
+        raise typer.Exit(Exit.REFUSED)
+
+
+def _goes_on(heard: Heard) -> bool:
+    return bool(heard.body["state"] == AgentState.ACTIVE)
+
+
+def _print_resumed(heard: Heard) -> None:
+    name = heard.body["agent"]
+    if _goes_on(heard):
+        typer.echo(f"{visible(name)} is {heard.body['state']}: it may ask again")
         return
-    typer.echo(f"{visible(heard.body['agent'])} is {heard.body['state']}: it may ask again")
+    print_waiting("suspended", heard.body["who"], command=f"assent agents resume {name}", permission="agents.manage")
 
 
 def _reason(given: str | None, what: str, question: str) -> str:

@@ -20,6 +20,7 @@ from assent.cli.called import as_called
 from assent.cli.client import Client, Heard, Refused, Unreachable, connect, operator_token
 from assent.cli.exits import Exit
 from assent.cli.output import AsJson, Usage
+from assent.cli.second_person import print_waiting
 from assent.cli.spans import seconds_of
 from assent.cli.stopped import print_stopped
 from assent.core.breakers import BreakerState
@@ -248,18 +249,10 @@ def _is_closed(heard: Heard) -> bool:
 
 
 def _print_reset(heard: Heard) -> None:
-    breaker, who = heard.body["breaker"], visible(output.words(heard.body["who"]))
+    breaker = heard.body["breaker"]
     if _is_closed(heard):
         typer.echo(f"closed: {visible(breaker['covers'])} may go on")
-    elif who:
-        typer.echo(f"still open: a second person must agree within 15 minutes; who may: {who}")
-        typer.echo(as_called(f'they run: assent breakers reset {visible(breaker["id"])} --reason "…"'))
-    else:
-        typer.echo(
-            "still open: a second person must agree, and there is nobody: no other operator holds `breakers.reset`"
-        )
-        typer.echo(
-            as_called(
-                "declare a second operator in `operators.yaml`, issue their token: assent operators token issue NAME"
-            )
-        )
+        return
+    print_waiting(
+        "open", heard.body["who"], command=f"assent breakers reset {breaker['id']}", permission="breakers.reset"
+    )

@@ -11,10 +11,12 @@ from assent.core.credentials import CredentialId, Kind, ends_at
 from assent.core.errors import BadRequest, NotFound
 from assent.core.explanations import DocumentFormat
 from assent.core.operators import Permission
+from assent.core.second_person import still_open
 from assent.flows.issue_credentials import revoke
 from assent.flows.read_policy import read_document
 from assent.flows.read_principals import SeenAgent, list_agents, list_operators, show_agent
-from assent.flows.suspend_agent import resume_agent, suspend_agent
+from assent.flows.resume_agent import resume_agent
+from assent.flows.suspend_agent import suspend_agent
 
 ON_A_PAGE: Final = 100
 MAX_WORDS: Final = 2_000
@@ -33,6 +35,7 @@ async def show_one_agent(visit: Visit) -> Response:
     tools = visit.broker.policy().tools_for(seen.id)
     manages = visit.caller.operator.may(Permission.AGENTS_MANAGE)
     suspended = seen.status is not None and is_suspended(seen.status)
+    asked = None if seen.status is None else still_open(seen.status.resume_asked, seen.now)
     return visit.page(
         "agent.html",
         seen=seen,
@@ -41,6 +44,7 @@ async def show_one_agent(visit: Visit) -> Response:
         document=await _document(visit, seen),
         may_suspend=manages and not suspended,
         may_resume=manages and suspended,
+        asked=asked,
         ends_at=ends_at,
     )
 
@@ -63,9 +67,16 @@ async def do_suspend(visit: Visit) -> Response:
 
 
 async def do_resume(visit: Visit) -> Response:
-    """Let an agent ask again."""
-    await resume_agent(visit.broker, visit.caller, _agent(visit), reason=_reason(visit))
-    return visit.go(f"/agents/{_agent(visit)}")
+    """Let an agent ask again, or ask for it until a second person agrees."""
+    agent = _agent(visit)
+    answer = await resume_agent(visit.broker, visit.caller, agent, reason=_reason(visit))
+    if answer.refused is not None:
+        return visit.refused(answer.refused, back=f"/agents/{agent}", who=answer.who)
+    if not answer.goes_on:
+        return visit.page(
+            "second_person.html", status=202, what=f"agent `{agent}`", who=answer.who, back=f"/agents/{agent}"
+        )
+    return visit.go(f"/agents/{agent}")
 
 
 def _agent(visit: Visit) -> AgentId:

@@ -12,6 +12,7 @@ from assent.core.errors import BadRequest
 from assent.core.looking import RecordFilter
 from assent.core.operators import Permission
 from assent.core.records import Record, RecordKind
+from assent.core.second_person import FirstAsk, still_open
 from assent.core.telling import tell
 from assent.flows.read_records import list_records
 from assent.flows.tell_story import leaf_of
@@ -35,6 +36,7 @@ _HOME: Final = "/breakers"
 class _Shown:
     breaker: Breaker
     reason: str | None
+    asked: FirstAsk | None
 
 
 async def show_breakers(visit: Visit) -> Response:
@@ -42,7 +44,11 @@ async def show_breakers(visit: Visit) -> Response:
     found = await list_breakers(visit.broker, visit.caller)
     operator = visit.caller.operator
     words = any(map(operator.may, (Permission.BREAKERS_TRIP, Permission.AUDIT_PAYLOADS)))
-    shown = [_Shown(breaker=one, reason=one.reason if words else None) for one in found]
+    now = await visit.now()
+    shown = [
+        _Shown(breaker=one, reason=one.reason if words else None, asked=still_open(one.reset_asked, now))
+        for one in found
+    ]
     return visit.page(
         "breakers.html",
         now_open=[one for one in shown if one.breaker.state is not BreakerState.CLOSED],
@@ -102,7 +108,8 @@ async def do_reset(visit: Visit) -> Response:
     if answer.refused is not None:
         return visit.refused(answer.refused, back=_HOME, who=answer.who)
     if not answer.closed:
-        return visit.page("reset_asked.html", status=202, breaker=answer.breaker, who=answer.who)
+        what = answer.breaker.scope.describe()
+        return visit.page("second_person.html", status=202, what=what, who=answer.who, back=_HOME)
     return visit.go(_HOME)
 
 

@@ -9,8 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
-from assent.core.operators import OperatorId
+from assent.core.operators import Assurance, OperatorId
 from assent.core.reasons import Reason
+from assent.core.second_person import FirstAsk, waits_for
 
 AgentId = NewType("AgentId", str)
 
@@ -40,7 +41,10 @@ class AgentProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentStatus:
-    """The ledger's row on one agent; no row means active. `revision` starts at 1 and grows with every replace."""
+    """The ledger's row on one agent; no row means active. `revision` starts at 1 and grows with every replace.
+
+    `resume_asked` is the first person's wish that a suspended agent may go on.
+    """
 
     id: AgentId
     state: AgentState
@@ -48,6 +52,7 @@ class AgentStatus:
     changed_by: OperatorId
     changed_at: datetime
     reason: str = ""
+    resume_asked: FirstAsk | None = None
 
 
 def is_suspended(status: AgentStatus | None) -> bool:
@@ -67,9 +72,14 @@ def why_not(profile: AgentProfile | None, status: AgentStatus | None, now: datet
 
 
 def suspend(existing: AgentStatus | None, agent: AgentId, *, by: OperatorId, now: datetime, reason: str) -> AgentStatus:
-    """Return the status of `agent` suspended by `by`; whoever suspended it first stays who did, with their reason."""
+    """Return the status of `agent` suspended by `by`; whoever suspended it first stays who did, with their reason.
+
+    Suspending again takes back a wish that it may go on, and changes nothing else.
+    """
     if existing is not None and is_suspended(existing):
-        return existing
+        if existing.resume_asked is None:
+            return existing
+        return replace(existing, resume_asked=None, revision=existing.revision + 1)
     return AgentStatus(
         id=agent,
         state=AgentState.SUSPENDED,
@@ -80,8 +90,22 @@ def suspend(existing: AgentStatus | None, agent: AgentId, *, by: OperatorId, now
     )
 
 
-def resume(suspended: AgentStatus, *, by: OperatorId, now: datetime, reason: str) -> AgentStatus:
-    """Return the status active again. The caller must have checked that it is suspended and that `by` may do this."""
+def resume(
+    suspended: AgentStatus,
+    *,
+    by: OperatorId,
+    now: datetime,
+    reason: str,
+    assurance: Assurance = Assurance.TOKEN,
+) -> AgentStatus:
+    """Return the status active again, or still suspended and waiting for a second person.
+
+    The caller must have checked that it is suspended, that `by` may do this, and that the surface of `by`, of this
+    `assurance`, is sure enough.
+    """
+    if waits_for(suspended.resume_asked, by, now) is None:
+        asked = FirstAsk(by=by, at=now, reason=reason, assurance=assurance)
+        return replace(suspended, resume_asked=asked, revision=suspended.revision + 1)
     return replace(
         suspended,
         state=AgentState.ACTIVE,
@@ -89,4 +113,5 @@ def resume(suspended: AgentStatus, *, by: OperatorId, now: datetime, reason: str
         changed_by=by,
         changed_at=now,
         reason=reason,
+        resume_asked=None,
     )

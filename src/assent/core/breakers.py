@@ -16,13 +16,13 @@ from typing import Final, NewType
 
 from assent.core.actions import ActionState, Impact
 from assent.core.errors import IllegalMove
-from assent.core.operators import OperatorId
+from assent.core.operators import Assurance, OperatorId
 from assent.core.patterns import TOOL_SEPARATOR, matches
 from assent.core.reasons import Reason
+from assent.core.second_person import FirstAsk, waits_for
 
 BreakerId = NewType("BreakerId", str)
 
-SECOND_PERSON_WITHIN: Final = timedelta(minutes=15)
 LONGEST_WAIT: Final = timedelta(hours=1)
 AGENTS_TO_CLOSE: Final = 2
 AGENTS_TO_CUT_OFF: Final = 3
@@ -110,15 +110,6 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResetAsk:
-    """One person's wish to close a breaker; it waits for a second person and ends with the breaker's revision."""
-
-    by: OperatorId
-    at: datetime
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Healing:
     """How a breaker that opened on failing may close by itself; copied from its rule when it opened.
 
@@ -163,7 +154,7 @@ class Breaker:
     revision: int = 1
     reason: str = ""
     ask_again_at: datetime | None = None
-    reset_asked: ResetAsk | None = None
+    reset_asked: FirstAsk | None = None
     rule: str | None = None
     tripped_by: str = ""
     tripped_at: datetime | None = None
@@ -451,16 +442,20 @@ def _probed(breaker: Breaker, probes: tuple[Probe, ...]) -> Breaker:
 
 
 def reset(
-    breaker: Breaker, *, by: OperatorId, now: datetime, reason: str, one_person_is_enough: bool
+    breaker: Breaker,
+    *,
+    by: OperatorId,
+    now: datetime,
+    reason: str,
+    one_person_is_enough: bool,
+    assurance: Assurance = Assurance.TOKEN,
 ) -> NeedsSecond | Closed:
     """Return the breaker closed, or waiting for a second person within 15 minutes of the first.
 
-    The caller must have checked permission, that `by` does not own an agent the scope names, and that the breaker is
-    not closed already.
+    The caller must have checked permission, that `by` does not own an agent the scope names, that the breaker is not
+    closed already, and that the surface of `by`, of this `assurance`, is sure enough.
     """
-    first = breaker.reset_asked
-    valid = first is not None and first.by != by and now - first.at <= SECOND_PERSON_WITHIN
-    if one_person_is_enough or valid:
+    if one_person_is_enough or waits_for(breaker.reset_asked, by, now) is not None:
         return Closed(
             replace(
                 breaker,
@@ -475,5 +470,5 @@ def reset(
                 revision=breaker.revision + 1,
             )
         )
-    asked = ResetAsk(by=by, at=now, reason=reason)
+    asked = FirstAsk(by=by, at=now, reason=reason, assurance=assurance)
     return NeedsSecond(replace(breaker, reset_asked=asked, revision=breaker.revision + 1))

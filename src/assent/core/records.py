@@ -51,6 +51,7 @@ class RecordKind(StrEnum):
     POLICY_PROPOSED = "policy.proposed"
     POLICY_REFUSED = "policy.refused"
     AGENT_SUSPENDED = "agent.suspended"
+    AGENT_RESUME_ASKED = "agent.resume_asked"
     AGENT_RESUMED = "agent.resumed"
     KEY_ISSUED = "key.issued"
     KEY_REVOKED = "key.revoked"

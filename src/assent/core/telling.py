@@ -144,6 +144,10 @@ def _suspended(leaf: Leaf) -> str:
     return f"{_who(leaf)} suspended the agent {_text(leaf, 'agent')}"
 
 
+def _resume_asked(leaf: Leaf) -> str:
+    return f"{_who(leaf)} asked to let the agent {_text(leaf, 'agent')} go on, a second person is needed"
+
+
 def _resumed(leaf: Leaf) -> str:
     return f"{_who(leaf)} let the agent {_text(leaf, 'agent')} go on"
 
@@ -237,6 +241,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Leaf], str]]] = {
     RecordKind.BREAKER_WATCHED: _watched,
     RecordKind.BREAKER_DRILLED: _drilled,
     RecordKind.AGENT_SUSPENDED: _suspended,
+    RecordKind.AGENT_RESUME_ASKED: _resume_asked,
     RecordKind.AGENT_RESUMED: _resumed,
     RecordKind.KEY_ISSUED: _issued,
     RecordKind.KEY_REVOKED: _revoked,

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
-from assent.core.agents import AgentStatus, is_suspended
-from assent.ports import View
+from assent.core.agents import AgentId, AgentStatus, is_suspended
+from assent.core.credentials import Kind
+from assent.core.errors import NotFound
+from assent.ports import Policy, View
 
 AGENT_PREFIX = "agent:"
 
@@ -19,3 +21,17 @@ async def status_of(view: View, agent: str, on_behalf_of: Sequence[str]) -> Agen
             if is_suspended(other):
                 return other
     return own
+
+
+async def refuse_unheard_of(view: View, policy: Policy, agent: AgentId, status: AgentStatus | None) -> None:
+    """Return only for an agent that the policy names, that has a status, or that ever held a key.
+
+    Raises:
+        NotFound: nobody ever heard of it.
+
+    """
+    if policy.agent(agent) is None and status is None and not await view.credentials(Kind.AGENT, agent, limit=1):
+        raise NotFound(
+            f"nobody ever heard of an agent `{agent}`, nothing was changed",
+            hint="list them with `assent agents list`; `assent breakers trip --agent` stops any name",
+        )

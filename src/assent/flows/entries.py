@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from assent.core.actions import Action
-from assent.core.agents import AgentStatus
+from assent.core.agents import AgentStatus, is_suspended
 from assent.core.approvals import Approval, Voter, is_self_approved
 from assent.core.canonical import Json, canonical
 from assent.core.credentials import Credential, CredentialId, Kind
@@ -379,25 +379,21 @@ def _credential(kind: RecordKind, credential: Credential, *, by: str) -> Entry:
     return Entry(kind=kind, agent=agent, operator=by, detail=detail)
 
 
-def agent_suspended(status: AgentStatus, *, cancelled: int, running: int) -> Entry:
+def agent_suspended(status: AgentStatus, *, by: str, reason: str, cancelled: int, running: int) -> Entry:
     """Return the record of a suspension: of whom, by whom, how much that cut off and what still runs."""
     detail: dict[str, Json] = {"state": status.state.value, "cancelled": cancelled, "running": running}
-    return _status(RecordKind.AGENT_SUSPENDED, status, detail)
+    return _status(RecordKind.AGENT_SUSPENDED, status, by, reason, detail)
 
 
-def agent_resumed(status: AgentStatus) -> Entry:
-    """Return the record of an agent that may ask again."""
-    return _status(RecordKind.AGENT_RESUMED, status, {"state": status.state.value})
+def agent_resumed(status: AgentStatus, *, by: str, reason: str) -> Entry:
+    """Return the record of an agent that may ask again, or of the first person's wish that it may."""
+    kind = RecordKind.AGENT_RESUME_ASKED if is_suspended(status) else RecordKind.AGENT_RESUMED
+    return _status(kind, status, by, reason, {"state": status.state.value})
 
 
-def _status(kind: RecordKind, status: AgentStatus, detail: Mapping[str, Json]) -> Entry:
-    return Entry(
-        kind=kind,
-        agent=status.id,
-        operator=status.changed_by,
-        detail=detail,
-        payload={"reason": canonical(status.reason)} if status.reason else {},
-    )
+def _status(kind: RecordKind, status: AgentStatus, by: str, reason: str, detail: Mapping[str, Json]) -> Entry:
+    payload = {"reason": canonical(reason)} if reason else {}
+    return Entry(kind=kind, agent=status.id, operator=by, detail=detail, payload=payload)
 
 
 def policy_activated(

@@ -17,7 +17,7 @@ from assent.flows.broker import Broker
 from assent.flows.end_action import end_waiting
 from assent.flows.held import HeldTrip
 from assent.flows.names import Unknown, unknown_names
-from assent.flows.one_hand import ONE_HAND, is_one_hand
+from assent.flows.second_person import others, why_not_second
 from assent.flows.watch_actions import tell
 from assent.ports import Gate, Policy, Tx, View
 
@@ -198,10 +198,10 @@ async def reset(broker: Broker, caller: OperatorCaller, key: BreakerId, *, reaso
     async def work(tx: Tx) -> ResetAnswer:
         await confirm_operator(tx, caller)
         breaker = await find(tx, key)
-        refused = _why_not(breaker, caller.operator, policy) or await _why_not_second(tx, breaker, caller.operator)
+        refused = _why_not(breaker, caller.operator, policy) or await why_not_second(tx, breaker.reset_asked, caller)
         if refused is not None:
             return ResetAnswer(breaker=breaker, refused=refused, who=_who(breaker, policy))
-        return await _store_reset(tx, breaker, caller.operator, policy, reason)
+        return await _store_reset(tx, breaker, caller, policy, reason)
 
     answer = await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
     broker.signals.wake(ALERTS)
@@ -221,15 +221,18 @@ async def find(view: View, key: BreakerId) -> Breaker:
     return breaker
 
 
-async def _store_reset(tx: Tx, breaker: Breaker, by: Operator, policy: Policy, reason: str) -> ResetAnswer:
-    environment = breaker.scope.environment
+async def _store_reset(tx: Tx, breaker: Breaker, caller: OperatorCaller, policy: Policy, reason: str) -> ResetAnswer:
+    environment, by = breaker.scope.environment, caller.operator.id
     alone = environment is not None and policy.is_nonproduction(environment)
-    result = breakers.reset(breaker, by=by.id, now=tx.now, reason=reason, one_person_is_enough=alone)
+    result = breakers.reset(
+        breaker, by=by, now=tx.now, reason=reason, one_person_is_enough=alone, assurance=caller.assurance
+    )
     closed = not isinstance(result, NeedsSecond)
     await tx.replace(breaker, result.breaker)
-    await tx.append(breaker_entries.reset(result.breaker, by=by.id, closed=closed, reason=reason))
-    who = () if closed else tuple(o for o in _who(breaker, policy) if o != by.id)
-    return ResetAnswer(breaker=result.breaker, closed=closed, who=who)
+    await tx.append(breaker_entries.reset(result.breaker, by=by, closed=closed, reason=reason))
+    return ResetAnswer(
+        breaker=result.breaker, closed=closed, who=() if closed else others(_who(breaker, policy), caller)
+    )
 
 
 def _why_not(breaker: Breaker, by: Operator, policy: Policy) -> Reason | None:
@@ -238,13 +241,6 @@ def _why_not(breaker: Breaker, by: Operator, policy: Policy) -> Reason | None:
     if by.id == _owner(breaker, policy):
         return Reason.of("not_eligible", "you own the agent that this breaker stops")
     return None
-
-
-async def _why_not_second(tx: Tx, breaker: Breaker, by: Operator) -> Reason | None:
-    asked = breaker.reset_asked
-    if asked is None or asked.by == by.id or not await is_one_hand(tx, asked.by, by.id):
-        return None
-    return Reason.of("not_eligible", f"{ONE_HAND}, so you are no second person beside `{asked.by}`")
 
 
 def _who(breaker: Breaker, policy: Policy) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ class DrilledBody(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetAskedView:
-    """The first person's wish to close a breaker; a second has until `expires_at`."""
+    """The first person's wish to let something go on; a second has until `expires_at`."""
 
     by: str
     at: str

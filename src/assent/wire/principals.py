@@ -7,6 +7,7 @@ from pydantic import Field
 
 from assent.core.credentials import OPERATOR_TOKEN_MAX_AGE
 from assent.wire.agents import ReasonView
+from assent.wire.breakers import ResetAskedView
 from assent.wire.operators import AffectedAction, Reason
 from assent.wire.shapes import MAX_TTL_SECONDS, Body, Id, PageLimit, PlainId, Query
 
@@ -70,8 +71,8 @@ class CredentialView:
 class AgentView:
     """One agent. `registered` says whether the loaded policy names it, `blocked` why it may not act now.
 
-    `changed_by`, `changed_at` and `reason` tell of its last suspension or resumption. `last_asked_at` stands there when
-    that is among the newest 1,000 decisions.
+    `changed_by`, `changed_at` and `reason` tell of its last suspension or resumption, `resume_asked` of the first
+    person's wish that it may go on. `last_asked_at` stands there when that is among the newest 1,000 decisions.
     """
 
     id: str
@@ -88,6 +89,7 @@ class AgentView:
     changed_at: str | None = None
     reason: str | None = None
     last_asked_at: str | None = None
+    resume_asked: ResetAskedView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,9 +223,14 @@ class SuspendedAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumedAnswer:
-    """An agent that may ask; one that never was suspended has nobody who changed it."""
+    """An agent that may ask, or that stays suspended until a second person agrees; `who` may be that person.
+
+    One that never was suspended has nobody who changed it.
+    """
 
     agent: str
     state: str
     changed_by: str | None = None
     changed_at: str | None = None
+    resume_asked: ResetAskedView | None = None
+    who: tuple[str, ...] | None = None

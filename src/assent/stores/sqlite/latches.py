@@ -35,6 +35,7 @@ TOLD_BY: Final = frozenset(
         RecordKind.BREAKER_PROBED,
         RecordKind.BREAKER_REMINDED,
         RecordKind.AGENT_SUSPENDED,
+        RecordKind.AGENT_RESUME_ASKED,
         RecordKind.AGENT_RESUMED,
     }
 )

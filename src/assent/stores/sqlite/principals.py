@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 from assent.core.agents import AgentState, AgentStatus
-from assent.core.breakers import Breaker, BreakerState, Healing, Probe, ResetAsk, Scope
+from assent.core.breakers import Breaker, BreakerState, Healing, Probe, Scope
 from assent.core.credentials import Credential, Kind, SignedInBy
+from assent.core.operators import Assurance
+from assent.core.second_person import FirstAsk
 from assent.core.windows import microseconds
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite.moments import moment, moment_or_none, stamp, stamp_or_none
@@ -25,10 +27,20 @@ def _split_breaker(breaker: Breaker, _keys: LedgerKeys) -> Split:
     facts: dict[str, object] = {
         "changed_by": breaker.changed_by,
         "ask_again_at": stamp_or_none(breaker.ask_again_at),
-        "reset_asked": None if asked is None else {"by": asked.by, "at": stamp(asked.at)},
+        "reset_asked": None if asked is None else _split_ask(asked),
     }
     facts |= {name: fact for name, fact in _noticing(breaker).items() if fact}
     return columns, facts, (breaker.reason, None if asked is None else asked.reason)
+
+
+def _split_ask(asked: FirstAsk) -> dict[str, object]:
+    return {"by": asked.by, "at": stamp(asked.at), "assurance": asked.assurance.name}
+
+
+def _join_ask(facts: Facts, reason: str) -> FirstAsk:
+    # One from before this was written down is worth no more than a token.
+    assurance = Assurance[facts.get("assurance", Assurance.TOKEN.name)]
+    return FirstAsk(by=facts["by"], at=moment(facts["at"]), reason=reason, assurance=assurance)
 
 
 def _noticing(breaker: Breaker) -> dict[str, object]:
@@ -80,7 +92,7 @@ def _join_breaker(stored: Stored) -> Breaker:
         changed_by=facts["changed_by"],
         reason=reason,
         ask_again_at=moment_or_none(facts["ask_again_at"]),
-        reset_asked=None if asked is None else ResetAsk(by=asked["by"], at=moment(asked["at"]), reason=asked_reason),
+        reset_asked=None if asked is None else _join_ask(asked, asked_reason),
         rule=facts.get("rule"),
         tripped_by=facts.get("tripped_by", ""),
         tripped_at=moment_or_none(facts.get("tripped_at")),
@@ -99,10 +111,15 @@ BREAKERS: Table[Breaker] = Table(
 
 def _split_status(status: AgentStatus, _keys: LedgerKeys) -> Split:
     facts: dict[str, object] = {"changed_by": status.changed_by, "changed_at": stamp(status.changed_at)}
-    return (status.id, status.revision, status.state.value), facts, (status.reason,)
+    asked = status.resume_asked
+    if asked is None:
+        return (status.id, status.revision, status.state.value), facts, (status.reason,)
+    facts["resume_asked"] = _split_ask(asked)
+    return (status.id, status.revision, status.state.value), facts, (status.reason, asked.reason)
 
 
 def _join_status(stored: Stored) -> AgentStatus:
+    asked = stored.facts.get("resume_asked")
     return AgentStatus(
         id=stored.columns["id"],
         revision=stored.columns["revision"],
@@ -110,6 +127,7 @@ def _join_status(stored: Stored) -> AgentStatus:
         changed_by=stored.facts["changed_by"],
         changed_at=moment(stored.facts["changed_at"]),
         reason=stored.payload[0],
+        resume_asked=None if asked is None else _join_ask(asked, stored.payload[1]),
     )
 
 

@@ -1,0 +1,87 @@
+"""A suspended agent may go on: one person asks for it, a second, different one agrees within 15 minutes."""
+
+from dataclasses import dataclass
+
+from assent.core import agents
+from assent.core.agents import AgentId, AgentStatus, is_suspended
+from assent.core.operators import Operator, Permission
+from assent.core.reasons import Reason
+from assent.flows import entries
+from assent.flows.agent_status import refuse_unheard_of
+from assent.flows.authenticate import OperatorCaller, confirm_operator, require
+from assent.flows.broker import Broker
+from assent.flows.second_person import others, why_not_second
+from assent.ports import Gate, Policy, Tx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeAnswer:
+    """What became of a resumption: the agent may ask, or it waits for a second person (`who` may be it), or refused.
+
+    `status` is None for an agent that never was suspended.
+    """
+
+    agent: AgentId
+    status: AgentStatus | None
+    refused: Reason | None = None
+    who: tuple[str, ...] = ()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the agent may ask."""
+        return not is_suspended(self.status)
+
+
+async def resume_agent(broker: Broker, caller: OperatorCaller, agent: AgentId, *, reason: str) -> ResumeAnswer:
+    """Return the agent that may ask again, or that waits for a second, different person who is not its owner.
+
+    One that is not suspended stays as it is.
+
+    Raises:
+        Forbidden: the caller does not manage agents.
+        NotFound: nobody ever heard of this agent.
+        LedgerUnavailable: nobody knows what became of it.
+
+    """
+    require(caller, Permission.AGENTS_MANAGE)
+    policy = broker.policy()
+
+    async def work(tx: Tx) -> ResumeAnswer:
+        await confirm_operator(tx, caller)
+        status = await tx.get(AgentStatus, agent)
+        await refuse_unheard_of(tx, policy, agent, status)
+        if status is None or not is_suspended(status):
+            return ResumeAnswer(agent=agent, status=status)
+        who = _who(policy, agent)
+        refused = _why_not(policy, agent, caller.operator)
+        refused = refused or await why_not_second(tx, status.resume_asked, caller)
+        if refused is not None:
+            return ResumeAnswer(agent=agent, status=status, refused=refused, who=who)
+        return await _store(tx, status, caller, reason, who)
+
+    return await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
+
+
+async def _store(
+    tx: Tx, status: AgentStatus, caller: OperatorCaller, reason: str, who: tuple[str, ...]
+) -> ResumeAnswer:
+    by = caller.operator.id
+    moved = agents.resume(status, by=by, now=tx.now, reason=reason, assurance=caller.assurance)
+    await tx.replace(status, moved)
+    await tx.append(entries.agent_resumed(moved, by=by, reason=reason))
+    return ResumeAnswer(agent=status.id, status=moved, who=others(who, caller) if is_suspended(moved) else ())
+
+
+def _why_not(policy: Policy, agent: AgentId, by: Operator) -> Reason | None:
+    owns = by.id == _owner(policy, agent)
+    return Reason.of("not_eligible", "you own this agent") if owns else None
+
+
+def _who(policy: Policy, agent: AgentId) -> tuple[str, ...]:
+    owner = _owner(policy, agent)
+    return tuple(o.id for o in policy.operators() if o.may(Permission.AGENTS_MANAGE) and o.id != owner)
+
+
+def _owner(policy: Policy, agent: AgentId) -> str | None:
+    profile = policy.agent(agent)
+    return None if profile is None else profile.owner
