@@ -1,6 +1,7 @@
 """An agent waits: it wakes when something moved, hears nothing of others, and its key may end while it waits."""
 
 import asyncio
+from contextlib import ExitStack
 
 import pytest
 
@@ -8,6 +9,7 @@ from assent.core.actions import ActionState
 from assent.core.errors import Forbidden, NotFound, Unauthenticated
 from assent.core.looking import RecordFilter
 from assent.flows import manage_principals
+from assent.flows.looks import LOOK_AGAIN_SECONDS, LOOKS_PER_SECOND, Looks
 from assent.flows.read_records import list_records
 from assent.flows.resolve_approval import approve_action
 from assent.flows.watch_actions import watch_action, watch_decided
@@ -77,3 +79,14 @@ async def test_reading_records_needs_the_permission(world: World) -> None:
     bare = await world.operator("eve")
     with pytest.raises(Forbidden):
         await list_records(world.broker, bare, RecordFilter(), limit=1)
+
+
+def test_many_who_wait_look_again_no_more_often_than_a_ledger_bears() -> None:
+    looks = Looks()
+    with ExitStack() as crowd:
+        for waiting in range(1, 10_001):
+            crowd.enter_context(looks.one_more())
+            if waiting in {1, 200, 10_000}:
+                assert looks.each_seconds >= LOOK_AGAIN_SECONDS
+                assert waiting / looks.each_seconds <= LOOKS_PER_SECOND
+    assert looks.each_seconds == LOOK_AGAIN_SECONDS

@@ -9,6 +9,7 @@ from assent.core.decisions import Limits
 from assent.core.notes import Verifier
 from assent.core.privileges import Activation
 from assent.flows.held import Held
+from assent.flows.looks import Looks
 from assent.flows.recognised import Recognised
 from assent.ports import Ledger, NewId, Policies, Policy, Signals
 
@@ -44,4 +45,5 @@ class Broker:
     release_keys: tuple[Verifier, ...] = ()
     log_name: str = ""
     held: Held = field(default_factory=Held)
+    looks: Looks = field(default_factory=Looks)
     legal_hold: str = ""

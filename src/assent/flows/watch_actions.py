@@ -17,8 +17,6 @@ CARDS = "cards"
 """What to wake when a card may show something else than holds."""
 
 MAX_WAIT_SECONDS = 55.0
-# Another process may write to the same ledger (`--direct`); its wake-ups do not reach this one, so look again.
-LOOK_AGAIN_SECONDS = 2.0
 
 
 async def watch_action(
@@ -113,11 +111,13 @@ async def _wait_until(
     deadline = loop.time() + min(wait_seconds, MAX_WAIT_SECONDS)
     subscription = broker.signals.subscribe(topics)
     try:
-        while True:
-            value = await broker.ledger.read(work)
-            left = deadline - loop.time()
-            if enough(value) or left <= 0:
-                return value
-            await subscription.wait(min(left, LOOK_AGAIN_SECONDS))
+        with broker.looks.one_more():
+            while True:
+                value = await broker.ledger.read(work)
+                left = deadline - loop.time()
+                if enough(value) or left <= 0:
+                    return value
+                # Another process may write to the same ledger (`--direct`), and wakes nobody here.
+                await subscription.wait(min(left, broker.looks.each_seconds))
     finally:
         subscription.close()
