@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from benchmarks import over_http, policy_growth, sdk, starting, stops, whole_decisions
+from benchmarks import over_http, policy_growth, sdk, slack, starting, stops, whole_decisions
 from benchmarks.plan import QUICK, Plan
 from benchmarks.report import Findings, heading
 
@@ -25,6 +25,7 @@ SECTIONS: Final[dict[str, Section]] = {
     "engines": lambda plan, findings, _folder: policy_growth.run(plan, findings),
     "sdk": sdk.run,
     "stops": stops.run,
+    "slack": slack.run,
     "start": starting.run,
 }
 

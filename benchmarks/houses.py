@@ -4,6 +4,7 @@ Made with the broker's own parts, so that what is measured is a broker as it wou
 """
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -49,17 +50,24 @@ class House:
 
 def build(folder: Path, of: World, *, ledger: Path | None = None) -> House:
     """Make a broker's folder with the rules of `of`; the ledger may live elsewhere."""
-    folder.mkdir(mode=0o700, parents=True)
-    policy_files.write(of, folder / "policies")
-    Keys.create(folder / "keys")
-    (folder / "assent.toml").write_text(_SETTINGS.format(ledger=ledger or folder / "ledger.db"))
     names = [agent_name(number) for number in range(min(of.agents, ASKING_AGENTS))]
+    return furnish(folder, lambda place: policy_files.write(of, place), names, ledger=ledger)
+
+
+def furnish(
+    folder: Path, policy: Callable[[Path], None], names: Sequence[str], *, ledger: Path | None = None, more: str = ""
+) -> House:
+    """Make a broker's folder with what `policy` writes, keys for the agents `names`, and `more` settings."""
+    folder.mkdir(mode=0o700, parents=True)
+    policy(folder / "policies")
+    Keys.create(folder / "keys")
+    (folder / "assent.toml").write_text(_SETTINGS.format(ledger=ledger or folder / "ledger.db") + more)
     assembly = assemble(load_settings(folder / "assent.toml"), issuer=ISSUER)
     agents, operator = asyncio.run(_issue(assembly, names))
     return House(folder=folder, agents=agents, operator=operator)
 
 
-async def _issue(assembly: Assembly, names: list[str]) -> tuple[dict[str, str], str]:
+async def _issue(assembly: Assembly, names: Sequence[str]) -> tuple[dict[str, str], str]:
     async def token(kind: Kind, principal: str) -> str:
         return (await issue_credential(assembly.broker, kind, principal, issued_by="bench")).token
 

@@ -20,6 +20,8 @@ class Plan:
     many_stored: int = 100_000
     flow_rounds: int = 3
     starts: int = 5
+    click_rounds: int = 10
+    waiting: int = 10_000
 
 
 QUICK = Plan(
@@ -33,4 +35,5 @@ QUICK = Plan(
     many_stored=20_000,
     flow_rounds=1,
     starts=2,
+    click_rounds=5,
 )
