@@ -107,6 +107,7 @@ async def lets_go_on(town: Town) -> None:
         "at": "2026-11-23T10:00:00.000000Z",
         "expires_at": "2026-11-23T10:15:00.000000Z",
         "reason": "odd",
+        "assurance": "token",
     }
     eve = await town.operator("eve")
     assert (await town.get(eve, "/v1/agents/bot")).json["resume_asked"]["by"] == "sam"

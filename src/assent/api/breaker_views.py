@@ -8,7 +8,7 @@ from assent.api.breaker_notices import scope_view
 from assent.api.operator_views import affected_action, masked_text
 from assent.api.replies import encoded, page
 from assent.core.breakers import Breaker, Probe
-from assent.core.operators import Operator, Permission
+from assent.core.operators import Assurance, Operator, Permission
 from assent.core.records import rfc3339
 from assent.core.second_person import SECOND_PERSON_WITHIN, FirstAsk
 from assent.flows.drill_breaker import Probed
@@ -63,7 +63,10 @@ def drilled_answer(breaker: Breaker) -> bytes:
 
 def reset_answer(answer: ResetAnswer) -> bytes:
     """Return the JSON of what became of a reset."""
-    return encoded(wire.ResetAnswer(breaker=_breaker(answer.breaker), closed=answer.closed, who=answer.who))
+    view = wire.ResetAnswer(
+        breaker=_breaker(answer.breaker), closed=answer.closed, who=answer.who, assurance=least_view(answer.assurance)
+    )
+    return encoded(view)
 
 
 def _breaker(breaker: Breaker) -> wire.BreakerView:
@@ -90,8 +93,18 @@ def first_ask_view(asked: FirstAsk | None) -> wire.ResetAskedView | None:
     """Return the first person's wish to let something go on, as it is shown."""
     if asked is None:
         return None
-    until = rfc3339(asked.at + SECOND_PERSON_WITHIN)
-    return wire.ResetAskedView(by=asked.by, at=rfc3339(asked.at), expires_at=until, reason=asked.reason)
+    return wire.ResetAskedView(
+        by=asked.by,
+        at=rfc3339(asked.at),
+        expires_at=rfc3339(asked.at + SECOND_PERSON_WITHIN),
+        reason=asked.reason,
+        assurance=asked.assurance.name.lower(),
+    )
+
+
+def least_view(assurance: Assurance | None) -> str | None:
+    """Return what a second person's surface must have, None where any will do."""
+    return None if assurance is None else assurance.name.lower()
 
 
 def _probe(probe: Probe) -> wire.ProbeView:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from assent.api.breaker_views import first_ask_view
+from assent.api.breaker_views import first_ask_view, least_view
 from assent.api.operator_views import affected_action, masked_text
 from assent.api.replies import encoded, page
 from assent.core.agents import AgentState, AgentStatus
@@ -138,6 +138,7 @@ def resumed_answer(answer: ResumeAnswer) -> bytes:
         changed_at=None if status is None else rfc3339(status.changed_at),
         resume_asked=None if status is None else first_ask_view(status.resume_asked),
         who=None if answer.goes_on else answer.who,
+        assurance=least_view(answer.assurance),
     )
     return encoded(view)
 

@@ -191,7 +191,7 @@ def _print_resumed(heard: Heard) -> None:
     if _goes_on(heard):
         typer.echo(f"{visible(name)} is {heard.body['state']}: it may ask again")
         return
-    print_waiting("suspended", heard.body["who"], command=f"assent agents resume {name}", permission="agents.manage")
+    print_waiting("suspended", heard.body, command=f"assent agents resume {name}", permission="agents.manage")
 
 
 def _reason(given: str | None, what: str, question: str) -> str:

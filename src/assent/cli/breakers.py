@@ -253,6 +253,4 @@ def _print_reset(heard: Heard) -> None:
     if _is_closed(heard):
         typer.echo(f"closed: {visible(breaker['covers'])} may go on")
         return
-    print_waiting(
-        "open", heard.body["who"], command=f"assent breakers reset {breaker['id']}", permission="breakers.reset"
-    )
+    print_waiting("open", heard.body, command=f"assent breakers reset {breaker['id']}", permission="breakers.reset")

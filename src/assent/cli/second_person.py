@@ -1,5 +1,7 @@
 """What stays stopped until a second person agrees, in words: who that may be, and what they run."""
 
+from typing import Any
+
 import typer
 
 from assent.cli import output
@@ -10,12 +12,14 @@ from assent.core.second_person import SECOND_PERSON_WITHIN
 _MINUTES = int(SECOND_PERSON_WITHIN.total_seconds() // 60)
 
 
-def print_waiting(state: str, who: list[str], *, command: str, permission: str) -> None:
+def print_waiting(state: str, told: dict[str, Any], *, command: str, permission: str) -> None:
     """Print that it is `state` still, with who may agree by running `command`, or how to come by somebody."""
-    if who:
-        may = visible(output.words(who))
-        typer.echo(f"still {state}: a second person must agree within {_MINUTES} minutes; who may: {may}")
-        typer.echo(as_called(f'they run: {visible(command)} --reason "…"'))
+    if told["who"]:
+        may, surface = visible(output.words(told["who"])), told.get("assurance")
+        where = "" if surface is None else f", at the {visible(surface)}"
+        typer.echo(f"still {state}: a second person must agree within {_MINUTES} minutes{where}; who may: {may}")
+        if surface is None:
+            typer.echo(as_called(f'they run: {visible(command)} --reason "…"'))
         return
     typer.echo(
         f"still {state}: a second person must agree, and there is nobody: no other operator holds `{permission}`"

@@ -74,7 +74,12 @@ async def do_resume(visit: Visit) -> Response:
         return visit.refused(answer.refused, back=f"/agents/{agent}", who=answer.who)
     if not answer.goes_on:
         return visit.page(
-            "second_person.html", status=202, what=f"agent `{agent}`", who=answer.who, back=f"/agents/{agent}"
+            "second_person.html",
+            status=202,
+            what=f"agent `{agent}`",
+            who=answer.who,
+            assurance=answer.assurance,
+            back=f"/agents/{agent}",
         )
     return visit.go(f"/agents/{agent}")
 

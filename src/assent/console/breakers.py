@@ -109,7 +109,8 @@ async def do_reset(visit: Visit) -> Response:
         return visit.refused(answer.refused, back=_HOME, who=answer.who)
     if not answer.closed:
         what = answer.breaker.scope.describe()
-        return visit.page("second_person.html", status=202, what=what, who=answer.who, back=_HOME)
+        facts = {"what": what, "who": answer.who, "assurance": answer.assurance, "back": _HOME}
+        return visit.page("second_person.html", status=202, **facts)
     return visit.go(_HOME)
 
 

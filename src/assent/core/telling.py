@@ -133,11 +133,11 @@ def _drilled(leaf: Leaf) -> str:
 
 
 def _reset_asked(leaf: Leaf) -> str:
-    return f"{_who(leaf)} asked to reset the breaker over {_scope(leaf)}, a second person is needed"
+    return f"{_who(leaf)} asked to reset the breaker over {_scope(leaf)}{_how(leaf)}, a second person is needed"
 
 
 def _reset(leaf: Leaf) -> str:
-    return f"{_who(leaf)} reset the breaker over {_scope(leaf)}"
+    return f"{_who(leaf)} reset the breaker over {_scope(leaf)}{_how(leaf)}"
 
 
 def _suspended(leaf: Leaf) -> str:
@@ -145,11 +145,11 @@ def _suspended(leaf: Leaf) -> str:
 
 
 def _resume_asked(leaf: Leaf) -> str:
-    return f"{_who(leaf)} asked to let the agent {_text(leaf, 'agent')} go on, a second person is needed"
+    return f"{_who(leaf)} asked to let the agent {_text(leaf, 'agent')} go on{_how(leaf)}, a second person is needed"
 
 
 def _resumed(leaf: Leaf) -> str:
-    return f"{_who(leaf)} let the agent {_text(leaf, 'agent')} go on"
+    return f"{_who(leaf)} let the agent {_text(leaf, 'agent')} go on{_how(leaf)}"
 
 
 def _issued(leaf: Leaf) -> str:

@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from assent.core.actions import Action
+from assent.core.approvals import Voter
 from assent.core.breakers import Breaker, Scope
 from assent.core.canonical import Json, canonical
 from assent.core.records import Entry, RecordKind
+from assent.flows.entries import how
 
 
 def tripped(breaker: Breaker, *, cancelled: int, running: int, more: Mapping[str, Json] | None = None) -> Entry:
@@ -32,13 +34,13 @@ def tripped(breaker: Breaker, *, cancelled: int, running: int, more: Mapping[str
     )
 
 
-def reset(breaker: Breaker, *, by: str, closed: bool, reason: str) -> Entry:
+def reset(breaker: Breaker, *, by: Voter, closed: bool, reason: str) -> Entry:
     """Return the record of a reset, or of the first person's wish for one."""
     return Entry(
         kind=RecordKind.BREAKER_RESET if closed else RecordKind.BREAKER_RESET_ASKED,
-        operator=by,
+        operator=by.operator.id,
         breaker=breaker.id,
-        detail={"state": breaker.state.value},
+        detail={"state": breaker.state.value, **how(by)},
         payload=_said(reason),
         **_over(breaker.scope),
     )

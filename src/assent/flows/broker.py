@@ -23,7 +23,7 @@ class Broker:
     grant may take to report, `pick_up_within` how long a grant that no human was asked about may wait. `policies`
     takes up other versions, as `activation` says; without it the one version serves. `release_keys` may vouch for
     what widens, on the log called `log_name`. `legal_hold` names what has to be kept, so that nothing is erased;
-    empty for nothing.
+    empty for nothing. `at_console` are the operators who can sign in at the console with more than a token.
     """
 
     ledger: Ledger
@@ -47,3 +47,4 @@ class Broker:
     held: Held = field(default_factory=Held)
     looks: Looks = field(default_factory=Looks)
     legal_hold: str = ""
+    at_console: frozenset[str] = frozenset()

@@ -135,13 +135,14 @@ def action_revoked(action: Action, act: Act) -> Entry:
         operator=act.by.operator.id,
         approval=act.approval.id,
         reasons=_codes(action.reasons[-1:]),
-        detail={"state": action.state.value, **_how(act.by)},
+        detail={"state": action.state.value, **how(act.by)},
         payload=_words("reason", act.said),
         **_about(action),
     )
 
 
-def _how(voter: Voter) -> dict[str, Json]:
+def how(voter: Voter) -> dict[str, Json]:
+    """Return what a record says of how sure it is who acted, and on which surface."""
     account: dict[str, Json] = {"account": voter.account} if voter.account else {}
     return {"assurance": voter.assurance.name.lower(), "surface": voter.surface, **account}
 
@@ -178,7 +179,7 @@ def approval_asked(action: Action, approval: Approval) -> Entry:
 def approval_voted(action: Action, approval: Approval, voter: Voter, comment: str = "") -> Entry:
     """Return the record of one yes: who, how sure, on which surface, and what it led to."""
     detail: dict[str, Json] = {
-        **_how(voter),
+        **how(voter),
         "state": approval.state.value,
         "self_approved": is_self_approved(approval),
     }
@@ -199,7 +200,7 @@ def vote_refused(action: Action, approval: Approval, voter: Voter, act: str, rea
         operator=voter.operator.id,
         approval=approval.id,
         reasons=(reason.code,),
-        detail={"act": act, **_how(voter)},
+        detail={"act": act, **how(voter)},
         **_about(action),
     )
 
@@ -225,7 +226,7 @@ def approval_moved(action: Action, approval: Approval) -> Entry:
 
 def approval_denied(action: Action, approval: Approval, voter: Voter, denial: Denial) -> Entry:
     """Return the record of a no: who, how sure, on which surface, and until when the same is not asked again."""
-    detail = _how(voter)
+    detail = how(voter)
     if approval.category is not None:
         detail["category"] = approval.category.value
     if denial.cools_until is not None:
@@ -253,7 +254,7 @@ def approval_let_again(
         kind=RecordKind.APPROVAL_LET_AGAIN,
         operator=voter.operator.id,
         approval=approval.id,
-        detail={**_how(voter), "lifted": list(lifted)},
+        detail={**how(voter), "lifted": list(lifted)},
         payload=_words("reason", reason),
         **_about(action),
     )
@@ -385,10 +386,10 @@ def agent_suspended(status: AgentStatus, *, by: str, reason: str, cancelled: int
     return _status(RecordKind.AGENT_SUSPENDED, status, by, reason, detail)
 
 
-def agent_resumed(status: AgentStatus, *, by: str, reason: str) -> Entry:
+def agent_resumed(status: AgentStatus, *, by: Voter, reason: str) -> Entry:
     """Return the record of an agent that may ask again, or of the first person's wish that it may."""
     kind = RecordKind.AGENT_RESUME_ASKED if is_suspended(status) else RecordKind.AGENT_RESUMED
-    return _status(kind, status, by, reason, {"state": status.state.value})
+    return _status(kind, status, by.operator.id, reason, {"state": status.state.value, **how(by)})
 
 
 def _status(kind: RecordKind, status: AgentStatus, by: str, reason: str, detail: Mapping[str, Json]) -> Entry:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from assent.core import agents
 from assent.core.agents import AgentId, AgentStatus, is_suspended
-from assent.core.operators import Operator, Permission
+from assent.core.operators import Assurance, Operator, Permission
 from assent.core.reasons import Reason
 from assent.flows import entries
 from assent.flows.agent_status import refuse_unheard_of
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
-from assent.flows.second_person import others, why_not_second
+from assent.flows.second_person import sought, why_not_heard
 from assent.ports import Gate, Policy, Tx
 
 
@@ -18,13 +18,14 @@ from assent.ports import Gate, Policy, Tx
 class ResumeAnswer:
     """What became of a resumption: the agent may ask, or it waits for a second person (`who` may be it), or refused.
 
-    `status` is None for an agent that never was suspended.
+    `status` is None for an agent that never was suspended. `assurance` is what the second person's surface must have.
     """
 
     agent: AgentId
     status: AgentStatus | None
     refused: Reason | None = None
     who: tuple[str, ...] = ()
+    assurance: Assurance | None = None
 
     @property
     def goes_on(self) -> bool:
@@ -53,23 +54,25 @@ async def resume_agent(broker: Broker, caller: OperatorCaller, agent: AgentId, *
         if status is None or not is_suspended(status):
             return ResumeAnswer(agent=agent, status=status)
         who = _who(policy, agent)
-        refused = _why_not(policy, agent, caller.operator)
-        refused = refused or await why_not_second(tx, status.resume_asked, caller)
+        refused = _why_not(policy, agent, caller.operator) or await why_not_heard(
+            tx, broker, caller, first=status.resume_asked, who=who
+        )
         if refused is not None:
             return ResumeAnswer(agent=agent, status=status, refused=refused, who=who)
-        return await _store(tx, status, caller, reason, who)
+        resumed = await _store(tx, status, caller, reason)
+        if not is_suspended(resumed):
+            return ResumeAnswer(agent=agent, status=resumed)
+        second = sought(broker, caller, who)
+        return ResumeAnswer(agent=agent, status=resumed, who=second.who, assurance=second.assurance)
 
     return await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
 
 
-async def _store(
-    tx: Tx, status: AgentStatus, caller: OperatorCaller, reason: str, who: tuple[str, ...]
-) -> ResumeAnswer:
-    by = caller.operator.id
-    moved = agents.resume(status, by=by, now=tx.now, reason=reason, assurance=caller.assurance)
+async def _store(tx: Tx, status: AgentStatus, caller: OperatorCaller, reason: str) -> AgentStatus:
+    moved = agents.resume(status, by=caller.operator.id, now=tx.now, reason=reason, assurance=caller.assurance)
     await tx.replace(status, moved)
-    await tx.append(entries.agent_resumed(moved, by=by, reason=reason))
-    return ResumeAnswer(agent=status.id, status=moved, who=others(who, caller) if is_suspended(moved) else ())
+    await tx.append(entries.agent_resumed(moved, by=caller.voter(), reason=reason))
+    return moved
 
 
 def _why_not(policy: Policy, agent: AgentId, by: Operator) -> Reason | None:

@@ -1,23 +1,56 @@
-"""What a person's word is worth where letting something go on takes two: a reset, and a resumption."""
+"""What a person's word is worth where letting something go on takes two: a reset, and a resumption.
+
+Stopping takes whatever credential is at hand. Letting go on is what an agent would do that found one: so whoever can
+sign in at the console with more than a token is heard from there alone, and where there is such a person they are one
+of the two. Where nobody can, two tokens are the surest there is, and the records say so.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from assent.core.operators import Assurance
 from assent.core.reasons import Reason
 from assent.core.second_person import FirstAsk, waits_for
 from assent.flows.authenticate import OperatorCaller
+from assent.flows.broker import Broker
 from assent.flows.one_hand import ONE_HAND, is_one_hand
 from assent.ports import Tx
 
 
-async def why_not_second(tx: Tx, first: FirstAsk | None, caller: OperatorCaller) -> Reason | None:
-    """Return why the caller is no second person to `first`, or None; None also where theirs is a first word."""
-    by = caller.operator.id
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """Who may be the second person, and the least assurance that their surface has; None where any will do."""
+
+    who: tuple[str, ...] = ()
+    assurance: Assurance | None = None
+
+
+async def why_not_heard(
+    tx: Tx, broker: Broker, caller: OperatorCaller, *, first: FirstAsk | None, who: Sequence[str]
+) -> Reason | None:
+    """Return why the word of the caller, who is one of `who` may let it go on, does not count; None when it does."""
+    by, is_sure = caller.operator.id, caller.assurance >= Assurance.CONSOLE
+    # (1) whoever can be at the console is heard from there
+    if by in broker.at_console and not is_sure:
+        return Reason.of("step_up_required", "you can sign in at the console here, so your word counts from there")
+    # (2) a first word opens nothing: all else is asked of the second
     asked = waits_for(first, by, tx.now)
-    if asked is None or not await is_one_hand(tx, asked.by, by):
+    if asked is None:
         return None
-    return Reason.of("not_eligible", f"{ONE_HAND}, so you are no second person beside `{asked.by}`")
+    # (3) two people, not one who made the other's token
+    if await is_one_hand(tx, asked.by, by):
+        return Reason.of("not_eligible", f"{ONE_HAND}, so you are no second person beside `{asked.by}`")
+    # (4) where somebody can be at the console, one of the two was
+    if broker.at_console.intersection(who) and not is_sure and asked.assurance < Assurance.CONSOLE:
+        return Reason.of(
+            "step_up_required", f"neither you nor `{asked.by}` spoke at the console, and one of two has to"
+        )
+    return None
 
 
-def others(who: Sequence[str], caller: OperatorCaller) -> tuple[str, ...]:
-    """Return who of these may be the second person when the caller is the first."""
-    return tuple(one for one in who if one != caller.operator.id)
+def sought(broker: Broker, caller: OperatorCaller, who: Sequence[str]) -> Sought:
+    """Return who of `who` may be the second person when the caller was the first."""
+    others = tuple(one for one in who if one != caller.operator.id)
+    if caller.assurance >= Assurance.CONSOLE or not broker.at_console.intersection(who):
+        return Sought(who=others)
+    return Sought(who=tuple(one for one in others if one in broker.at_console), assurance=Assurance.CONSOLE)

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from assent.core import breakers
 from assent.core.actions import Action
-from assent.core.breakers import Breaker, BreakerId, BreakerState, NeedsSecond, Scope
+from assent.core.breakers import Breaker, BreakerId, BreakerState, Closed, NeedsSecond, Scope
 from assent.core.canonical import Json
 from assent.core.errors import HeldNotDurable, IllegalMove, LedgerUnavailable, NotFound
-from assent.core.operators import Operator, OperatorId, Permission
+from assent.core.operators import Assurance, Operator, OperatorId, Permission
 from assent.core.reasons import Reason
 from assent.flows import breaker_entries
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
@@ -17,7 +17,7 @@ from assent.flows.broker import Broker
 from assent.flows.end_action import end_waiting
 from assent.flows.held import HeldTrip
 from assent.flows.names import Unknown, unknown_names
-from assent.flows.second_person import others, why_not_second
+from assent.flows.second_person import sought, why_not_heard
 from assent.flows.watch_actions import tell
 from assent.ports import Gate, Policy, Tx, View
 
@@ -53,12 +53,16 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetAnswer:
-    """What became of a reset: closed, waiting for a second person (`who` may be it), or refused."""
+    """What became of a reset: closed, waiting for a second person (`who` may be it), or refused.
+
+    `assurance` is what the second person's surface must have.
+    """
 
     breaker: Breaker
     closed: bool = False
     refused: Reason | None = None
     who: tuple[str, ...] = ()
+    assurance: Assurance | None = None
 
 
 async def trip(
@@ -198,10 +202,17 @@ async def reset(broker: Broker, caller: OperatorCaller, key: BreakerId, *, reaso
     async def work(tx: Tx) -> ResetAnswer:
         await confirm_operator(tx, caller)
         breaker = await find(tx, key)
-        refused = _why_not(breaker, caller.operator, policy) or await why_not_second(tx, breaker.reset_asked, caller)
+        who, alone = _who(breaker, policy), _is_enough_alone(breaker, policy)
+        refused = _why_not(breaker, caller.operator, policy)
+        if refused is None and not alone:
+            refused = await why_not_heard(tx, broker, caller, first=breaker.reset_asked, who=who)
         if refused is not None:
-            return ResetAnswer(breaker=breaker, refused=refused, who=_who(breaker, policy))
-        return await _store_reset(tx, breaker, caller, policy, reason)
+            return ResetAnswer(breaker=breaker, refused=refused, who=who)
+        result = await _store_reset(tx, breaker, caller, reason, alone=alone)
+        if not isinstance(result, NeedsSecond):
+            return ResetAnswer(breaker=result.breaker, closed=True)
+        second = sought(broker, caller, who)
+        return ResetAnswer(breaker=result.breaker, who=second.who, assurance=second.assurance)
 
     answer = await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
     broker.signals.wake(ALERTS)
@@ -221,18 +232,20 @@ async def find(view: View, key: BreakerId) -> Breaker:
     return breaker
 
 
-async def _store_reset(tx: Tx, breaker: Breaker, caller: OperatorCaller, policy: Policy, reason: str) -> ResetAnswer:
-    environment, by = breaker.scope.environment, caller.operator.id
-    alone = environment is not None and policy.is_nonproduction(environment)
-    result = breakers.reset(
-        breaker, by=by, now=tx.now, reason=reason, one_person_is_enough=alone, assurance=caller.assurance
-    )
+async def _store_reset(
+    tx: Tx, breaker: Breaker, caller: OperatorCaller, reason: str, *, alone: bool
+) -> Closed | NeedsSecond:
+    by, assurance = caller.operator.id, caller.assurance
+    result = breakers.reset(breaker, by=by, now=tx.now, reason=reason, one_person_is_enough=alone, assurance=assurance)
     closed = not isinstance(result, NeedsSecond)
     await tx.replace(breaker, result.breaker)
-    await tx.append(breaker_entries.reset(result.breaker, by=by, closed=closed, reason=reason))
-    return ResetAnswer(
-        breaker=result.breaker, closed=closed, who=() if closed else others(_who(breaker, policy), caller)
-    )
+    await tx.append(breaker_entries.reset(result.breaker, by=caller.voter(), closed=closed, reason=reason))
+    return result
+
+
+def _is_enough_alone(breaker: Breaker, policy: Policy) -> bool:
+    environment = breaker.scope.environment
+    return environment is not None and policy.is_nonproduction(environment)
 
 
 def _why_not(breaker: Breaker, by: Operator, policy: Policy) -> Reason | None:

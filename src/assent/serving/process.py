@@ -86,7 +86,9 @@ def serve(
         require_private(settings.tls_key_file, "tls_key_file")
     with contextlib.closing(listen(settings)) as listener, ServingLock(settings.ledger_file):
         url = url_of(settings, listener)
-        assembly = assemble(settings, issuer=url, clocks=clocks, signals=signals)
+        # Only who is shown a link can sign in with more than a token.
+        at_console = frozenset() if sign_in is None else frozenset({sign_in.operator})
+        assembly = assemble(settings, issuer=url, clocks=clocks, signals=signals, at_console=at_console)
         _collect_rarely()
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_Process(assembly, listener, url, on_ready, sign_in).run())

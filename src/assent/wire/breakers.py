@@ -58,12 +58,13 @@ class DrilledBody(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetAskedView:
-    """The first person's wish to let something go on; a second has until `expires_at`."""
+    """The first person's wish to let something go on, on a surface of `assurance`; a second has until `expires_at`."""
 
     by: str
     at: str
     expires_at: str
     reason: str
+    assurance: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,11 +136,15 @@ class TrippedAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetAnswer:
-    """What became of a reset; while `closed` is false, `who` may be the second person."""
+    """What became of a reset; while `closed` is false, `who` may be the second person.
+
+    `assurance` is the least that their surface must have, where not any will do.
+    """
 
     breaker: BreakerView
     closed: bool
     who: tuple[str, ...]
+    assurance: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

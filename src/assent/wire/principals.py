@@ -225,7 +225,8 @@ class SuspendedAnswer:
 class ResumedAnswer:
     """An agent that may ask, or that stays suspended until a second person agrees; `who` may be that person.
 
-    One that never was suspended has nobody who changed it.
+    One that never was suspended has nobody who changed it. `assurance` is the least that the second person's surface
+    must have, where not any will do.
     """
 
     agent: str
@@ -234,3 +235,4 @@ class ResumedAnswer:
     changed_at: str | None = None
     resume_asked: ResetAskedView | None = None
     who: tuple[str, ...] | None = None
+    assurance: str | None = None

@@ -73,9 +73,16 @@ class Assembly:
 
 
 def assemble(
-    settings: Settings, *, issuer: str, clocks: Clocks = MACHINE, signals: MakeSignals = LocalSignals
+    settings: Settings,
+    *,
+    issuer: str,
+    clocks: Clocks = MACHINE,
+    signals: MakeSignals = LocalSignals,
+    at_console: frozenset[str] = frozenset(),
 ) -> Assembly:
     """Return a broker on the ledger, keys and policy that `settings` name; `issuer` is the URL that grants carry.
+
+    `at_console` are the operators who can sign in at its console with more than a token.
 
     Raises:
         KeysInvalid: a key is missing, malformed or open to others, or not the ledger's.
@@ -109,6 +116,7 @@ def assemble(
         release_keys=tuple(verifier(parse_verifier_key(key)) for key in settings.release_keys or ()),
         log_name=settings.log_origin,
         legal_hold=settings.legal_hold or "",
+        at_console=at_console,
     )
     return Assembly(
         settings=settings,
