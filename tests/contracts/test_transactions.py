@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import threading
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,8 @@ import pytest
 
 from assent.core.actions import Action
 from assent.core.breakers import Breaker
-from assent.core.errors import AssentError, ForeignAwait
+from assent.core.canonical import load
+from assent.core.errors import AssentError, ForeignAwait, LedgerUnavailable
 from assent.core.grants import Grant
 from assent.core.looking import RecordFilter
 from assent.ports import Gate, Ledger, Tx, View
@@ -18,6 +20,7 @@ from tests.contracts import samples
 from tests.contracts.samples import T0, Clock
 
 MANY = 100
+WAIT_SECONDS = 10.0
 REQUEST = contextvars.ContextVar("REQUEST", default="none")
 
 
@@ -108,6 +111,119 @@ async def test_a_read_after_an_answer_sees_what_was_answered(ledger: Ledger) -> 
         await ledger.transact(trip, gate=Gate.EXCLUSIVE)
         assert tripped.id in await ledger.read(looking)
         assert tripped.id in await ledger.transact(looking)
+
+
+class Turn:
+    """A work that is in the middle of its transaction until it is let go on."""
+
+    def __init__(self, name: str = "turn") -> None:
+        self._name = name
+        self._entered, self._go_on = threading.Event(), threading.Event()
+
+    async def __call__(self, tx: Tx) -> str:
+        self._entered.set()
+        assert self._go_on.wait(WAIT_SECONDS)
+        return await adding(self._name)(tx)
+
+    async def entered(self) -> None:
+        assert await asyncio.to_thread(self._entered.wait, WAIT_SECONDS)
+
+    def go_on(self) -> None:
+        self._go_on.set()
+
+
+class Line:
+    """Works that wait behind one that is at its turn, each begun before the next; `order` is how they were stored."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._tasks: list[asyncio.Task[str]] = []
+
+    async def joined_by(self, *works: Callable[[Tx], Awaitable[str]], urgent: bool = False) -> None:
+        for work in works:
+            asked = self._ledger.transact(work, within_seconds=WAIT_SECONDS, urgent=urgent)
+            self._tasks.append(asyncio.create_task(asked))
+            await asyncio.sleep(0)
+
+    async def answers(self) -> list[str | BaseException]:
+        return await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def order(self) -> list[str]:
+        async def work(view: View) -> list[str]:
+            records = (await view.records(RecordFilter(), limit=1_000)).records
+            return [str(load(record.leaf)["action"]) for record in reversed(records)]  # type: ignore[index,call-overload]  # an object
+
+        return await self._ledger.read(work)
+
+
+@pytest.mark.requirement("P6", "T11")
+async def test_what_is_urgent_goes_before_all_that_waits_and_keeps_its_own_order(ledger: Ledger) -> None:
+    line, turn = Line(ledger), Turn()
+    await line.joined_by(turn)
+    await turn.entered()
+    await line.joined_by(adding("a"), adding("b"))
+    await line.joined_by(adding("u"), adding("v"), urgent=True)
+    await line.joined_by(adding("c"))
+    turn.go_on()
+    assert await line.answers() == ["turn", "a", "b", "u", "v", "c"]
+    assert await line.order() == ["turn", "u", "v", "a", "b", "c"]
+
+
+@pytest.mark.requirement("P2", "P6")
+async def test_those_that_are_divided_for_it_lose_nothing_and_keep_their_order(ledger: Ledger) -> None:
+    line, first, middle = Line(ledger), Turn("first"), Turn("middle")
+    await line.joined_by(first)
+    await first.entered()
+    # They wait together, so that they begin together; what is urgent comes when the second of them is at its turn.
+    await line.joined_by(adding("a"), middle, refusing("b"), adding("c"), adding("d"))
+    first.go_on()
+    await middle.entered()
+    await line.joined_by(adding("u"), urgent=True)
+    middle.go_on()
+    answers = await line.answers()
+    assert isinstance(answers.pop(3), Refused)
+    assert answers == ["first", "a", "middle", "c", "d", "u"]
+    assert await line.order() == ["first", "a", "middle", "u", "c", "d"]
+    assert await indexes(ledger) == list(reversed(range(6)))
+
+
+async def test_what_is_urgent_and_raises_undoes_only_its_own_writes(ledger: Ledger) -> None:
+    line, turn = Line(ledger), Turn()
+    await line.joined_by(turn)
+    await turn.entered()
+    await line.joined_by(adding("a"))
+    await line.joined_by(refusing("u"), urgent=True)
+    turn.go_on()
+    answers = await line.answers()
+    assert isinstance(answers[2], Refused)
+    assert (answers[:2], await line.order()) == (["turn", "a"], ["turn", "a"])
+
+
+@pytest.mark.requirement("P6")
+async def test_what_is_urgent_and_given_up_before_its_turn_never_runs(ledger: Ledger) -> None:
+    line, turn = Line(ledger), Turn()
+    await line.joined_by(turn)
+    await turn.entered()
+    with pytest.raises(LedgerUnavailable):
+        await ledger.transact(adding("u"), within_seconds=0.01, urgent=True)
+    given_up = asyncio.create_task(ledger.transact(adding("v"), urgent=True))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+    turn.go_on()
+    assert await line.answers() == ["turn"]
+    assert await ledger.transact(adding("w"), urgent=True) == "w"
+    assert await line.order() == ["turn", "w"]
+
+
+async def test_while_what_is_urgent_waits_for_long_everybody_else_goes_on(ledger: Ledger) -> None:
+    line, turn = Line(ledger), Turn()
+    await line.joined_by(turn)
+    await turn.entered()
+    await line.joined_by(adding("u"), urgent=True)
+    # This runs: the loop is not held until the end.
+    turn.go_on()
+    assert await line.answers() == ["turn", "u"]
 
 
 async def sleeping(tx: Tx) -> None:

@@ -371,11 +371,16 @@ class Stuck:
         self.commits_unheard = False
 
     async def transact(
-        self, work: Callable[[Tx], Awaitable[T]], *, within_seconds: float = 2.0, gate: Gate = Gate.SHARED
+        self,
+        work: Callable[[Tx], Awaitable[T]],
+        *,
+        within_seconds: float = 2.0,
+        gate: Gate = Gate.SHARED,
+        urgent: bool = False,
     ) -> T:
         if self.takes_nothing:
             raise LedgerUnavailable("the disk hangs")
-        value = await self._ledger.transact(work, within_seconds=within_seconds, gate=gate)
+        value = await self._ledger.transact(work, within_seconds=within_seconds, gate=gate, urgent=urgent)
         if self.commits_unheard:
             raise LedgerUnavailable("nobody heard")
         return value
@@ -418,9 +423,14 @@ async def test_what_was_committed_before_a_held_trip_is_not_told_after_it(world:
         """A ledger on which somebody trips, in vain, between a commit and its answer."""
 
         async def transact(
-            self, work: Callable[[Tx], Awaitable[T]], *, within_seconds: float = 2.0, gate: Gate = Gate.SHARED
+            self,
+            work: Callable[[Tx], Awaitable[T]],
+            *,
+            within_seconds: float = 2.0,
+            gate: Gate = Gate.SHARED,
+            urgent: bool = False,
         ) -> T:
-            value = await super().transact(work, within_seconds=within_seconds, gate=gate)
+            value = await super().transact(work, within_seconds=within_seconds, gate=gate, urgent=urgent)
             if gate is Gate.SHARED:
                 stuck.takes_nothing = True
                 with pytest.raises(HeldNotDurable):
@@ -456,10 +466,15 @@ async def test_a_rule_that_cannot_store_its_trip_holds_it_too(world: World) -> N
 
     class TripsFail(Stuck):
         async def transact(
-            self, work: Callable[[Tx], Awaitable[T]], *, within_seconds: float = 2.0, gate: Gate = Gate.SHARED
+            self,
+            work: Callable[[Tx], Awaitable[T]],
+            *,
+            within_seconds: float = 2.0,
+            gate: Gate = Gate.SHARED,
+            urgent: bool = False,
         ) -> T:
             self.takes_nothing = gate is Gate.EXCLUSIVE
-            return await super().transact(work, within_seconds=within_seconds, gate=gate)
+            return await super().transact(work, within_seconds=within_seconds, gate=gate, urgent=urgent)
 
     world.broker = replace(world.broker, ledger=TripsFail(world.ledger))
     assert code(await world.ask(bot, "files.delete")) == "rule_denied"

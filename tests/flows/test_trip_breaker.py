@@ -1,17 +1,24 @@
 """An operator trips and resets: one person stops everything at once, two open the way again."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from assent.core.actions import ActionState
+from assent.core.agents import AgentId
+from assent.core.breaker_rules import BreakerRule, Sign, TooMany
 from assent.core.breakers import BreakerId, BreakerState, Scope
 from assent.core.errors import Forbidden, NotFound
 from assent.flows import trip_breaker
 from assent.flows.resolve_approval import approve_action, show_approval
+from assent.flows.suspend_agent import suspend_agent
 from assent.flows.watch_actions import watch_action
+from assent.ports import Ledger
 from tests.flows.world import World
+from tests.stores.files import plugged
 
 PRODUCTION = Scope(environment="production")
 
@@ -115,3 +122,43 @@ async def test_a_cancelled_question_shows_as_such(world: World) -> None:
     seen = await show_approval(world.broker, eve, pending.approval.code)
     assert seen.approval.state.value == "cancelled"
     assert seen.who == ()
+
+
+@pytest.mark.requirement("P6")
+async def test_a_trip_goes_before_every_decision_that_waits_for_the_ledger(world: World) -> None:
+    bot, eve = await world.agent(), await world.operator("eve")
+    async with plugged(world.ledger):
+        asked = [asyncio.create_task(world.ask(bot, "files.read")) for _ in range(8)]
+        await asyncio.sleep(0)
+        stop = asyncio.create_task(trip_breaker.trip(world.broker, eve, Scope(agent="bot")))
+        await asyncio.sleep(0)
+    assert (await stop).running == ()
+    assert {one.decision.reasons[0].code for one in await asyncio.gather(*asked)} == {"breaker_open"}
+
+
+async def test_nothing_but_an_operators_trip_is_urgent(world: World) -> None:
+    ledger, eve = Noting(world.ledger), await world.operator("eve")
+    world.broker = replace(world.broker, ledger=ledger)
+    await world.rule(BreakerRule(id="r", scope=Scope(agent="*"), conditions=(TooMany(Sign.ACTIONS, 1),)))
+    bot = await world.agent()
+    await world.ask(bot, "files.read")
+    assert (await world.ask(bot, "files.read")).decision.reasons[0].code == "breaker_open"
+    tripped = await trip_breaker.trip(world.broker, eve, PRODUCTION)
+    await trip_breaker.reset(world.broker, eve, tripped.breaker.id, reason="")
+    await suspend_agent(world.broker, eve, AgentId("other"), reason="odd")
+    assert ledger.noted.count(True) == 1
+
+
+class Noting:
+    """A ledger that notes of each transaction whether it was urgent."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.noted: list[bool] = []
+
+    def __getattr__(self, name: str) -> Any:  # whatever a ledger has
+        return getattr(self._ledger, name)
+
+    async def transact(self, work: Any, **how: Any) -> Any:
+        self.noted.append(bool(how.get("urgent")))
+        return await self._ledger.transact(work, **how)

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from assent.core.actions import Action
 from assent.core.errors import LedgerUnavailable
 from assent.ports import Tx
-from assent.stores.sqlite import SqliteLedger
+from assent.stores.sqlite import SqliteLedger, writer
+from assent.stores.sqlite.job import TOLD_AT_ONCE
 from assent.stores.sqlite.writer import MAX_WAITING
 from tests.contracts import samples
 from tests.stores.files import Spy, adding, contents, opened, outside, plugged, together
@@ -52,6 +54,51 @@ async def test_flows_that_wait_share_one_commit(path: Path) -> None:
             await asyncio.sleep(0)
         assert await asyncio.gather(*tasks) == list(FOUR)
         assert commits.count("COMMIT") == 2  # the plug's, and theirs
+
+
+async def test_a_batch_ends_for_what_is_urgent_which_has_a_commit_of_its_own(path: Path) -> None:
+    statements: list[str] = []
+    spy = Spy()
+    async with opened(path, prepare=spy) as ledger:
+        async with plugged(ledger):
+            spy.writer.set_trace_callback(statements.append)
+            tasks = [asyncio.create_task(ledger.transact(adding(name))) for name in FOUR[:3]]
+            tasks.append(asyncio.create_task(ledger.transact(adding("four"), urgent=True)))
+            await asyncio.sleep(0)
+        assert await asyncio.gather(*tasks) == list(FOUR)
+        # The plug's, the urgent one's, and that of the others, which were not divided any further.
+        assert statements.count("COMMIT") == 3
+        assert (await contents(ledger, *FOUR))[1] == [name for name in ("four", *FOUR[:3]) for _ in range(2)]
+
+
+async def test_when_what_is_urgent_loses_the_transaction_the_others_run_anew(path: Path) -> None:
+    async with opened(path) as ledger:
+        with outside(path) as database:
+            database.execute(ROLL_BACK)
+        async with plugged(ledger):
+            tasks = [asyncio.create_task(ledger.transact(adding(name), urgent=name == "two")) for name in FOUR]
+            await asyncio.sleep(0)
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [str, LedgerUnavailable, str, str]
+        assert (await contents(ledger, *FOUR))[0] == ["one", "three", "four"]
+
+
+async def test_what_is_told_at_once_is_little_so_that_nothing_waits_behind_a_whole_batch(path: Path) -> None:
+    heard: list[str] = []
+
+    async def hear(ledger: SqliteLedger, name: str) -> None:
+        heard.append(await ledger.transact(adding(name)))
+        if len(heard) == 1:
+            asyncio.get_running_loop().call_soon(heard.append, "something else")
+
+    names = [f"n{number:02d}" for number in range(3 * TOLD_AT_ONCE)]
+    async with opened(path) as ledger:
+        async with plugged(ledger):
+            tasks = [asyncio.create_task(hear(ledger, name)) for name in names]
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+    assert heard.index("something else") == TOLD_AT_ONCE
+    assert [name for name in heard if name in names] == names
 
 
 async def interrupted_at(path: Path, statement: int) -> tuple[list[Any], int]:
@@ -239,16 +286,28 @@ async def test_more_than_may_wait_are_refused_at_once(path: Path) -> None:
             await asyncio.sleep(0)
             with pytest.raises(LedgerUnavailable, match="wait for the ledger already"):
                 await ledger.transact(nothing)
-        await asyncio.gather(*waiting)
+            stop = asyncio.create_task(ledger.transact(nothing, urgent=True))
+            await asyncio.sleep(0)
+        await asyncio.gather(stop, *waiting)
+
+
+async def test_what_is_urgent_does_not_pile_up_without_end_either(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "MAX_URGENT", 2)
+    async with opened(path) as ledger:
+        async with plugged(ledger):
+            stops = [asyncio.create_task(ledger.transact(adding(name), urgent=True)) for name in FOUR]
+            await asyncio.sleep(0)
+        answers = await asyncio.gather(*stops, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [str, str, LedgerUnavailable, LedgerUnavailable]
 
 
 async def test_a_closed_ledger_finishes_what_waited_and_refuses_what_comes(path: Path) -> None:
     ledger = SqliteLedger.open(path, samples.KEYS, clock=samples.Clock(), new_id=samples.Ids())
-    tasks = [asyncio.create_task(ledger.transact(adding(name))) for name in FOUR]
+    tasks = [asyncio.create_task(ledger.transact(adding(name), urgent=name == "two")) for name in FOUR]
     await asyncio.sleep(0)
     await ledger.close()
     assert await asyncio.gather(*tasks) == list(FOUR)
-    for ask in (ledger.transact, ledger.read):
+    for ask in (ledger.transact, ledger.read, partial(ledger.transact, urgent=True)):
         with pytest.raises(LedgerUnavailable, match="closed"):
             await ask(lambda view: view.next_due())
     await ledger.close()

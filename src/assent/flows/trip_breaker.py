@@ -120,7 +120,9 @@ async def _trip(broker: Broker, caller: OperatorCaller, wish: Wish) -> Tripped:
         return await _store_trip(tx, replace(wish, more={"held": True}), by=by, new_id=new_id)
 
     try:
-        tripped = await broker.ledger.transact(work, gate=Gate.EXCLUSIVE, within_seconds=TRIP_WITHIN_SECONDS)
+        tripped = await broker.ledger.transact(
+            work, gate=Gate.EXCLUSIVE, within_seconds=TRIP_WITHIN_SECONDS, urgent=True
+        )
     except LedgerUnavailable as fault:
         broker.held.hold(HeldTrip(wish.scope, write_later))
         raise HeldNotDurable(

@@ -332,7 +332,12 @@ class Ledger(Protocol):
     """The authority on everything that decides: principals' state, actions, approvals, grants, breakers, records."""
 
     async def transact(
-        self, work: Callable[[Tx], Awaitable[T]], *, within_seconds: float = 2.0, gate: Gate = Gate.SHARED
+        self,
+        work: Callable[[Tx], Awaitable[T]],
+        *,
+        within_seconds: float = 2.0,
+        gate: Gate = Gate.SHARED,
+        urgent: bool = False,
     ) -> T:
         """Run `work` as one transaction and return its value only when that is durable.
 
@@ -340,6 +345,10 @@ class Ledger(Protocol):
         raises, only its own writes are undone and the error comes out. When the commit fails, everybody who shared
         it gets LedgerUnavailable. Cancelled or timed out before its turn it never runs; after that it may have been
         stored unheard, and asking again finds it.
+
+        `urgent` is for an operator's stop, and for nothing that an agent can cause: it goes before everything that
+        waits, behind what is urgent and came first, and is taken where no more is. What shares a commit with others
+        may be divided for it; the order of the others stays, and none of them is lost.
 
         Raises:
             LedgerUnavailable: it is not known to be durable; nothing may leave.

@@ -132,7 +132,12 @@ class _DyingLedger:
         self._point = point
 
     async def transact(
-        self, work: Callable[[Tx], Awaitable[T]], *, within_seconds: float = 2.0, gate: Gate = Gate.SHARED
+        self,
+        work: Callable[[Tx], Awaitable[T]],
+        *,
+        within_seconds: float = 2.0,
+        gate: Gate = Gate.SHARED,
+        urgent: bool = False,
     ) -> T:
         kinds: set[RecordKind] = set()
 
@@ -143,7 +148,7 @@ class _DyingLedger:
                 self._point.passed(Place.BEFORE_COMMIT)
             return value
 
-        value = await self._ledger.transact(watched, within_seconds=within_seconds, gate=gate)
+        value = await self._ledger.transact(watched, within_seconds=within_seconds, gate=gate, urgent=urgent)
         if self._point.concerns(work, kinds):
             self._point.passed(Place.AFTER_COMMIT)
         return value

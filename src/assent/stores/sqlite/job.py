@@ -7,13 +7,16 @@ it runs at all. What a job came to is told only when the ledger says so, by `set
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Iterable
-from threading import Lock
-from typing import Generic, TypeVar
+from threading import Event, Lock
+from typing import Final, Generic, TypeVar
 
 from assent.core.errors import ForeignAwait, LedgerUnavailable
 
 T = TypeVar("T")
 X_contra = TypeVar("X_contra", contravariant=True)
+
+TOLD_AT_ONCE: Final = 8
+LOOP_HELD_SECONDS: Final = 0.05
 
 
 def drive(work: Callable[[X_contra], Awaitable[T]], argument: X_contra) -> T:
@@ -38,9 +41,13 @@ def drive(work: Callable[[X_contra], Awaitable[T]], argument: X_contra) -> T:
 class Job(Generic[X_contra, T]):
     """A work on its way from a caller's loop to a ledger's thread and back."""
 
-    def __init__(self, work: Callable[[X_contra], Awaitable[T]], *, within_seconds: float) -> None:
+    def __init__(
+        self, work: Callable[[X_contra], Awaitable[T]], *, within_seconds: float, is_urgent: bool = False
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.within_seconds = within_seconds
+        self.is_urgent = is_urgent
+        self._settled = Event() if is_urgent else None
         self.error: BaseException | None = None
         self.value: T
         self._work = work
@@ -67,10 +74,15 @@ class Job(Generic[X_contra, T]):
     async def heard(self) -> T:
         """Return the value or raise the error once it is settled.
 
+        What is urgent holds the caller's loop for a moment: neither what is ready there nor whoever is answered
+        meanwhile takes the processor from the thread that stores it, and nothing stands before its answer.
+
         Raises:
             LedgerUnavailable: no answer within the caller's seconds.
 
         """
+        if self._settled is not None and self._settled.wait(LOOP_HELD_SECONDS):
+            self.tell()
         timer = self.loop.call_later(self.within_seconds, self._give_up)
         try:
             return await self._answer
@@ -88,6 +100,11 @@ class Job(Generic[X_contra, T]):
                 )
             )
 
+    def let_go(self) -> None:
+        """Let a loop that is held for this job go on: what came of it is known."""
+        if self._settled is not None:
+            self._settled.set()
+
     def tell(self) -> None:
         """Let the caller hear what came of it; on the caller's loop. A caller who went away hears nothing."""
         if self._answer.done():
@@ -103,6 +120,7 @@ def settle(jobs: Iterable[Job[X_contra, T]]) -> None:
     by_loop: dict[asyncio.AbstractEventLoop, list[Job[X_contra, T]]] = {}
     for job in jobs:
         by_loop.setdefault(job.loop, []).append(job)
+        job.let_go()
     for loop, mine in by_loop.items():
         try:
             loop.call_soon_threadsafe(_tell_all, mine)
@@ -112,5 +130,8 @@ def settle(jobs: Iterable[Job[X_contra, T]]) -> None:
 
 
 def _tell_all(jobs: list[Job[X_contra, T]]) -> None:
-    for job in jobs:
+    # A few at a time: whatever else becomes ready waits behind these, and not behind a whole batch.
+    for job in jobs[:TOLD_AT_ONCE]:
         job.tell()
+    if rest := jobs[TOLD_AT_ONCE:]:
+        rest[0].loop.call_soon(_tell_all, rest)

@@ -93,11 +93,16 @@ class SqliteLedger:
         return await asyncio.wrap_future(self._writer.failed)
 
     async def transact(
-        self, work: Callable[[Tx], Awaitable[T]], *, within_seconds: float = 2.0, gate: Gate = Gate.SHARED
+        self,
+        work: Callable[[Tx], Awaitable[T]],
+        *,
+        within_seconds: float = 2.0,
+        gate: Gate = Gate.SHARED,
+        urgent: bool = False,
     ) -> T:
         # One writer: every transaction is alone, so both sides of the gate are one.
         del gate
-        job = Job(work, within_seconds=within_seconds)
+        job = Job(work, within_seconds=within_seconds, is_urgent=urgent)
         began = time.perf_counter()
         try:
             self._writer.submit(job)

@@ -2,6 +2,8 @@
 
 Rules kept here:
 - The queue is bounded; when it is full a caller hears so at once.
+- What is urgent goes before everything that waits, in the order in which it came, and a batch at work ends for it. Only
+  what stops something is urgent: who sends that without end stops everything anyway.
 - A batch is begun before its jobs are claimed: who gave up while another process held the ledger never ran.
 - Whether the file is still the one that was opened is looked at after the commit and before anybody is told.
 - After an I/O error, or an error that nobody thought of, the ledger is closed for good.
@@ -13,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
+from enum import Enum
 from queue import SimpleQueue
 from typing import Final
 
@@ -28,6 +31,14 @@ from assent.stores.sqlite.tx import Known, Stamps
 
 MAX_BATCH: Final = 64
 MAX_WAITING: Final = 4_096
+MAX_URGENT: Final = 1_024
+
+
+class _Token(Enum):
+    """What stands in the queue and is no job: look at what is urgent, or end."""
+
+    LOOK = "look"
+    END = "end"
 
 
 class Writer:
@@ -48,7 +59,8 @@ class Writer:
         self._version = 0
         self._identities: tuple[Identity | None, ...] = storage.identities()
         self._turnstile = None if storage.path is None else Turnstile(storage.path)
-        self._waiting: SimpleQueue[Work | None] = SimpleQueue()
+        self._waiting: SimpleQueue[Work | _Token] = SimpleQueue()
+        self._urgent: deque[Work] = deque()
         self._thread = threading.Thread(target=self._live, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -60,16 +72,19 @@ class Writer:
 
         """
         self.refuse_closed()
-        if self._waiting.qsize() >= MAX_WAITING:
-            raise LedgerUnavailable(f"{MAX_WAITING} transactions wait for the ledger already", hint="the disk is slow")
-        self._waiting.put(job)
+        most, waiting = (MAX_URGENT, len(self._urgent)) if job.is_urgent else (MAX_WAITING, self._waiting.qsize())
+        if waiting >= most:
+            raise LedgerUnavailable(f"{most} transactions wait for the ledger already", hint="the disk is slow")
+        if job.is_urgent:
+            self._urgent.append(job)
+        self._waiting.put(_Token.LOOK if job.is_urgent else job)
         # It may have closed between the two. Who claims the job then answers it: this thread or the writer's.
         if self._closed is not None and job.claim():
             self.refuse_closed()
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait for their turn."""
+        """How many jobs wait for their turn, or did so a moment ago."""
         return self._waiting.qsize()
 
     def refuse_closed(self) -> None:
@@ -80,7 +95,7 @@ class Writer:
     def close(self, seconds: float) -> bool:
         """Refuse new jobs, finish those that wait, and end; return whether all that was done in time."""
         self._closed = self._closed or LedgerUnavailable("the ledger is closed")
-        self._waiting.put(None)
+        self._waiting.put(_Token.END)
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
@@ -88,27 +103,38 @@ class Writer:
         jobs: deque[Work] | None = deque()
         try:
             while (jobs := self._take()) is not None:
-                while jobs:
+                while jobs or self._urgent:
                     self._serve(jobs)
         except BaseException as error:  # noqa: BLE001  # whatever ends this thread ends the ledger, and everybody hears
             self._fail(error)
         self._shut(jobs or ())
 
     def _take(self) -> deque[Work] | None:
-        """Wait for a job and return it with all others that wait by now; None when it is time to end."""
+        """Wait for a job and return it with all others that wait by now; None when it is time to end.
+
+        What is urgent waits elsewhere: where nothing else does, nothing else is returned.
+        """
         taken: deque[Work] = deque()
-        while not taken or (len(taken) < MAX_BATCH and not self._waiting.empty()):
+        while not (taken or self._urgent) or (len(taken) < MAX_BATCH and not self._waiting.empty()):
             job = self._waiting.get()
-            if job is not None:
+            if job is _Token.LOOK:
+                continue
+            if job is not _Token.END:
                 taken.append(job)
-            elif not taken:
+            elif not (taken or self._urgent):
                 return None
             else:
-                self._waiting.put(None)
+                self._waiting.put(_Token.END)
                 break
         return taken
 
+    def _put_urgent_first(self, jobs: deque[Work]) -> None:
+        while self._urgent:
+            # Behind those that are first already, so that what is urgent keeps its own order.
+            jobs.insert(sum(job.is_urgent for job in jobs), self._urgent.popleft())
+
     def _serve(self, jobs: deque[Work]) -> None:
+        self._put_urgent_first(jobs)
         try:
             if not self._begin(jobs):
                 jobs.clear()
@@ -130,7 +156,8 @@ class Writer:
             settle(batch.ran)
 
     def _run(self, batch: Batch, jobs: deque[Work]) -> None:
-        if batch.run(jobs):
+        self._put_urgent_first(jobs)
+        if batch.run(jobs, lambda: bool(self._urgent)):
             self._refuse_other_file()
             self._known = batch.known
             if batch.known.latches is not None:
@@ -183,9 +210,9 @@ class Writer:
         self.failed.set_result(said)
 
     def _shut(self, jobs: Iterable[Work]) -> None:
-        left = list(jobs)
+        left = [*jobs, *self._urgent]
         while not self._waiting.empty():
-            left += [job for job in (self._waiting.get(),) if job is not None]
+            left += [job for job in (self._waiting.get(),) if not isinstance(job, _Token)]
         if self._closed is not None:
             _answer(left, self._closed)
         with suppress(sqlite3.Error):  # nothing is lost by it: what was answered is in the write-ahead log
