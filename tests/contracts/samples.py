@@ -20,6 +20,7 @@ from assent.core.deliveries import Delivery, DeliveryId, DeliveryState
 from assent.core.denials import Denial
 from assent.core.grants import Grant, GrantId, GrantState
 from assent.core.operators import Assurance, OperatorId
+from assent.core.presence import Presence
 from assent.core.reasons import Reason
 from assent.core.records import Entry, RecordKind
 from assent.core.second_person import FirstAsk
@@ -312,6 +313,16 @@ FULL_BUDGET = Budget(
     slices=((-1, Decimal("12.50")), (10**15, Decimal("1E+3"))),
 )
 
+
+def presence(identifier: str = "act_1", **changes: object) -> Presence:
+    values: dict[str, object] = {"id": ActionId(identifier), "agent": AGENT, "seen_at": T0}
+    return Presence(**(values | changes))  # type: ignore[arg-type]  # a test names the fields it cares for
+
+
+FULL_PRESENCE = presence(
+    "act_full", gone_after=timedelta(minutes=5, microseconds=3), is_quiet=True, due_at=LATER, revision=7
+)
+
 PLAIN_ROWS: tuple[Row, ...] = (
     action(),
     approval(),
@@ -324,6 +335,7 @@ PLAIN_ROWS: tuple[Row, ...] = (
     BUDGET,
     Definition(id="k8s.get", digest="0f" * 32),
     Mark(id="webhook", told_until=0),
+    presence(),
 )
 FULL_ROWS: tuple[Row, ...] = (
     FULL_ACTION,
@@ -337,6 +349,7 @@ FULL_ROWS: tuple[Row, ...] = (
     FULL_BUDGET,
     Definition(id="k8s.scale", digest="1f" * 32),
     Mark(id="pager", told_until=2**40),
+    FULL_PRESENCE,
 )
 ALL_ROWS = (*PLAIN_ROWS, *FULL_ROWS)
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from assent.core.actions import Action, ActionState, Impact
+from assent.core.agents import AgentId
 from assent.core.approvals import Approval, ApprovalId, ApprovalState, Need, Route, Step
 from assent.core.breakers import BreakerState, Scope
 from assent.core.credentials import Kind
@@ -410,6 +411,33 @@ async def test_deliveries_that_are_due_or_show_what_holds_no_more(ledger: Ledger
     assert list(changed) == [outdated]
     assert next_due == samples.LATER
     assert len(every) == 8
+
+
+async def test_agents_that_wait_are_found_when_they_are_due_and_by_name(ledger: Ledger) -> None:
+    due = samples.presence("act_due", due_at=samples.T0)
+    longer = samples.presence("act_longer", due_at=samples.T0 - timedelta(seconds=9))
+    later = samples.presence("act_later", due_at=samples.LATER)
+    other = samples.presence("act_other", agent=AgentId("somebody"), due_at=samples.LATER)
+    await put(ledger, due, longer, later, other, samples.presence("act_over"))
+
+    async def work(view: View) -> tuple[list[list[str]], list[str]]:
+        return [ids(await view.presences_due(limit)) for limit in (10, 1)], ids(await view.presences_of(samples.AGENT))
+
+    found, mine = await ledger.read(work)
+    assert found == [["act_longer", "act_due"], ["act_longer"]]
+    assert mine == ["act_later", "act_longer", "act_due"]
+
+
+async def test_how_long_a_route_waits_for_an_agent_is_kept_with_the_approval(ledger: Ledger) -> None:
+    route = Route(name="default", needs=(), agent_gone_after=timedelta(minutes=2, microseconds=1))
+    await put(ledger, samples.approval(routes=(route, replace(route, agent_gone_after=None))))
+
+    async def work(view: View) -> Approval | None:
+        return await view.get(Approval, "apr_1")
+
+    found = await ledger.read(work)
+    assert found is not None
+    assert [one.agent_gone_after for one in found.routes] == [route.agent_gone_after, None]
 
 
 async def test_an_approval_is_told_once_at_one_destination(ledger: Ledger) -> None:

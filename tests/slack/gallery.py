@@ -10,6 +10,7 @@ from assent.core.approvals import ApprovalState, Need, Route
 from assent.core.canonical import canonical
 from assent.core.deliveries import Past
 from assent.core.operators import Assurance, OperatorId
+from assent.core.presence import Presence
 from assent.slack import dialogs
 from assent.slack.cards import card, too_long, value_of
 from assent.slack.home import Inbox, home
@@ -20,6 +21,7 @@ from tests.slack.test_cards import APPROVED, DANA, ENDED, PENDING
 
 SECRET = replace(PENDING.action, arguments=canonical({"token": "plum-cricket"}), sensitive=("token",))
 LONG = replace(PENDING.action, arguments=canonical({"sql": "UPDATE ledger SET paid = 1;\n" * 431}))
+THERE = Presence(id=PENDING.action.id, agent=PENDING.action.agent, seen_at=T0)
 FULL = replace(
     PENDING,
     action=replace(
@@ -31,6 +33,7 @@ FULL = replace(
         run_id=RunId("nightly-7"),
     ),
     past=Past(succeeded=40, failed=1, denied=2),
+    presence=THERE,
 )
 TWO = Route(name="payments", needs=(Need(count=1, of="sre"), Need(count=1, of="security")), assurance=Assurance.SLACK)
 PARTIAL = replace(
@@ -41,6 +44,7 @@ PARTIAL = replace(
 CARDS: Mapping[str, CardView] = {
     "waits": FULL,
     "waits for a second person": PARTIAL,
+    "waits, the agent is away": replace(FULL, presence=replace(THERE, is_quiet=True)),
     "waits, destructive": replace(FULL, action=replace(FULL.action, impact=Impact.DESTRUCTIVE)),
     "waits, too long for Slack": replace(FULL, action=LONG, page="https://assent.example/approvals/apr_1", past=None),
     "waits, a sensitive value": replace(PENDING, action=SECRET),

@@ -16,6 +16,7 @@ from assent.core.canonical import canonical
 from assent.core.characters import hidden_characters
 from assent.core.deliveries import Past
 from assent.core.operators import Assurance, OperatorId
+from assent.core.presence import Presence
 from assent.slack import blocks
 from assent.slack.cards import card, too_long, value_of
 from assent.slack.telling import NO_ARGUMENTS
@@ -242,6 +243,17 @@ def test_an_owner_who_may_answer_alone_is_not_called_barred_and_the_card_says_so
 
 def test_a_button_carries_what_was_shown() -> None:
     assert json.loads(value_of(PENDING)) == {"a": "apr_1", "r": 1, "d": "ab" * 8}
+
+
+@pytest.mark.parametrize(
+    ("is_quiet", "told"), [(False, "the agent waits"), (True, "the agent was not seen since"), (None, "")], ids=str
+)
+def test_a_card_says_whether_an_agent_that_waits_is_still_there(is_quiet: bool | None, told: str) -> None:
+    there = Presence(id=PENDING.action.id, agent=PENDING.action.agent, seen_at=T0, is_quiet=bool(is_quiet))
+    view = replace(PENDING, presence=None if is_quiet is None else there)
+    said = " ".join(blocks.texts(list(card(view).blocks)))
+    assert told in said
+    assert is_quiet is not None or "the agent wa" not in said
 
 
 def test_the_record_of_this_agent_with_this_tool_stands_beside() -> None:

@@ -90,7 +90,9 @@ class Step:
 class Route:
     """Who must answer, with what assurance and until when; copied into the approval when it is asked.
 
-    What was denied is not asked again for `cool_off`. Routes that differ in `steps` alone ask the same people the same.
+    What was denied is not asked again for `cool_off`. An agent that said it waits and is not seen for so long as
+    `agent_gone_after` is gone, and nobody is asked any more; None: never. Routes that differ in `steps` or in this
+    alone ask the same people the same.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Route:
     expires_after: timedelta = timedelta(minutes=15)
     pick_up_within: timedelta = timedelta(minutes=30)
     cool_off: timedelta = DEFAULT_COOL_OFF
+    agent_gone_after: timedelta | None = field(default=None, compare=False)
     steps: tuple[Step, ...] = field(default=(), compare=False)
 
 

@@ -16,6 +16,7 @@ from assent.core.actions import ENDED, Action, ActionState
 from assent.core.approvals import OPEN, Approval, ApprovalId
 from assent.core.errors import AssentError, IllegalMove
 from assent.core.operators import Operator, OperatorId
+from assent.core.presence import Presence
 
 DeliveryId = NewType("DeliveryId", str)
 
@@ -83,6 +84,7 @@ class Showing:
     """What a channel tells of one approval: the whole of it, at one moment.
 
     `who` could still vote, `operators` are those of the loaded policy, `past` stands beside what is still open.
+    `presence` is that of an agent that said it waits.
     """
 
     approval: Approval
@@ -91,6 +93,7 @@ class Showing:
     who: tuple[OperatorId, ...]
     operators: Sequence[Operator]
     past: Past | None = None
+    presence: Presence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

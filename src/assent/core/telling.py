@@ -96,7 +96,8 @@ def _grant_killed(leaf: Leaf) -> str:
 
 def _action_moved(leaf: Leaf) -> str:
     by = f" by {_who(leaf)}{_how(leaf)}" if "operator" in leaf else ""
-    return f"{_detail(leaf, 'state')}{by}, {_reasons(leaf)}; nothing was run"
+    gone = " because the agent was gone" if leaf_detail(leaf).get("because") == "agent_gone" else ""
+    return f"{_detail(leaf, 'state')}{by}{gone}, {_reasons(leaf)}; nothing was run"
 
 
 def _outcome(leaf: Leaf) -> str:

@@ -11,6 +11,7 @@ from assent.core.privileges import Activation
 from assent.flows.held import Held
 from assent.flows.looks import Looks
 from assent.flows.recognised import Recognised
+from assent.flows.signs import Signs
 from assent.ports import Ledger, NewId, Policies, Policy, Signals
 
 
@@ -46,5 +47,6 @@ class Broker:
     log_name: str = ""
     held: Held = field(default_factory=Held)
     looks: Looks = field(default_factory=Looks)
+    signs: Signs = field(default_factory=Signs)
     legal_hold: str = ""
     at_console: frozenset[str] = frozenset()

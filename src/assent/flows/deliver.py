@@ -33,6 +33,7 @@ from assent.core.deliveries import (
     shows,
 )
 from assent.core.errors import Forged, Stale
+from assent.core.presence import Presence
 from assent.flows import entries
 from assent.flows.broker import Broker
 from assent.ports import Channel, Tx, View
@@ -145,6 +146,7 @@ async def _hand_over(broker: Broker, channels: Mapping[str, Channel], delivery: 
             who=approvals.who_can_vote(approval, policy.operators(), tx.now) if approval.state in OPEN else (),
             operators=policy.operators(),
             past=await _past(tx, action) if approval.state in OPEN else None,
+            presence=await _presence(tx, action) if approval.state in OPEN else None,
         )
         return await _errand(tx, fresh, showing, channel)
 
@@ -164,6 +166,13 @@ async def _past(view: View, action: Action) -> Past:
         unknown=found.get(ActionState.UNKNOWN, 0),
         denied=found.get(ActionState.DENIED, 0),
     )
+
+
+async def _presence(view: View, action: Action) -> Presence | None:
+    try:
+        return await view.get(Presence, action.id)
+    except Forged:
+        return None  # nobody knows
 
 
 def _later(delivery: Delivery, *, until: datetime, why: str) -> Delivery:

@@ -38,14 +38,16 @@ async def end_without_running(
     *,
     by: str | None = None,
     act: entries.Act | None = None,
+    because: str = "",
 ) -> Ended:
     """Store `action` ended by `event`, its open approval cancelled and its unredeemed grant dead, all recorded.
 
-    The record names `by`, or the whole `act` of somebody on the action's approval.
+    The record names `by`, or the whole `act` of somebody on the action's approval; `because` where it was nobody's.
     """
     ended = end(action, event, reason, now=tx.now)
     await tx.replace(action, ended)
-    await tx.append(entries.action_moved(ended, by=by) if act is None else entries.action_revoked(ended, act))
+    moved = entries.action_moved(ended, by=by, because=because)
+    await tx.append(moved if act is None else entries.action_revoked(ended, act))
     await settle(tx, ended)
     approval = await cancel_approval(tx, ended) if action.state is ActionState.PENDING else None
     if action.state is ActionState.READY:

@@ -117,13 +117,16 @@ def action_replayed(action: Action, decision: Decision) -> Entry:
     )
 
 
-def action_moved(action: Action, *, by: str | None = None) -> Entry:
-    """Return the record of an action that ended without running: cancelled, lapsed, revoked, denied or expired."""
+def action_moved(action: Action, *, by: str | None = None, because: str = "") -> Entry:
+    """Return the record of an action that ended without running: cancelled, lapsed, revoked, denied or expired.
+
+    `because` is one word for what nobody did, such as `agent_gone`.
+    """
     return Entry(
         kind=RecordKind.ACTION_MOVED,
         operator=by,
         reasons=_codes(action.reasons[-1:]),
-        detail={"state": action.state.value},
+        detail={"state": action.state.value} | ({"because": because} if because else {}),
         **_about(action),
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from assent.core.actions import Action, ActionId, ActionState, attempt_of
@@ -48,8 +49,10 @@ async def watch_action(
         stopped = answered.is_stopped and answered.action.state is ActionState.EXECUTING
         return after is None or answered.action.revision > after or stopped
 
-    topics = (topic_of(key),)
-    return with_token(broker, await _wait_until(broker, work, moved, topics, wait_seconds))
+    # Only who asks with a wait says that they wait; anybody else may be paused, and come back.
+    sign = broker.signs.waits_for(key) if wait_seconds > 0 else nullcontext()
+    answered = await _wait_until(broker, work, moved, topic_of(key), wait_seconds=wait_seconds, sign=sign)
+    return with_token(broker, answered)
 
 
 async def watch_decided(
@@ -62,8 +65,8 @@ async def watch_decided(
         found = await view.decided_for(caller.agent, after, limit)
         return [await read_anew(view, broker.policy(), action, None) for action in found]
 
-    topics = (decided_topic(caller.agent),)
-    found = await _wait_until(broker, work, bool, topics, wait_seconds)
+    sign = broker.signs.asks_for_decisions(caller.agent)
+    found = await _wait_until(broker, work, bool, decided_topic(caller.agent), wait_seconds=wait_seconds, sign=sign)
     return [with_token(broker, answered) for answered in found]
 
 
@@ -103,21 +106,25 @@ async def _wait_until(
     broker: Broker,
     work: Callable[[View], Awaitable[T]],
     enough: Callable[[T], bool],
-    topics: Sequence[str],
+    topic: str,
+    *,
     wait_seconds: float,
+    sign: AbstractContextManager[None],
 ) -> T:
-    """Read until `enough`; the subscription begins before the first read, so no wake-up falls between."""
+    """Read until `enough`, with `sign` of life from the first read on, which shows that this is the caller's.
+
+    The subscription begins before the first read, so no wake-up falls between.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(wait_seconds, MAX_WAIT_SECONDS)
-    subscription = broker.signals.subscribe(topics)
+    subscription = broker.signals.subscribe((topic,))
     try:
-        with broker.looks.one_more():
-            while True:
-                value = await broker.ledger.read(work)
-                left = deadline - loop.time()
-                if enough(value) or left <= 0:
-                    return value
+        value = await broker.ledger.read(work)
+        with sign, broker.looks.one_more():
+            while not enough(value) and (left := deadline - loop.time()) > 0:
                 # Another process may write to the same ledger (`--direct`), and wakes nobody here.
                 await subscription.wait(min(left, broker.looks.each_seconds))
+                value = await broker.ledger.read(work)
+        return value
     finally:
         subscription.close()

@@ -12,6 +12,7 @@ from typing import Final
 from assent.core.approvals import DEFAULT_COOL_OFF, Need, Route, Step
 from assent.core.deliveries import DIRECT, PRIMARY, SECONDARY, SLACK
 from assent.core.operators import Assurance, Operator, Permission
+from assent.core.presence import LEAST_GONE_AFTER
 from assent.policy.documents import Node, Scalar, Sequence
 from assent.policy.fields import Fields, duration, entries, integer, listed, name, texts
 from assent.policy.findings import Findings, did_you_mean, quoted
@@ -43,6 +44,7 @@ def _route(key: str, node: Node, findings: Findings, operators: Collection[Opera
         expires_after=fields.take("expires_after", duration, timedelta(minutes=15)),
         pick_up_within=fields.take("pick_up_within", duration, timedelta(minutes=30)),
         cool_off=fields.take("cool_off", duration, DEFAULT_COOL_OFF),
+        agent_gone_after=fields.take("agent_gone_after", _gone_after, None),
         steps=fields.take("steps", _steps, ()),
     )
     fields.close()
@@ -94,6 +96,13 @@ def _after(node: Node, findings: Findings) -> timedelta:
     if isinstance(node, Scalar) and node.text in {"0s", "0m"}:
         return timedelta(0)
     return duration(node, findings)
+
+
+def _gone_after(node: Node, findings: Findings) -> timedelta:
+    after = duration(node, findings)
+    if after < LEAST_GONE_AFTER:
+        findings.add(node.place, "`agent_gone_after` is at least 2m: who waits is heard of once a minute")
+    return after
 
 
 def _tell(node: Node, findings: Findings) -> tuple[str, ...]:

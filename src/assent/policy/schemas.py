@@ -382,6 +382,7 @@ def _route() -> Schema:
             "expires_after": _duration("how long a question stays open"),
             "pick_up_within": _duration("how long a yes waits to be picked up"),
             "cool_off": _duration("how long a no holds before the same is asked again"),
+            "agent_gone_after": _duration("nobody is asked any more when an agent that waits was not seen for so long"),
             "steps": _said(_list_of(step, minItems=1, maxItems=MAX_STEPS), "who is told when"),
         },
         "needs",

@@ -23,6 +23,7 @@ from assent.core.deliveries import Delivery
 from assent.core.denials import Denial
 from assent.core.grants import Grant
 from assent.core.looking import FoundRecords, LogState, RecordFilter
+from assent.core.presence import Presence
 from assent.core.records import Entry, Record, RecordId, RecordKind
 from assent.ports.channels import AlertChannel, Channel
 from assent.ports.policies import Policies, Policy, ToolView
@@ -52,8 +53,35 @@ __all__ = [
 
 T = TypeVar("T")
 
-Row = Action | Approval | Delivery | Denial | Grant | Breaker | AgentStatus | Credential | Budget | Definition | Mark
-R = TypeVar("R", Action, Approval, Delivery, Denial, Grant, Breaker, AgentStatus, Credential, Budget, Definition, Mark)
+Row = (
+    Action
+    | Approval
+    | Delivery
+    | Denial
+    | Grant
+    | Breaker
+    | AgentStatus
+    | Credential
+    | Budget
+    | Definition
+    | Mark
+    | Presence
+)
+R = TypeVar(
+    "R",
+    Action,
+    Approval,
+    Delivery,
+    Denial,
+    Grant,
+    Breaker,
+    AgentStatus,
+    Credential,
+    Budget,
+    Definition,
+    Mark,
+    Presence,
+)
 
 Clock = Callable[[], datetime]
 NewId = Callable[[str], str]
@@ -252,6 +280,20 @@ class View(Protocol):
 
     async def next_delivery_due(self) -> datetime | None:
         """Return when something is to be done about a delivery that waits, or None."""
+        ...
+
+    async def presences_due(self, limit: int) -> Sequence[Presence]:
+        """Return the agents that wait and are to be looked at by `now`, longest due first, at most `limit`.
+
+        One whose MAC does not hold is left out: nobody is taken for gone then.
+        """
+        ...
+
+    async def presences_of(self, agent: AgentId) -> Sequence[Presence]:
+        """Return what `agent` waits for as far as somebody looks for it, newest first, at most 1,000.
+
+        One whose MAC does not hold is left out.
+        """
         ...
 
     async def due(self, limit: int) -> Due:

@@ -38,7 +38,7 @@ from assent.serving.measuring import Gauges, clock_behind
 from assent.serving.readiness import ReadinessProbe
 from assent.serving.sinking import Sinking
 from assent.serving.slack import slack_of
-from assent.serving.upkeep import PolicyWatch, for_ever, keep_log, keep_time, tell_of
+from assent.serving.upkeep import PolicyWatch, PresenceWatch, for_ever, keep_log, keep_time, tell_of
 from assent.serving.verifying import Verifying
 from assent.serving.watching import Telling, keep_counters, keep_held, webhook_of
 from assent.stores.signals_local import LocalSignals
@@ -284,6 +284,7 @@ class _Process:
         assembly, ticks = self._assembly, self._settings.tick_seconds
         rounds: dict[str, Callable[[], Awaitable[float]]] = {
             "timers": partial(keep_time, assembly.broker, at_most_seconds=ticks),
+            "presence": PresenceWatch(assembly.broker).look,
             "policy": watch.look,
             "keys": assembly.kept.ring.look,
             "verification": Verifying(assembly).round,

@@ -14,6 +14,7 @@ from assent.core.errors import AssentError, PolicyInvalid
 from assent.core.privileges import widening
 from assent.flows.activate_policy import TakenUp, Uptake
 from assent.flows.broker import Broker
+from assent.flows.keep_presence import Watched, keep_presence
 from assent.flows.reload_policy import read_policy_again
 from assent.flows.tick import tick
 from assent.logs import EventLog
@@ -25,6 +26,7 @@ from assent.wiring.published import PublishedLog
 log = EventLog("assent.upkeep")
 
 MAX_LOGGED_FINDINGS: Final = 20
+PRESENCE_EACH_SECONDS: Final = 2.0
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 
@@ -56,6 +58,21 @@ async def keep_time(broker: Broker, *, at_most_seconds: float) -> float:
     if ticked.moved:
         log.info("fell_due", actions=[action.id for action in ticked.moved])
     return 0.0 if ticked.more else min(0.05, at_most_seconds)
+
+
+class PresenceWatch:
+    """Looks whether agents that wait are still there, every few seconds."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._watched = Watched()
+
+    async def look(self) -> float:
+        """Do one round; return when to do the next, at once while there is more."""
+        kept = await keep_presence(self._broker, self._watched)
+        if kept.gone:
+            log.info("agents_gone", actions=[action.id for action in kept.gone])
+        return 0.0 if kept.more else PRESENCE_EACH_SECONDS
 
 
 async def keep_log(published: PublishedLog, *, each_seconds: float) -> float:

@@ -60,7 +60,8 @@ def _card(view: CardView, shown: Shown) -> Card:
 
 def _id(view: CardView, name: str) -> str:
     # New with every change, as Slack asks for; the same for the same view, so that nothing is sent twice.
-    return f"{view.approval.id}:{name}:r{view.approval.revision}.{view.action.revision}"
+    there = "" if view.presence is None else ".quiet" if view.presence.is_quiet else ".there"
+    return f"{view.approval.id}:{name}:r{view.approval.revision}.{view.action.revision}{there}"
 
 
 def _controls(view: CardView, *, is_approvable: bool) -> list[Part]:

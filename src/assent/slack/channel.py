@@ -146,6 +146,7 @@ class SlackChannel:
             people=accounts(showing.operators, self.team),
             who=showing.who,
             past=showing.past,
+            presence=showing.presence,
             page=None if self._page is None else f"{self._page}{approval.id}",
         )
 

@@ -200,11 +200,19 @@ def end(view: CardView) -> list[Part]:
     approval = view.approval
     parts = [words(f"{approval.code} · asked "), time_of_day(approval.asked_at)]
     if approval.state in OPEN:
-        parts += [words(" · denied by itself at "), time_of_day(approval.expires_at)]
+        parts += [words(" · denied by itself at "), time_of_day(approval.expires_at), *_presence(view)]
         parts.append(words(f" · elsewhere: assent approvals show {approval.code}"))
     else:
         parts += _outcome(view)
     return [blocks.line(*parts)]
+
+
+def _presence(view: CardView) -> list[Part]:
+    if view.presence is None:
+        return []
+    if not view.presence.is_quiet:
+        return [words(" · the agent waits")]
+    return [words(" · the agent was not seen since "), time_of_day(view.presence.seen_at)]
 
 
 def _outcome(view: CardView) -> list[Part]:

@@ -10,6 +10,7 @@ from assent.core.actions import Action
 from assent.core.approvals import Approval
 from assent.core.deliveries import Past
 from assent.core.operators import OperatorId
+from assent.core.presence import Presence
 from assent.slack.blocks import Block
 
 
@@ -55,7 +56,7 @@ class CardView:
     """Everything that a card is made of.
 
     `people` maps operators to user ids of the workspace; `who` could still vote. `page` is where the approval can be
-    opened in a browser.
+    opened in a browser. `presence` is that of an agent that said it waits, None where nobody knows.
     """
 
     approval: Approval
@@ -64,6 +65,7 @@ class CardView:
     people: Mapping[OperatorId, str] = field(default_factory=dict)
     who: tuple[OperatorId, ...] = ()
     past: Past | None = None
+    presence: Presence | None = None
     page: str | None = None
 
 

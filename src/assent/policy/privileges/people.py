@@ -118,7 +118,9 @@ def _route(about: str, before: Route, after: Route, noted: Noted) -> None:
     _others(about, before, after, _KNOWN_OF_ROUTES, noted)
 
 
-_KNOWN_OF_ROUTES = frozenset({"name", "needs", "assurance", "expires_after", "pick_up_within", "cool_off", "steps"})
+_KNOWN_OF_ROUTES = frozenset(
+    {"name", "needs", "assurance", "expires_after", "pick_up_within", "cool_off", "agent_gone_after", "steps"}
+)
 
 
 def _people(needs: Counter[str]) -> str:

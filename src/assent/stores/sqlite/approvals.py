@@ -10,6 +10,7 @@ from assent.core.actions import Impact
 from assent.core.approvals import DEFAULT_COOL_OFF, Approval, ApprovalState, DenialCategory, Need, Route, Step, Vote
 from assent.core.denials import Denial, in_force_until
 from assent.core.operators import Assurance
+from assent.core.windows import microseconds
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite.moments import moment, moment_or_none, stamp, stamp_or_none
 from assent.stores.sqlite.rows import Facts, Split, Stored, Table
@@ -57,7 +58,12 @@ def _route_facts(route: Route) -> dict[str, object]:
         "pick_up_within": route.pick_up_within // timedelta(microseconds=1),
         "cool_off": route.cool_off // timedelta(microseconds=1),
         "steps": [[step.after // timedelta(microseconds=1), step.tell] for step in route.steps],
+        **_agent_gone_after(route),
     }
+
+
+def _agent_gone_after(route: Route) -> dict[str, object]:
+    return {} if route.agent_gone_after is None else {"agent_gone_after": microseconds(route.agent_gone_after)}
 
 
 def _vote_facts(vote: Vote) -> dict[str, object]:
@@ -105,6 +111,7 @@ def _join_route(facts: Facts) -> Route:
         expires_after=timedelta(microseconds=facts["expires_after"]),
         pick_up_within=timedelta(microseconds=facts["pick_up_within"]),
         cool_off=timedelta(microseconds=facts["cool_off"]) if "cool_off" in facts else DEFAULT_COOL_OFF,
+        agent_gone_after=timedelta(microseconds=facts["agent_gone_after"]) if "agent_gone_after" in facts else None,
         steps=tuple(Step(after=timedelta(microseconds=us), tell=tuple(tell)) for us, tell in facts.get("steps", ())),
     )
 

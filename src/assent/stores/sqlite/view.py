@@ -26,6 +26,7 @@ from assent.core.denials import Denial
 from assent.core.errors import Forged, LedgerUnavailable, Stale
 from assent.core.grants import Grant
 from assent.core.looking import FoundRecords, LogState, RecordFilter
+from assent.core.presence import Presence
 from assent.core.records import Record, RecordId, RecordKind
 from assent.ports import Due, OpenApprovals, R
 from assent.stores.sealing import LedgerKeys
@@ -36,6 +37,7 @@ from assent.stores.sqlite.counting import BUDGETS, DEFINITIONS, MARKS
 from assent.stores.sqlite.deliveries import DELIVERIES
 from assent.stores.sqlite.latches import Latches
 from assent.stores.sqlite.moments import moment, stamp
+from assent.stores.sqlite.presences import PRESENCES
 from assent.stores.sqlite.principals import BREAKERS, CREDENTIALS, STATUSES
 from assent.stores.sqlite.rows import Table
 
@@ -57,6 +59,7 @@ TABLES: dict[type[Any], Table[Any]] = {
     Budget: BUDGETS,
     Definition: DEFINITIONS,
     Mark: MARKS,
+    Presence: PRESENCES,
 }
 _BY_ID = {kind: table.select("WHERE id = ?") for kind, table in TABLES.items()}
 _BY_KEY = ACTIONS.select("WHERE agent = ? AND idempotency_key = ?")
@@ -93,6 +96,8 @@ _OUTDATED = DELIVERIES.select(
     " (SELECT approval.revision || '.' || action.revision"
     " FROM approval JOIN action ON action.id = approval.action WHERE approval.id = delivery.approval)"
 )
+_DUE_PRESENCES = PRESENCES.select("INDEXED BY presence_due WHERE due_at <= ? ORDER BY due_at")
+_WATCHED = PRESENCES.select("INDEXED BY presence_by_agent WHERE agent = ? AND due_at IS NOT NULL ORDER BY rowid DESC")
 _FIRST, _LAST = 0, stamp(datetime.max.replace(tzinfo=UTC))
 _DENIALS = DENIALS.select("WHERE agent = ? AND tool = ? AND in_force_until > ? ORDER BY in_force_until DESC")
 _UNKNOWN = ACTIONS.select("WHERE state = 'unknown' ORDER BY id DESC")
@@ -274,6 +279,12 @@ class SqliteView:
     async def next_delivery_due(self) -> datetime | None:
         (found,) = self.fetch_one(_NEXT_DELIVERY, (stamp(self._now),))
         return None if found is None else moment(found)
+
+    async def presences_due(self, limit: int) -> Sequence[Presence]:
+        return list(islice(self._sound(PRESENCES, _DUE_PRESENCES, stamp(self._now)), limit))
+
+    async def presences_of(self, agent: AgentId) -> Sequence[Presence]:
+        return list(islice(self._sound(PRESENCES, _WATCHED, agent), MAX_LISTED))
 
     async def load(self, agent: AgentId, run_id: str | None, routes: Sequence[str]) -> Load:
         by_run = dict(self.fetch(_OPEN_OF_AGENT, (agent,)))

@@ -1,0 +1,38 @@
+"""How it is stored when agents that wait were last seen."""
+
+from datetime import timedelta
+
+from assent.core.presence import Presence
+from assent.core.windows import microseconds
+from assent.stores.sealing import LedgerKeys
+from assent.stores.sqlite.moments import moment, moment_or_none, stamp, stamp_or_none
+from assent.stores.sqlite.rows import Split, Stored, Table
+
+
+def _split(presence: Presence, _keys: LedgerKeys) -> Split:
+    columns = (presence.id, presence.revision, presence.agent, stamp_or_none(presence.due_at))
+    facts: dict[str, object] = {
+        "seen_at": stamp(presence.seen_at),
+        "gone_after": None if presence.gone_after is None else microseconds(presence.gone_after),
+        "is_quiet": presence.is_quiet,
+    }
+    return columns, facts, ()
+
+
+def _join(stored: Stored) -> Presence:
+    columns, facts = stored.columns, stored.facts
+    gone_after = facts["gone_after"]
+    return Presence(
+        id=columns["id"],
+        revision=columns["revision"],
+        agent=columns["agent"],
+        due_at=moment_or_none(columns["due_at"]),
+        seen_at=moment(facts["seen_at"]),
+        gone_after=None if gone_after is None else timedelta(microseconds=gone_after),
+        is_quiet=facts["is_quiet"],
+    )
+
+
+PRESENCES: Table[Presence] = Table(
+    name="presence", columns=("id", "revision", "agent", "due_at"), split=_split, join=_join
+)
