@@ -1,6 +1,6 @@
 """A broker with its Slack, over either way in, and what came of what people did there."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from assent.demo.workspace.state import Delivered, Message, Workspace
 from assent.flows.answers import Answered
 from assent.flows.deliver import deliver
 from assent.ports import View
+from assent.slack.blocks import texts
 from assent.slack.callbacks import Callbacks
 from assent.slack.channel import SlackChannel
 from assent.slack.hearing import Hearing
@@ -29,6 +30,7 @@ from tests.flows.world import SetClock, TownPolicy, World, a_world
 from tests.slack.conftest import PROD, SCOPES
 
 STEP = Step(after=timedelta(0), tell=(f"slack:{PROD.id}",))
+RUNBOOK = "https://runbooks.example/stop"
 EVE, SAM, OWNER, NOBODY = (Person(id=f"U0{name}", name=name.lower()) for name in ("EVE", "SAM", "OWNER", "NOBODY"))
 ALIAS = Person(id="U0EVE2", name="eve-again")
 FOREIGN = Person(id="U0EVE", name="eve", team=OTHER_TEAM)
@@ -72,6 +74,13 @@ class Office:
         ]
         return [message.now["blocks"][0]["elements"][0]["elements"][0]["text"] for message in found]
 
+    def said_to(self, person: str) -> str:
+        """Return all that a person reads in the last message for them alone, and in the dialog that stands open."""
+        theirs = self.slack.slack.person(person).id
+        shown = [message.now["blocks"] for message in self.slack.slack.messages if message.only_for == theirs][-1:]
+        shown += [opened.view["blocks"] for opened in self.slack.slack.opened.values() if opened.person == theirs]
+        return " ".join([*texts(shown), *links(shown)])
+
     async def press(self, person: str, press: str = Press.APPROVE, **more: Any) -> Delivered:
         delivered = await self.slack.as_user(person).press(self.card, press, **more)
         await self.hearing.settle()
@@ -88,6 +97,17 @@ class Office:
 
     async def refusals(self) -> list[dict[str, Any]]:
         return [dict(load(r.leaf)) for r in await self.world.records(kind="approval.vote_refused")]  # type: ignore[arg-type]  # leaves are objects
+
+
+def links(node: Any) -> Iterator[str]:  # blocks
+    """Yield every address that can be followed."""
+    if isinstance(node, dict):
+        if node.get("type") == "link":
+            yield node["url"]
+        yield from links(list(node.values()))
+    elif isinstance(node, list):
+        for item in node:
+            yield from links(item)
 
 
 async def an_office(way: str) -> AsyncIterator[Office]:
@@ -107,7 +127,7 @@ async def an_office(way: str) -> AsyncIterator[Office]:
 
 
 def hearing_of(world: World, web: SlackWeb, slack: StandIn, session: aiohttp.ClientSession) -> Hearing:
-    callbacks = Callbacks(world.broker, web, team="T0TOWN", app="A0ASSENT")
+    callbacks = Callbacks(world.broker, web, team="T0TOWN", app="A0ASSENT", runbook=RUNBOOK)
     return Hearing(callbacks, Speaker(session, addresses=slack.url))
 
 

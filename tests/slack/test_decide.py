@@ -2,17 +2,27 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from assent.core.actions import ActionState
+from assent.core.agents import AgentId
 from assent.core.approvals import Need
+from assent.core.breakers import Scope
 from assent.core.canonical import load
+from assent.core.errors import LedgerUnavailable
+from assent.demo.workspace.rules import faults_of_view
 from assent.demo.workspace.state import Fault, Message
-from assent.slack import dialogs
+from assent.flows.names import Unknown
+from assent.flows.trip_breaker import Tripped
+from assent.ports import Ledger
+from assent.slack import dialogs, heard, stopped
+from assent.slack.callbacks import Callbacks
 from assent.slack.view import Press
+from tests.core.samples import a_breaker, an_action
 from tests.slack.conftest import PROD
-from tests.slack.office import EVE, Office, an_office, town_policy
+from tests.slack.office import EVE, RUNBOOK, Office, an_office, town_policy
 
 
 @pytest.fixture(params=["socket", "http"])
@@ -170,6 +180,71 @@ async def test_a_trip_from_the_card(office: Office) -> None:
 
     assert (await office.states())[0] == "cancelled"
     assert "Cancelled, nothing was run" in office.card.now["text"]
+    said = office.said_to("eve")
+    assert "Stopped: environment `production`. Nothing in this scope passes from now on." in said
+    assert "Cut off before it ran: 1 (bot: files.write in production)." in said
+    assert "Still running, a breaker cannot stop it: nothing." in said
+    assert said.endswith(RUNBOOK)
+    assert "submit" not in office.slack.as_user("eve").modal().view
+
+
+async def test_a_denial_that_also_stops_the_agent_says_both(office: Office) -> None:
+    await office.ask()
+    await office.press("eve", Press.DENY)
+    await office.slack.as_user("eve").submit(**{dialogs.CATEGORY: dialogs.AND_TRIP, dialogs.REASON: "no"})
+    said = office.said_to("eve")
+    assert "is denied, nothing was run." in said
+    assert "Stopped: agent `bot`." in said
+    assert "Cut it off elsewhere: revoke bot" in said
+    assert said.endswith(RUNBOOK)
+
+
+class ReadOnly:
+    """A ledger that answers questions and takes nothing."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def __getattr__(self, name: str) -> Any:  # whatever else a ledger has
+        return getattr(self._ledger, name)
+
+    async def transact(self, *_: object, **__: object) -> None:
+        raise LedgerUnavailable("the disk hangs")
+
+
+@pytest.mark.requirement("P6", "T5")
+async def test_a_stop_that_holds_in_memory_only_says_so_wherever_it_was_asked_for(office: Office) -> None:
+    await office.ask()
+    await office.press("eve", Press.MORE, choose="trip")
+    sent = await office.slack.as_user("eve").submit(**{dialogs.SCOPE: "agent"})
+    typed = await office.slack.as_user("eve").type_command("trip agent:bot loop", channel=PROD.id)
+    broker = replace(office.world.broker, ledger=cast("Ledger", ReadOnly(office.world.ledger)))
+    callbacks = Callbacks(broker, office.web, team="T0TOWN", app="A0ASSENT", runbook=RUNBOOK)
+    in_dialog, in_channel = heard.interaction(sent.payload), heard.command(typed.payload)
+    assert in_dialog is not None
+    answers = [await callbacks.hear(in_dialog), await callbacks.hear(in_channel)]
+    for answer in answers:
+        assert answer.said.startswith("agent `bot` is stopped in the memory of this broker only")
+    assert [answer.payload.get("response_action") for answer in answers] == ["update", None]
+    assert faults_of_view(answers[0].payload["view"]) == []
+    assert [trip.scope for trip in broker.held.trips] == [Scope(agent="bot")]
+
+
+def test_many_that_were_cut_off_are_counted_and_a_name_that_nobody_knows_is_questioned() -> None:
+    waiting = tuple(replace(an_action(), agent=AgentId(f"b{number}")) for number in range(7))
+    tripped = Tripped(
+        breaker=a_breaker(Scope(agent="bott\u202e")),
+        cut_off=waiting,
+        running=waiting[:1],
+        unknown=(Unknown(dimension="agent", name="bott\u202e", near=("bot",)),),
+    )
+    said = stopped.text_of(tripped)
+    assert "Cut off before it ran: 7 (b0: " in said
+    assert "and 2 more)." in said
+    assert "Still running, a breaker cannot stop it: 1 (b0: " in said
+    assert "did you mean `bot`; it is stopped all the same." in said
+    assert "\u202e" not in said
+    assert "Runbook" not in str(stopped.dialog_of(said, ""))
 
 
 async def test_who_can_and_can_i(office: Office) -> None:
@@ -205,7 +280,9 @@ async def test_commands_and_the_home_tab(office: Office) -> None:
     assert "button of the card" in told
     assert "is no pattern of tools: a segment is empty" in no_pattern
     assert no_name.startswith("Name what to stop.")
-    assert tripped.startswith("Stopped: agent `bot`. 1 cancelled")
+    assert tripped.startswith("Stopped: agent `bot`. Nothing in this scope passes from now on.\nCut off before")
+    assert "Cut it off elsewhere: revoke bot" in tripped
+    assert RUNBOOK in office.said_to("eve")
     assert office.heard_by("nobody") == [
         "you may not decide this approval: no operator of the policy is declared with this Slack account."
     ]

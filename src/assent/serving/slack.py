@@ -41,7 +41,7 @@ def slack_of(broker: Broker, settings: Settings, *, page: str | None = None) -> 
 
     secrets = tuple(part.strip().encode() for part in (signing or "").split(",") if part.strip())
     keys = SlackKeys(bot_token=bot_token, app_token=app_token, signing_secrets=secrets, api_url=settings.slack_api_url)
-    return SlackService(broker, keys, now_seconds=time.time, page=page)
+    return SlackService(broker, keys, now_seconds=time.time, page=page, runbook=settings.runbook_url)
 
 
 def _refuse_mixed_up(bot_token: str, app_token: str | None, signing: str | None) -> None:

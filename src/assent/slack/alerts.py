@@ -18,6 +18,7 @@ from assent.logs import EventLog
 from assent.slack import blocks
 from assent.slack.blocks import Block, Part, words
 from assent.slack.channel import LOOK_BACK_SECONDS, MOST_LOOKED_AT, accounts
+from assent.slack.stopped import runbook_lines
 from assent.slack.web import SlackFault, SlackWeb
 
 log = EventLog("assent.slack")
@@ -157,5 +158,4 @@ def _why(alert: Alert, runbook: str) -> list[Part]:
     if alert.cut_off_elsewhere:
         elsewhere = blocks.cut(spelled_out(alert.cut_off_elsewhere), MAX_REASON_CHARACTERS)
         found.append(blocks.line(words("Cut it off elsewhere: ", bold=True), words(elsewhere)))
-    address = blocks.link(runbook) if runbook.startswith("https://") else words(runbook)
-    return [*found, blocks.line(words("Runbook: ", bold=True), address)]
+    return [*found, *runbook_lines(runbook)]

@@ -8,12 +8,13 @@ Committed first, acknowledged then: a click that could not be stored is not ackn
 from typing import Any, Final, assert_never
 
 from assent.core.approvals import ApprovalState
-from assent.core.errors import AssentError, Forbidden, LedgerUnavailable, NotFound
+from assent.core.breakers import Scope
+from assent.core.errors import AssentError, Forbidden, HeldNotDurable, LedgerUnavailable, NotFound
 from assent.core.reasons import Reason
 from assent.flows.broker import Broker
 from assent.flows.resolve_approval import Resolved, approve_action, deny_action, revoke_approval, show_approval
 from assent.flows.trip_breaker import trip
-from assent.slack import dialogs
+from assent.slack import dialogs, stopped
 from assent.slack.commands import Commands
 from assent.slack.heard import Carried, Heard, HomeOpened, Pressed, Submitted, Typed
 from assent.slack.view import Form, Heeded, More, Press
@@ -25,19 +26,25 @@ NOT_COUNTED: Final = "Not counted"
 
 
 class Callbacks:
-    """Hears what people do in one workspace; `app` is the id of our app there, `team` the workspace's."""
+    """Hears what people do in one workspace; `app` is the id of our app there, `team` the workspace's.
 
-    def __init__(self, broker: Broker, web: SlackWeb, *, team: str, app: str) -> None:
+    `runbook` is where people read what to do after a stop.
+    """
+
+    def __init__(self, broker: Broker, web: SlackWeb, *, team: str, app: str, runbook: str = "") -> None:
         self._broker = broker
+        self._runbook = runbook
         self._web = web
         self._app = app
         self._door = Door(broker, web, team=team)
-        self._commands = Commands(broker, web, self._door)
+        self._commands = Commands(broker, web, self._door, runbook=runbook)
 
     async def hear(self, heard: Heard) -> Heeded:
         """Return what became of it. Never raises: what went wrong was not taken, and its person is told so."""
         try:
             return await self._heeded(heard)
+        except HeldNotDurable as fault:
+            return self._held(heard, f"{fault.message}; {fault.hint}.")
         except LedgerUnavailable:
             return Heeded(taken=False, said=NOT_RECORDED)
         except (NotFound, Forbidden) as fault:
@@ -122,18 +129,29 @@ class Callbacks:
             return _in_dialog(dialogs.CATEGORY, "choose one")
         approval = acting.about.approval
         resolved = await deny_action(self._broker, acting.caller, approval.id, category=category, comment=reason)
-        if and_trip:
-            await self._trip(acting, "agent", reason or f"{approval.code} was denied as malicious")
-        return _kept_open(_refusal(resolved))
+        if not and_trip:
+            return _kept_open(_refusal(resolved))
+        why = reason or f"{approval.code} was denied as malicious"
+        tripped = await trip(self._broker, acting.caller, Scope(agent=approval.agent), reason=why)
+        first = _refusal(resolved) or f"{approval.code} is denied, nothing was run."
+        return self._told(f"{first}\n{stopped.text_of(tripped)}")
 
     async def _trip(self, acting: Acting, choice: str, reason: str) -> Heeded:
         action = acting.about.action
         scope = dialogs.scope_chosen(choice, agent=action.agent, tool=action.tool, environment=action.environment)
         if scope is None:
             return _in_dialog(dialogs.SCOPE, "choose one")
-        tripped = await trip(self._broker, acting.caller, scope, reason=reason)
-        cut, running = len(tripped.cut_off), len(tripped.running)
-        return Heeded(said=f"Stopped: {scope.describe()}. {cut} cancelled, {running} still running.")
+        return self._told(stopped.text_of(await trip(self._broker, acting.caller, scope, reason=reason)))
+
+    def _held(self, heard: Heard, said: str) -> Heeded:
+        if isinstance(heard, Submitted):
+            return self._told(said)
+        return Heeded(said=said, runbook=self._runbook)
+
+    def _told(self, said: str) -> Heeded:
+        """Say it in the place of the dialog that was sent: nobody reads what is said elsewhere."""
+        view = stopped.dialog_of(said, self._runbook)
+        return Heeded(payload={"response_action": "update", "view": view}, said=said)
 
 
 def _dialog(pressed: Pressed, acting: Acting, carried: Carried) -> dict[str, Any]:

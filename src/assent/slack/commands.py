@@ -14,7 +14,7 @@ from assent.flows.broker import Broker
 from assent.flows.resolve_approval import list_mine, show_approval
 from assent.flows.trip_breaker import list_breakers, trip
 from assent.ports import View
-from assent.slack import dialogs
+from assent.slack import dialogs, stopped
 from assent.slack.cards import carried
 from assent.slack.heard import HomeOpened, Typed
 from assent.slack.home import Inbox, home
@@ -34,8 +34,9 @@ _DIMENSIONS: Final = {"agent": "agent", "tool": "tool", "env": "environment", "e
 class Commands:
     """The slash command and the home tab."""
 
-    def __init__(self, broker: Broker, web: SlackWeb, door: Door) -> None:
+    def __init__(self, broker: Broker, web: SlackWeb, door: Door, *, runbook: str = "") -> None:
         self._broker = broker
+        self._runbook = runbook
         self._web = web
         self._door = door
 
@@ -87,8 +88,7 @@ class Commands:
             return Heeded(said=f"{spelled_out(name)} is no pattern of tools: {wrong}.")
         scope = Scope(**{_DIMENSIONS[dimension]: name})
         tripped = await trip(self._broker, caller, scope, reason=why)
-        cut, running = len(tripped.cut_off), len(tripped.running)
-        return Heeded(said=f"Stopped: {scope.describe()}. {cut} cancelled, {running} still running.")
+        return Heeded(said=stopped.text_of(tripped), runbook=self._runbook)
 
     async def opened_home(self, opened: HomeOpened) -> Heeded:
         """Draw somebody's home tab anew."""

@@ -37,11 +37,11 @@ class Hearing:
             return Heeded()
         heeded = await self._callbacks.hear(found)
         if isinstance(found, Pressed | Typed) and heeded.said:
-            self._say(found.response_url, heeded.said)
+            self._say(found.response_url, heeded)
         return heeded
 
-    def _say(self, address: str, text: str) -> None:
-        saying = asyncio.create_task(self._speaker.say(address, text))
+    def _say(self, address: str, heeded: Heeded) -> None:
+        saying = asyncio.create_task(self._speaker.say(address, heeded.said, runbook=heeded.runbook))
         self._saying.add(saying)
         saying.add_done_callback(self._saying.discard)
 

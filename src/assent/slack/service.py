@@ -66,7 +66,7 @@ class Down:
 
 
 class SlackService:
-    """One workspace. `page` is where an approval can be opened in a browser."""
+    """One workspace. `page` is where an approval can be opened in a browser, `runbook` what to read after a stop."""
 
     def __init__(
         self,
@@ -76,6 +76,7 @@ class SlackService:
         now_seconds: Callable[[], float],
         steady: Callable[[], float] = time.monotonic,
         page: str | None = None,
+        runbook: str = "",
         timeout_seconds: int = TIMEOUT_SECONDS,
     ) -> None:
         self._timeout_seconds = timeout_seconds
@@ -84,6 +85,7 @@ class SlackService:
         self._keys = keys
         self._now_seconds = now_seconds
         self._page = page
+        self._runbook = runbook
         self._cards = broker.signals.subscribe((CARDS,))
         self._web: SlackWeb | None = None
         self._channel: SlackChannel | None = None
@@ -189,7 +191,7 @@ class SlackService:
 
     def _listening(self, web: SlackWeb, found: Connected) -> Hearing:
         addresses = ADDRESS if self._keys.api_url == BASE_URL else self._keys.api_url.removesuffix("api/")
-        callbacks = Callbacks(self._broker, web, team=found.team, app=found.app)
+        callbacks = Callbacks(self._broker, web, team=found.team, app=found.app, runbook=self._runbook)
         hearing = Hearing(callbacks, Speaker(web.session, addresses=addresses))
         if self._keys.signing_secrets:
             self._receiver = Receiver(

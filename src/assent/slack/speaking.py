@@ -9,6 +9,7 @@ from typing import Any, Final
 import aiohttp
 
 from assent.slack import blocks
+from assent.slack.stopped import runbook_lines
 
 ADDRESS: Final = "https://hooks.slack.com/"
 TIMEOUT_SECONDS: Final = 5
@@ -21,20 +22,20 @@ class Speaker:
         self._session = session
         self._addresses = addresses
 
-    async def say(self, address: str, text: str) -> bool:
+    async def say(self, address: str, text: str, *, runbook: str = "") -> bool:
         """Tell the person behind a response address; return whether Slack took it."""
         if not text or not address.startswith(self._addresses):
             return False
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         try:
-            async with self._session.post(address, json=message(text), timeout=timeout) as answered:
+            async with self._session.post(address, json=message(text, runbook), timeout=timeout) as answered:
                 return answered.ok
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False
 
 
-def message(text: str) -> dict[str, Any]:
-    """Return a message for one person in which nothing is read as markup."""
-    inert = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    shown = [blocks.rich("said", blocks.line(blocks.words(blocks.cut(text, blocks.MAX_INPUT_CHARACTERS))))]
-    return {"response_type": "ephemeral", "replace_original": False, "text": inert, "blocks": shown}
+def message(text: str, runbook: str = "") -> dict[str, Any]:
+    """Return a message for one person in which nothing is read as markup, with where the runbook is if there is one."""
+    said = blocks.line(blocks.words(blocks.cut(text, blocks.MAX_INPUT_CHARACTERS)))
+    shown = [blocks.rich("said", said, *runbook_lines(runbook))]
+    return {"response_type": "ephemeral", "replace_original": False, "text": blocks.inert(text), "blocks": shown}

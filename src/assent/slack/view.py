@@ -44,11 +44,15 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Heeded:
-    """What to do about an interaction: acknowledge it (`taken`), with `payload`, and tell its person `said`."""
+    """What to do about an interaction: acknowledge it (`taken`), with `payload`, and tell its person `said`.
+
+    Below what is said stands where the `runbook` is, when it tells of a stop.
+    """
 
     taken: bool = True
     payload: Mapping[str, Any] = field(default_factory=dict)
     said: str = ""
+    runbook: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ Only controls that stand, or once stood, in a message can be pressed: an old pho
 
 from typing import Any
 
+from assent.demo.workspace import rules
 from assent.demo.workspace.delivering import Delivery
 from assent.demo.workspace.people import Person
 from assent.demo.workspace.state import APP, Delivered, Hook, Message, Opened, Refused, Workspace
@@ -91,10 +92,21 @@ class Hands:
         view = {"id": opened.id, "hash": opened.hash, **opened.view, "state": {"values": values}}
         payload = {**self._about("view_submission"), "view": view, "response_urls": []}
         delivered = await self._delivery.deliver("interactive", self._person.id, payload)
-        if delivered.outcome == "acknowledged" and delivered.answer.get("response_action") != "errors":
+        answered = delivered.answer.get("response_action")
+        if delivered.outcome != "acknowledged" or answered == "errors":
+            return delivered
+        if answered == "update":
+            self._put_in_place(opened, delivered.answer.get("view"))
+        else:
             del self._slack.opened[opened.id]
-            self._slack.changed()
+        self._slack.changed()
         return delivered
+
+    def _put_in_place(self, opened: Opened, view: Any) -> None:  # noqa: ANN401  # what an app sent
+        """Show another view in the same modal, as an app wants it that answers a submission. Raises Refused."""
+        if faults := rules.faults_of_view(view):
+            raise Refused(faults[0])
+        opened.view, opened.hash = view, self._slack.new_id("h")
 
     def dismiss(self) -> None:
         """Close the open modal without sending it."""
