@@ -5,10 +5,11 @@ ask, and does match a deny: not knowing is never a reason to let something pass.
 null counts as absent.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from assent.core.canonical import Json
+from assent.core.values import made_quickly
 from assent.policy import spelling
 from assent.policy.bounds import CONDITION_STEPS, TEST_STEPS, Meter
 from assent.policy.schema import Argument, Kind
@@ -19,6 +20,7 @@ Test = Callable[[Json], bool | None]
 _CHARACTERS_PER_STEP = 64
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class Predicate:
     """One test with what it demands: the kinds it applies to and the spelling of the values it reads.
@@ -49,6 +51,7 @@ class Predicate:
         return steps + per_character * characters // _CHARACTERS_PER_STEP
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True)
 class FieldCondition:
     """What one argument must be: any of these, each of which is all of its predicates; `written` is that as JSON."""
@@ -88,11 +91,24 @@ def demands(condition: Condition) -> dict[str, Spelling]:
     """Return the spelling of every argument whose text a condition looks at."""
     found: dict[str, Spelling] = {}
     for one in condition:
-        for predicate in (p for every in one.any_of for p in every):
-            for looked in (predicate.spelling, *(inner.spelling for every in predicate.each for inner in every)):
-                if looked:
-                    found[one.argument] = spelling.stricter(found.get(one.argument, looked), looked)
+        for looked in _spellings(one.any_of):
+            known = found.get(one.argument, looked)
+            found[one.argument] = looked if known is looked else spelling.stricter(known, looked)
     return found
+
+
+def _spellings(any_of: tuple[tuple[Predicate, ...], ...]) -> Iterator[Spelling]:
+    for every in any_of:
+        for predicate in every:
+            if predicate.spelling is not None:
+                yield predicate.spelling
+            if predicate.each:
+                yield from _spellings(predicate.each)
+
+
+def kinds(any_of: tuple[tuple[Predicate, ...], ...]) -> Hashable:
+    """Return all that `misuse` looks at in a field's predicates: the kinds that they apply to."""
+    return tuple([(one.kinds, kinds(one.each) if one.each else ()) for every in any_of for one in every])
 
 
 def misuse(one: FieldCondition, argument: Argument) -> str | None:

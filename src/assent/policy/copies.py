@@ -9,7 +9,7 @@ import binascii
 import json
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from assent.policy.files import Source
 
@@ -31,11 +31,10 @@ class Copies:
             os.utime(file)
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        text = json.dumps({name: base64.b64encode(content).decode() for name, content in source.files.items()})
         unfinished = file.with_suffix(f".{os.getpid()}")
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
         with os.fdopen(descriptor, "w") as opened:
-            opened.write(text)
+            _write(opened, source)
             opened.flush()
             os.fsync(opened.fileno())
         unfinished.replace(file)
@@ -57,3 +56,12 @@ class Copies:
         files = sorted(self._folder.glob(f"*{_SUFFIX}"), key=lambda file: file.stat().st_mtime_ns, reverse=True)
         for file in files[MOST:]:
             file.unlink(missing_ok=True)
+
+
+def _write(opened: TextIO, source: Source) -> None:
+    # One file after the other: very many rules in three forms at once would be most of what the broker ever needs.
+    opened.write("{")
+    for number, (name, content) in enumerate(source.files.items()):
+        opened.write(f"{', ' if number else ''}{json.dumps(name)}: ")
+        opened.write(f'"{base64.b64encode(content).decode()}"')
+    opened.write("}")

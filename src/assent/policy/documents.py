@@ -29,6 +29,7 @@ _AMBIGUOUS = re.compile(
 )
 # The C parser of libyaml reads some forty times faster; where a platform has none, the same events come from Python.
 _LOADER: Final[type[yaml.BaseLoader]] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_ENCODE: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 _LONGEST_WORD: Final = len("false")
 _PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 
@@ -139,7 +140,7 @@ def plain(node: Node) -> Json:
 
 def as_json(node: Node) -> str:
     """Return what a node means as one line of JSON, the same for every way to write it."""
-    return json.dumps(plain(node), sort_keys=True, ensure_ascii=False)
+    return _ENCODE(plain(node))
 
 
 def resolve(node: Scalar) -> bool | int | float | str | None:

@@ -138,7 +138,8 @@ def _demanded(tools: Mapping[str, Tool], rules: Iterable[Rule]) -> dict[str, dic
         if rule.condition:
             together = by_tools.setdefault(rule.tools, {})
             for key, how in demands(rule.condition).items():
-                together[key] = stricter(together.get(key, how), how)
+                before = together.get(key, how)
+                together[key] = how if before is how else stricter(before, how)
     for patterns, together in by_tools.items():
         for name in covered(patterns, tools):
             for key, how in together.items():

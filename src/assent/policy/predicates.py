@@ -1,8 +1,8 @@
 """Predicates: reads the closed set of tests that a rule's `when` may use, and compiles each once."""
 
 import re
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Collection
+from functools import cache, partial
 from typing import Final
 
 import re2
@@ -10,7 +10,7 @@ import re2
 from assent.core.canonical import MAX_INTEGER, Json
 from assent.policy import spelling
 from assent.policy.bounds import MAX_ALTERNATIVES, MAX_OPERANDS, MAX_PROGRAM
-from assent.policy.conditions import Condition, FieldCondition, Predicate, Test
+from assent.policy.conditions import Condition, FieldCondition, Predicate
 from assent.policy.documents import Mapping as MappingNode
 from assent.policy.documents import Node, Scalar, Sequence, as_json, plain
 from assent.policy.fields import Fields, boolean, integer, listed, number, text
@@ -26,12 +26,14 @@ MAX_ADDRESS: Final = 64 + 1 + MAX_HOST
 _TEXT: Final = frozenset({Kind.STRING})
 _LIST: Final = frozenset({Kind.LIST})
 _ANY: Final = frozenset(Kind)
+_SIZED: Final = frozenset({Kind.STRING, Kind.LIST})
 _WORD: Final = Spelling(is_unicode=True)
 _PATH: Final = Spelling(is_path=True, is_unicode=True)
 _HOST_STEPS: Final = 40
 _HOST_CHARACTER_64THS: Final = 64
 _EXPRESSION_STEPS: Final = 80
 _INSTRUCTION_64THS: Final = 16
+_FEW: Final = 4
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _ADDRESS = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@(?P<host>{_LABEL}(\.{_LABEL})*)")
@@ -99,17 +101,14 @@ def _not_in(node: Node, findings: Findings) -> Predicate:
 
 def _among(operands: list[Json], *, wanted: bool) -> Predicate:
     kinds = _kept(frozenset([kind for kind in SCALARS if all(is_kind(operand, kind) for operand in operands)]))
-    # A boolean equals an integer for Python; told apart by type they are two.
-    among = frozenset((type(operand) is bool, operand) for operand in operands if not isinstance(operand, list | dict))
-
-    def test(value: Json) -> bool | None:
-        if value is None or isinstance(value, list | dict):
-            return None
-        return ((type(value) is bool, value) in among) is wanted
-
     texts = [operand for operand in operands if isinstance(operand, str)]
-    is_path = any("/" in operand for operand in texts)
-    return Predicate(test, kinds, (_PATH if is_path else _WORD) if texts else None, per_character=1)
+    how = (_PATH if any("/" in operand for operand in texts) else _WORD) if texts else None
+    if len(texts) < len(operands):
+        # A boolean equals an integer for Python; told apart by type they are two.
+        known = frozenset((type(one) is bool, one) for one in operands if not isinstance(one, list | dict))
+        return Predicate(partial(_is_known, known, wanted), kinds, how, per_character=1)
+    among = tuple(texts) if len(texts) <= _FEW else frozenset(texts)
+    return Predicate(partial(_is_text_among, among, wanted), kinds, how, per_character=1)
 
 
 @cache
@@ -142,13 +141,11 @@ def _check_operand(value: str, node: Node, findings: Findings, *, is_path: bool)
 
 
 def _min(node: Node, findings: Findings) -> Predicate:
-    bound = number(node, findings)
-    return Predicate(_on_number(lambda value: value >= bound), NUMERIC)
+    return Predicate(partial(_is_at_least, number(node, findings)), NUMERIC)
 
 
 def _max(node: Node, findings: Findings) -> Predicate:
-    bound = number(node, findings)
-    return Predicate(_on_number(lambda value: value <= bound), NUMERIC)
+    return Predicate(partial(_is_at_most, number(node, findings)), NUMERIC)
 
 
 def _prefix(node: Node, findings: Findings) -> Predicate:
@@ -156,26 +153,20 @@ def _prefix(node: Node, findings: Findings) -> Predicate:
     # The prefix of a path need not be one: `a/b/`, `a/b` and `a/v1.` are good prefixes.
     _check_operand(start.rstrip("/. ") or start, node, findings, is_path="/" in start)
     how = _PATH if "/" in start else _WORD
-    return Predicate(_on_text(lambda value: value.startswith(start)), _TEXT, how, per_character=1)
+    return Predicate(partial(_begins_with, start), _TEXT, how, per_character=1)
 
 
 def _under(node: Node, findings: Findings) -> Predicate:
     base = text(node, findings)
     _check_operand(base, node, findings, is_path=True)
-    below = f"{base}/"
-    return Predicate(_on_text(lambda value: value == base or value.startswith(below)), _TEXT, _PATH, per_character=1)
+    return Predicate(partial(_is_under, base), _TEXT, _PATH, per_character=1)
 
 
 def _domain(node: Node, findings: Findings) -> Predicate:
     domain = text(node, findings)
     if not _HOST.fullmatch(domain):
         findings.add(node.place, f"{quoted(domain)} is no domain in lower case, such as acme.example")
-
-    def test(value: Json) -> bool | None:
-        host = _host_of(value) if isinstance(value, str) else None
-        return None if host is None else host == domain or host.endswith(f".{domain}")
-
-    return Predicate(test, _TEXT, _WORD, steps=_HOST_STEPS, per_character=_HOST_CHARACTER_64THS)
+    return Predicate(partial(_is_at, domain), _TEXT, _WORD, steps=_HOST_STEPS, per_character=_HOST_CHARACTER_64THS)
 
 
 def _host_of(value: str) -> str | None:
@@ -194,11 +185,7 @@ def _length(node: Node, findings: Findings) -> Predicate:
     fields.close()
     if not (fields.has("min") or fields.has("max")) or not 0 <= low <= high:
         findings.add(node.place, "`length` needs `min` or `max`, in this order and not negative")
-
-    def test(value: Json) -> bool | None:
-        return low <= len(value) <= high if isinstance(value, str | list) else None
-
-    return Predicate(test, frozenset({Kind.STRING, Kind.LIST}))
+    return Predicate(partial(_is_long, low, high), _SIZED)
 
 
 def _matches(node: Node, findings: Findings) -> Predicate:
@@ -220,7 +207,7 @@ def _matches(node: Node, findings: Findings) -> Predicate:
         expression = re2.compile("", options)
     # Where RE2 has to follow every branch at once, a character costs as much as the program is long.
     costs = expression.programsize * _INSTRUCTION_64THS
-    test = _on_text(lambda value: expression.fullmatch(value) is not None)
+    test = partial(_matches_whole, expression.fullmatch)
     return Predicate(test, _TEXT, _WORD, steps=_EXPRESSION_STEPS, per_character=costs)
 
 
@@ -231,12 +218,8 @@ def _each(node: Node, findings: Findings) -> Predicate:
         findings.add(
             node.place, "`each` takes predicates over the items of a list, which are texts, numbers or booleans"
         )
-        return Predicate(lambda _: None, _LIST)
-
-    def test(value: Json) -> bool | None:
-        return every_known([any_known(any_of, item) for item in value]) if isinstance(value, list) else None
-
-    return Predicate(test, _LIST, each=any_of)
+        return Predicate(_is_unknown, _LIST)
+    return Predicate(partial(_is_each, any_of), _LIST, each=any_of)
 
 
 def any_known(any_of: tuple[tuple[Predicate, ...], ...], value: Json) -> bool | None:
@@ -252,12 +235,12 @@ def every_known(results: list[bool | None]) -> bool | None:
 
 def _present(node: Node, findings: Findings) -> Predicate:
     _only_true(node, findings)
-    return Predicate(lambda value: value is not None, _ANY)
+    return Predicate(_is_there, _ANY)
 
 
 def _absent(node: Node, findings: Findings) -> Predicate:
     _only_true(node, findings)
-    return Predicate(lambda value: value is None, _ANY)
+    return Predicate(_is_missing, _ANY)
 
 
 def _only_true(node: Node, findings: Findings) -> None:
@@ -265,15 +248,67 @@ def _only_true(node: Node, findings: Findings) -> None:
         findings.add(node.place, "write `true`; for the opposite use `present` or `absent`")
 
 
-def _on_number(check: Callable[[int | float], bool]) -> Test:
-    def test(value: Json) -> bool | None:
-        return check(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-    return test
+# The tests. Each is given what the rule says and then asked about values: a closure for each rule would be most of what
+# very many rules take.
 
 
-def _on_text(check: Callable[[str], bool]) -> Test:
-    return lambda value: check(value) if isinstance(value, str) else None
+def _is_known(known: frozenset[tuple[bool, Json]], wanted: bool, value: Json) -> bool | None:  # noqa: FBT001  # as above
+    if value is None or isinstance(value, list | dict):
+        return None
+    return ((type(value) is bool, value) in known) is wanted
+
+
+def _is_text_among(among: Collection[str], wanted: bool, value: Json) -> bool | None:  # noqa: FBT001  # as above
+    if value is None or isinstance(value, list | dict):
+        return None
+    return (value in among) is wanted
+
+
+def _is_at_least(bound: float, value: Json) -> bool | None:
+    return value >= bound if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _is_at_most(bound: float, value: Json) -> bool | None:
+    return value <= bound if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _begins_with(start: str, value: Json) -> bool | None:
+    return value.startswith(start) if isinstance(value, str) else None
+
+
+def _is_under(base: str, value: Json) -> bool | None:
+    if not isinstance(value, str):
+        return None
+    return value.startswith(base) and value[len(base) : len(base) + 1] in {"", "/"}
+
+
+def _is_at(domain: str, value: Json) -> bool | None:
+    host = _host_of(value) if isinstance(value, str) else None
+    return None if host is None else host == domain or host.endswith(f".{domain}")
+
+
+def _is_long(low: int, high: int, value: Json) -> bool | None:
+    return low <= len(value) <= high if isinstance(value, str | list) else None
+
+
+def _matches_whole(fullmatch: Callable[[str], object], value: Json) -> bool | None:
+    return fullmatch(value) is not None if isinstance(value, str) else None
+
+
+def _is_each(any_of: tuple[tuple[Predicate, ...], ...], value: Json) -> bool | None:
+    return every_known([any_known(any_of, item) for item in value]) if isinstance(value, list) else None
+
+
+def _is_there(value: Json) -> bool | None:
+    return value is not None
+
+
+def _is_missing(value: Json) -> bool | None:
+    return value is None
+
+
+def _is_unknown(_value: Json) -> bool | None:
+    return None
 
 
 _READERS: Final[dict[str, Callable[[Node, Findings], Predicate]]] = {

@@ -4,7 +4,7 @@ A rule that could mean two things, or nothing, is a finding: an effect that is m
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -14,7 +14,7 @@ from assent.core.patterns import RESOURCE_SEPARATOR, TOOL_SEPARATOR, fault
 from assent.policy import spelling
 from assent.policy.bounds import MAX_ALTERNATIVES, MAX_RULE_STEPS, MAX_SEGMENTS, pattern_steps
 from assent.policy.catalogue import Tool
-from assent.policy.conditions import Condition, FieldCondition, misuse
+from assent.policy.conditions import Condition, FieldCondition, kinds, misuse
 from assent.policy.documents import Node, Scalar, Sequence
 from assent.policy.fields import EPOCH, NO_NAMES, Fields, choice, known, moment, name, text, texts
 from assent.policy.findings import Findings, Place, did_you_mean, quoted
@@ -66,7 +66,7 @@ class Rulebook:
     _lists: dict[tuple[str, tuple[tuple[str, bool], ...]], tuple[str, ...]] = field(default_factory=dict)
     _conditions: dict[Condition, Condition] = field(default_factory=dict)
     _fields: Sound = field(default_factory=dict)
-    _fitting: set[tuple[str, FieldCondition]] = field(default_factory=set)
+    _fitting: set[tuple[str, str, Hashable]] = field(default_factory=set)
     _covered: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
 
     def take(self, keys: tuple[str, ...], node: Node) -> bool:
@@ -141,10 +141,13 @@ class Rulebook:
             self._check_condition(rule, fields)
 
     def _check_condition(self, rule: Rule, fields: Fields) -> None:
-        """Check what a condition says against the arguments of the rule's tools; what fits once fits again."""
+        """Check what a condition says against the arguments of the rule's tools; what fits once fits again.
+
+        That hangs on the kinds of the predicates alone, not on what they compare with.
+        """
         tools: list[Tool] = []
         for part in rule.condition:
-            key = rule.row[_TOOLS], part
+            key = rule.row[_TOOLS], part.argument, kinds(part.any_of)
             if key in self._fitting:
                 continue
             tools = tools or [self.names.tools[tool] for tool in self._cover(rule.tools)]

@@ -7,6 +7,7 @@ from typing import Final
 
 from assent.core.decisions import Effect
 from assent.core.patterns import TOOL_SEPARATOR, matches
+from assent.core.values import made_quickly
 from assent.policy.conditions import Condition
 from assent.policy.findings import Place
 
@@ -24,6 +25,7 @@ class Standing:
     approved_by: str
 
 
+@made_quickly
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule; `row` is what Casbin judges: id, role, tools, environments, resources, effect.
