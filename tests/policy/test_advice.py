@@ -92,6 +92,39 @@ PLACE = "{id: placed, tools: [k8s.scale], environments: [staging], resources: ['
             "`x` expired on 2026-01-01 and grants nothing",
         ),
         (more(LINE.format("x", "staging", "until: 2026-01-01, ", "deny")), "`x` goes on denying after 2026-01-01"),
+        (
+            more(LINE.format("x", "staging", "until: 2027-01-20, ", "allow")),
+            f"{ROLE}:21:7: `x` expires on 2027-01-20",
+        ),
+        # rules that say what another one says
+        (
+            more(LINE.format("x", "staging", "when: {replicas: {max: 5}}, ", "allow")),
+            f"{ROLE}:21:7: `x` adds nothing: `scale-stg` allows all of it",
+        ),
+        (
+            more(
+                LINE.format(
+                    "x",
+                    "production",
+                    "resources: ['prod-eu/payments/deployments/a'], route: oncall, ",
+                    "require_approval",
+                )
+            ),
+            "`x` adds nothing: `scale-prod` asks for all of it",
+        ),
+        (
+            more(LINE.format("x", "production", "when: {replicas: {equals: 0}}, ", "deny")),
+            f"{ROLE}:21:7: `x` adds nothing: `no-zero` denies all of it",
+        ),
+        # denies that hold for want of an argument
+        (
+            more(LINE.format("x", "staging", "when: {note: {equals: force}}, ", "deny")),
+            "`x` denies `k8s.scale` without `note` as well; add `present: true` if not meant",
+        ),
+        (
+            more(LINE.format("x", "staging", "when: {note: [{equals: a, present: true}, {prefix: b}]}, ", "deny")),
+            "`x` denies `k8s.scale` without `note` as well",
+        ),
         # exceptions and width
         (
             edit(
@@ -165,6 +198,14 @@ PLACE = "{id: placed, tools: [k8s.scale], environments: [staging], resources: ['
             f"{ROUTES}:1:1: no rule asks on the route `spare`",
         ),
         (
+            edit(PLACES, "production: {}", "production: {}\ntest: {}"),
+            f"{PLACES}:2:1: no tool acts in the environment `test`",
+        ),
+        (
+            edit(PEOPLE, "dana: {}", "dana: {groups: [lawyers], may: [approver]}"),
+            f"{PEOPLE}:1:1: `dana` may approve and is in no group that a route asks",
+        ),
+        (
             edit(PEOPLE, "dana: {}", "dana: {single_person: {reason: alone, until: 2027-06-01}}"),
             f"{PEOPLE}:1:1: `dana` may approve what their own agents ask until 2027-06-01: alone",
         ),
@@ -195,6 +236,46 @@ PLACE = "{id: placed, tools: [k8s.scale], environments: [staging], resources: ['
 def test_what_a_reviewer_should_look_at_is_told(tmp_path: Path, files: dict[str, str], said: str) -> None:
     found = advice(tmp_path / "p", files)
     assert any(said in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("files", "word"),
+    [
+        (
+            more(LINE.format("x", "production", "resources: ['prod-eu/payments/deployments/a'], ", "require_approval")),
+            "`x` adds nothing",
+        ),
+        (more(LINE.format("x", "staging", "when: {replicas: {max: 21}}, ", "allow")), "`x` adds nothing"),
+        (more(LINE.format("x", "staging", "when: {replicas: {max: 5}}, ", "allow"), role="reader"), "`x` adds nothing"),
+        (
+            more(
+                LINE.format(
+                    "x",
+                    "production",
+                    "resources: [prod-eu/web/deployments/a], "
+                    "standing: {reason: r, until: 2027-06-01, approved_by: eve}, ",
+                    "allow",
+                )
+            ),
+            "`x` adds nothing",
+        ),
+        (more(LINE.format("x", "staging", "when: {note: {equals: a, present: true}}, ", "deny")), "`x` denies"),
+        (more(LINE.format("x", "staging", "when: {note: {absent: true}}, ", "deny")), "`x` denies"),
+        (more(LINE.format("x", "staging", "when: {note: {equals: a}}, ", "allow")), "`x` denies"),
+        (more(LINE.format("x", "staging", "when: {replicas: {max: 1}}, ", "deny")), "`x` denies"),
+        (more(LINE.format("x", "staging", "until: 2027-03-01, ", "allow")), "`x` expires"),
+        (edit(PEOPLE, "dana: {}", "dana: {may: [security_admin]}"), "in no group"),
+    ],
+    ids=lambda given: given if isinstance(given, str) else "",
+)
+def test_what_only_looks_so_is_not_told(tmp_path: Path, files: dict[str, str], word: str) -> None:
+    assert [line for line in advice(tmp_path / "p", files) if word in line] == []
+
+
+def test_of_two_rules_that_say_the_same_only_the_later_one_is_told(tmp_path: Path) -> None:
+    twice = more(LINE.format("x", "staging", "when: {replicas: {max: 20}}, ", "allow"))
+    told = [line for line in advice(tmp_path / "p", twice) if "adds nothing" in line]
+    assert told == [f"{ROLE}:21:7: `x` adds nothing: `scale-stg` allows all of it"]
 
 
 def test_a_policy_without_cases_is_told_so(tmp_path: Path) -> None:

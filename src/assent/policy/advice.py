@@ -12,11 +12,12 @@ from assent.core.actions import Impact
 from assent.core.agents import AgentProfile
 from assent.core.canonical import Json, load
 from assent.core.decisions import Effect
+from assent.core.operators import Permission
 from assent.policy.asking import can_be_answered, question
 from assent.policy.catalogue import Tool
 from assent.policy.declared import Declared
 from assent.policy.environments import Constant, Lookup
-from assent.policy.files import AGENTS, CASES, OPERATORS, ROUTES
+from assent.policy.files import AGENTS, CASES, ENVIRONMENTS, OPERATORS, ROUTES
 from assent.policy.findings import Findings, Place
 from assent.policy.index import beginnings, literal_beginning
 from assent.policy.routes import DEFAULT
@@ -27,6 +28,7 @@ from assent.policy.templates import Template
 from assent.policy.words import listed
 
 SOON: Final = timedelta(days=30)
+_ABOUT_BEING: Final = frozenset({"present", "absent"})
 _COMPARED_WITH: Final = 64
 """A rule is held against at most so many others that could cover all of it."""
 # A repetition inside a repetition: linear here, and where a backtracking engine reads the same policy it may hang.
@@ -37,6 +39,7 @@ def advise(declared: Declared, findings: Findings, now: datetime) -> None:
     """Add to `findings` whatever a reviewer should look at."""
     _Rules(declared, findings, now).advise()
     _tools(declared, findings)
+    _environments(declared, findings)
     _people(declared, findings, now)
     if not declared.cases:
         findings.advise(Place(CASES), "there is no case: nothing says what this policy must come to")
@@ -50,7 +53,7 @@ class _Rules:
         self._findings = findings
         self._now = now
         self._held = {role for agent in declared.agents.values() for role in agent.roles}
-        self._stronger = _Stronger(declared.rules.values(), declared.tools)
+        self._beside = _Beside(declared.rules.values(), declared.tools)
         self._covered: dict[tuple[str, ...], tuple[Tool, ...]] = {}
         self._empty: dict[str, bool] = {}
 
@@ -73,12 +76,17 @@ class _Rules:
             else:
                 yield f"expired on {rule.until:%Y-%m-%d} and grants nothing"
             return
+        if rule.until is not None and rule.effect is not Effect.DENY and rule.until <= self._now + SOON:
+            yield f"expires on {rule.until:%Y-%m-%d}"
         tools = self._tools_of(rule)
         if (why := self._never(rule, tools)) is not None:
             yield why
             return
         yield from self._standing(rule)
-        if rule.effect is not Effect.DENY:
+        yield from self._overlapping(rule)
+        if rule.effect is Effect.DENY:
+            yield from _missing(rule, tools)
+        else:
             yield from self._wide(rule, tools)
         yield from _expressions(rule)
 
@@ -100,7 +108,7 @@ class _Rules:
             return f"is never reached: no `{field}` is both so large and so small"
         if rule.effect is Effect.DENY:
             return None
-        if (stronger := self._stronger.covering(rule)) is not None:
+        if (stronger := self._beside.stronger(rule)) is not None:
             if stronger.effect is Effect.DENY:
                 return f"is never reached: `{stronger.id}` denies all of it"
             return f"never allows: `{stronger.id}` asks for all of it"
@@ -137,6 +145,11 @@ class _Rules:
         if owned:
             yield f"is an exception that `{by}` approved, who owns {listed(owned)}"
 
+    def _overlapping(self, rule: Rule) -> Iterator[str]:
+        if (wider := self._beside.same(rule)) is not None:
+            does = {Effect.ALLOW: "allows", Effect.REQUIRE_APPROVAL: "asks for", Effect.DENY: "denies"}[rule.effect]
+            yield f"adds nothing: `{wider.id}` {does} all of it"
+
     def _wide(self, rule: Rule, tools: tuple[Tool, ...]) -> Iterator[str]:
         changing = [tool for tool in tools if tool.impact is not Impact.READ]
         production = [place for place, marked in self._declared.environments.items() if not marked]
@@ -149,37 +162,68 @@ class _Rules:
             yield "lets everything in production pass without a question"
 
 
-class _Stronger:
-    """Finds a rule of the same role that takes back all of what another one grants."""
+class _Beside:
+    """Finds a rule of the same role that covers all of another one: a stronger one, or one that says the same."""
 
     def __init__(self, rules: Iterable[Rule], tools: Iterable[str]) -> None:
         self._names = tuple(tools)
         self._tools_within: dict[tuple[str, str], bool] = {}
-        self._by: dict[tuple[str, str], list[Rule]] = {}
+        self._by: dict[tuple[str, Effect, str], list[Rule]] = {}
         for rule in rules:
-            if rule.effect is not Effect.ALLOW:
-                for beginning in {literal_beginning(pattern) for pattern in rule.resources}:
-                    self._by.setdefault((rule.role, beginning), []).append(rule)
+            for beginning in {literal_beginning(pattern) for pattern in rule.resources}:
+                self._by.setdefault((rule.role, rule.effect, beginning), []).append(rule)
 
-    def covering(self, rule: Rule) -> Rule | None:
-        """Return a deny, or for an allow an ask, that covers all of `rule`; at most 64 are looked at."""
+    def stronger(self, rule: Rule) -> Rule | None:
+        """Return a deny, or for an allow an ask, that covers all of `rule`."""
+        effects = (Effect.DENY, Effect.REQUIRE_APPROVAL) if rule.effect is Effect.ALLOW else (Effect.DENY,)
+        return next((found for effect in effects if (found := self._covering(rule, effect)) is not None), None)
+
+    def same(self, rule: Rule) -> Rule | None:
+        """Return a rule to the same effect that covers all of `rule`; of two that say the same, the first."""
+        if rule.standing is not None:
+            return None
+        return self._covering(rule, rule.effect)
+
+    def _covering(self, rule: Rule, effect: Effect) -> Rule | None:
         looked = 0
         for beginning in beginnings(literal_beginning(rule.resources[0])):
-            for other in self._by.get((rule.role, beginning), ()):
+            for other in self._by.get((rule.role, effect, beginning), ()):
                 looked += 1
                 if looked > _COMPARED_WITH:
                     return None
-                if self._takes_back(other, rule):
+                if self._covers(other, rule):
                     return other
         return None
 
-    def _takes_back(self, other: Rule, rule: Rule) -> bool:
-        if other is rule or other.effect is rule.effect:
+    def _covers(self, other: Rule, rule: Rule) -> bool:
+        if other is rule or (other.effect is rule.effect and other.route != rule.route):
             return False
-        key = rule.row[2], other.row[2]
+        if not self._are_tools_within(rule, other) or not within_apart_from_tools(rule, other):
+            return False
+        if other.effect is not rule.effect or rule.at > other.at:
+            return True
+        # Each covers the other: only the later one is told.
+        return not (self._are_tools_within(other, rule) and within_apart_from_tools(other, rule))
+
+    def _are_tools_within(self, one: Rule, other: Rule) -> bool:
+        key = one.row[2], other.row[2]
         if key not in self._tools_within:
-            self._tools_within[key] = tools_within(rule, other, self._names)
-        return self._tools_within[key] and within_apart_from_tools(rule, other)
+            self._tools_within[key] = tools_within(one, other, self._names)
+        return self._tools_within[key]
+
+
+def _missing(rule: Rule, tools: Iterable[Tool]) -> Iterator[str]:
+    """Tell where a deny holds because an argument is missing: right when in doubt, and seldom what was thought of."""
+    for field in rule.condition:
+        may_be_missing = [
+            tool.name
+            for tool in tools
+            if (argument := tool.arguments.get(field.argument)) and (argument.optional or argument.nullable)
+        ]
+        written = load(field.written.encode())
+        groups = written if isinstance(written, list) else [written]
+        if may_be_missing and any(isinstance(one, dict) and one.keys().isdisjoint(_ABOUT_BEING) for one in groups):
+            yield f"denies `{may_be_missing[0]}` without `{field.argument}` as well; add `present: true` if not meant"
 
 
 def _places(tool: Tool) -> set[str]:
@@ -233,6 +277,13 @@ def _tools(declared: Declared, findings: Findings) -> None:
             )
 
 
+def _environments(declared: Declared, findings: Findings) -> None:
+    reached = {place for tool in declared.tools.values() for place in _places(tool)}
+    for name in declared.environments:
+        if name not in reached:
+            findings.advise(declared.place(ENVIRONMENTS, name), f"no tool acts in the environment `{name}`")
+
+
 def covers_tool_by(pattern: str, name: str) -> bool:
     """Whether one pattern of a rule is about a tool."""
     return covers_tool(Rule(row=("", "", pattern, "", "", ""), effect=Effect.DENY), name)
@@ -243,11 +294,17 @@ def _people(declared: Declared, findings: Findings, now: datetime) -> None:
     for name in declared.routes:
         if name not in used:
             findings.advise(declared.place(ROUTES, name), f"no rule asks on the route `{name}`")
+    asked = {need.of for route in declared.routes.values() for need in route.needs}
     for key, operator in declared.operators.items():
         single = operator.single_person
         if single is not None:
             might = "might" if single.until <= now else "may"
             said = f"`{key}` {might} approve what their own agents ask until {single.until:%Y-%m-%d}: {single.reason}"
+            findings.advise(declared.place(OPERATORS, key), said)
+        # Who administers everything holds this permission with all others, and is not meant to be asked.
+        is_meant = operator.may(Permission.APPROVALS_DECIDE) and not operator.security_admin
+        if is_meant and not asked.intersection(operator.groups):
+            said = f"`{key}` may approve and is in no group that a route asks"
             findings.advise(declared.place(OPERATORS, key), said)
     routes_of = _routes_of_roles(declared)
     for agent in declared.agents.values():
