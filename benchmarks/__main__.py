@@ -23,6 +23,7 @@ SECTIONS: Final[dict[str, Section]] = {
     "http": over_http.run,
     "flows": whole_decisions.run,
     "engines": lambda plan, findings, _folder: policy_growth.run(plan, findings),
+    "predicates": lambda plan, findings, _folder: policy_growth.with_predicates(plan, findings),
     "sdk": sdk.run,
     "stops": stops.run,
     "slack": slack.run,

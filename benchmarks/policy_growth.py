@@ -13,6 +13,7 @@ from benchmarks.report import Findings, Row, micro, middle
 Measured = list[dict[str, Any]]
 AIMS: Final = {"load": 3.0, "check": 10.0}
 """Seconds of processor time for 100,000 rules."""
+GROWTH: Final = 1.1
 DEAREST_MS: Final = 100.0
 """Of processor time for one decision, whatever the policy and the question."""
 
@@ -31,6 +32,21 @@ def run(plan: Plan, findings: Findings) -> None:
     _deep(plan, findings)
     _files(plan, findings)
     _dearest(findings)
+
+
+def with_predicates(plan: Plan, findings: Findings) -> None:
+    """Measure how judging grows with the number of rules while every kind of predicate is in play."""
+    sizes = (plan.rules, plan.many_rules)
+    found: dict[int, Measured] = {size: [] for size in sizes}
+    for _ in range(plan.engine_rounds):
+        for size in sizes:
+            found[size].append(measured("benchmarks.predicates", size, plan.engine_seconds))
+    findings.keep("predicates", [one for several in found.values() for one in several])
+    before, after = (_p50(found[size]) for size in sizes)
+    what = f"judging with every kind of predicate, 13 conditions each, {sizes[1]:,} ÷ {sizes[0]:,} rules, p50"
+    grown = after / before
+    row = Row(goal="F3", what=what, ours=micro(after), beside=micro(before), ratio=grown, aim=f"≤ {GROWTH:g}")
+    findings.add(replace(row, met=grown <= GROWTH))
 
 
 def _judge(plan: Plan, engine: str, size: int, shape: Shape) -> dict[str, Any]:
