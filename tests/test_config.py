@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from assent.config import OTHER_VARIABLES, Settings, find_file, load_settings, require_private
+from assent.config import OTHER_VARIABLES, Settings, WebhookKind, find_file, load_settings, require_private
 from assent.core.errors import ConfigInvalid
 from assent.core.notes import VerifierKey
 
@@ -76,6 +76,7 @@ def test_release_keys_stand_in_the_file_or_in_the_environment(tmp_path: Path, mo
     assert load_settings(written(tmp_path, named)).release_keys == (RELEASE_KEY, second)
 
 
+MAIL = 'smtp_host = "mail.example"\nemail_from = "assent@example.com"\n'
 BAD: list[tuple[str, str, str]] = [
     # what is written, what the message must say, what the fix must say
     ("prt = 1", r"`prt` .* no setting, did you mean `port`", "remove it"),
@@ -104,6 +105,15 @@ BAD: list[tuple[str, str, str]] = [
         r"`release_keys` is .*key id",
         "correct `release_keys`",
     ),
+    ('smtp_host = "m.example"', r"`smtp_host`: an e-mail needs somebody whom it is from", "set `email_from`"),
+    ('smtp_host = "m.example"\nemail_from = "me"', r"`email_from` is `me`: write it as an address", "correct"),
+    (f'{MAIL}smtp_user = "a"', r"`smtp_user`: a user has a password", "set both"),
+    (f'{MAIL}smtp_password_file = "p"', r"`smtp_user`: a user has a password", "set both"),
+    (f'{MAIL}smtp_security = "none"', r"`smtp_security`: who asks for what would travel in the clear", "starttls"),
+    ('[webhooks.x]\nurl = "http://other/"\nsecret_file = "s"', r"`webhooks.x.url` is .*https", "correct"),
+    ('[webhooks.x]\nurl = "https://other/"', r"`webhooks.x.secret_file` is .*required", "correct"),
+    ('[webhooks."x y"]\nurl = "https://other/"\nsecret_file = "s"', r"`x y` is no name", "correct `webhooks`"),
+    ('[webhooks.x]\nurl = "https://o/"\nsecret_file = "s"\nkid = 1', r"`webhooks.x.kid` .* is no setting", "remove"),
     ("port = ", r"is not TOML: invalid value", "correct it at that place"),
     ("port = 1\nport = 2", r"is not TOML", "correct it at that place"),
     ("x" * 70_000, r"is longer than 65536 bytes", ""),
@@ -182,7 +192,9 @@ def test_a_secret_file_that_is_missing_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", Settings.model_fields)
 def test_every_setting_stands_on_its_page_with_its_default(key: str) -> None:
     default = Settings.model_fields[key].default
-    shown = "–" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+    shown = (
+        "–" if default is None or default == {} else str(default).lower() if isinstance(default, bool) else str(default)
+    )
     assert re.search(rf"^\| `{key}` \| `?{re.escape(shown)}`? \|", PAGE, re.MULTILINE), f"{key}, default {shown}"
 
 
@@ -196,5 +208,14 @@ def test_every_number_has_its_unit_or_its_thing_in_its_name_and_a_bound(key: str
     field = Settings.model_fields[key]
     if field.annotation not in {int, float}:
         return
-    assert key == "port" or key.endswith(("_seconds", "_bytes", "_connections")) or "_per_" in key
+    assert key.endswith(("port", "_seconds", "_bytes", "_connections")) or "_per_" in key
     assert {type(bound).__name__ for bound in field.metadata} >= {"Ge", "Le"}
+
+
+def test_webhooks_lie_below_the_file_and_their_secrets_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = '[webhooks.pager]\nurl = "https://pager.example/v2"\nkind = "pagerduty"\nsecret_file = "keys/pager"\n'
+    pager = load_settings(written(tmp_path, named)).webhooks["pager"]
+    assert (pager.kind, pager.secret_file) == (WebhookKind.PAGERDUTY, tmp_path / "keys" / "pager")
+    monkeypatch.setenv("ASSENT_WEBHOOKS", '{"chat": {"url": "https://chat.example/", "secret_file": "here"}}')
+    chat = load_settings(written(tmp_path, "")).webhooks["chat"]
+    assert (chat.kind, chat.secret_file) == (WebhookKind.SIGNED, Path("here"))

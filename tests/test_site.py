@@ -48,11 +48,11 @@ def clone(tmp_path: Path) -> Path:
 def test_links_that_lead_nowhere_and_a_page_without_a_place_stop_the_build(clone: Path, tmp_path: Path) -> None:
     (clone / "docs" / "new.md").write_text("# A page without a place\n")
     with (clone / "docs" / "why.md").open("a") as page:
-        page.write("\n[gone](gone.md) [gone](words.md#gone) [not in the site](../src/assent/config.py)\n")
+        page.write("\n[gone](gone.md) [gone](words.md#gone) [not in the site](../src/assent/logs.py)\n")
     done = build(clone, tmp_path / "site")
     said = done.stdout + done.stderr
     assert done.returncode == 1
-    assert [told for told in ("gone.md", "#gone", "config.py", "new.md") if told not in said] == []
+    assert [told for told in ("gone.md", "#gone", "logs.py", "new.md") if told not in said] == []
     assert "Aborted with 4 warnings in strict mode" in said
 
 
@@ -144,7 +144,7 @@ def test_pages_from_outside_the_folder_are_files_of_the_repository() -> None:
         ("../../CHANGELOG.md", "docs/decisions/0001-x.md", "decisions/0001-x.md", "../changelog.md"),
         ("docs/cli.md", "CONTRIBUTING.md", "contributing.md", "cli.md"),
         ("cli.md", "docs/index.md", "index.md", "cli.md"),
-        ("../src/assent/config.py", "docs/index.md", "index.md", "../src/assent/config.py"),
+        ("../src/assent/logs.py", "docs/index.md", "index.md", "../src/assent/logs.py"),
     ],
 )
 def test_a_link_is_turned_to_where_the_page_stands_in_the_site(link: str, here: str, inside: str, turned: str) -> None:

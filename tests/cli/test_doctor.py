@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from assent.cli.checks import findings
+from assent.cli.checks import findings, serving
 from assent.cli.checks.findings import Finding, State
 from assent.config import load_settings
 from assent.core.credentials import Kind
 from assent.flows.manage_principals import issue_credential
 from assent.stores.key_places import NAMES
 from assent.wiring import Clocks, assemble
+from tests.channels.receivers import mail_house, program
 from tests.cli.conftest import Said, Shell
 from tests.serving.broker_process import BrokerProcess, Home
 from tests.stores.files import outside
@@ -38,6 +39,7 @@ ALL = {
     "operators",
     "agents",
     "routes",
+    "reaching people",
 }
 
 
@@ -69,12 +71,13 @@ def test_a_broker_that_was_just_made_is_in_order_and_every_thing_has_its_line(sh
     assert len([line for line in lines if not line.startswith(" ")]) == len(ALL)
 
 
-def test_a_serving_broker_is_found_at_its_address(shell: Shell, home: Home) -> None:
+def test_a_serving_broker_is_found_at_its_address(shell: Shell, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "ANSWER_SECONDS", 60.0)  # a busy machine answers late
     port = load_settings(home.config).port
     with BrokerProcess(home=home, arguments=("--port", str(port))) as broker:
         broker.ask("files.read", path="prod/a")
         code, found = asked(shell, home)
-        assert (code, found["broker"]["state"]) == (0, "ok")
+        assert (code, found["broker"]["state"]) == (0, "ok"), found["broker"]
         assert "can decide" in found["broker"]["said"]
     with BrokerProcess(home=home):
         code, found = asked(shell, home)
@@ -280,3 +283,71 @@ def test_versions_are_compared_by_their_numbers(installed: str, relation: str, b
     from assent.cli.checks.machine import _holds
 
     assert _holds(installed, relation, bound) is holds
+
+
+# --- how people are reached -------------------------------------------------------------------------------------------
+
+
+def tells(home: Home, *destinations: str, settings: str = "") -> None:
+    """Let the route tell these, the operator having an address and an account, with these settings besides."""
+    policies = home.directory / "policies"
+    edit(policies / "routes.yaml", "needs:", f"steps: [{{tell: [{', '.join(destinations)}]}}]\n  needs:")
+    declared = "groups: [approvers], email: you@example.com, slack: {team: T1, user: U1}"
+    edit(policies / "operators.yaml", "groups: [approvers]", declared)
+    home.config.write_text(home.config.read_text() + settings)
+
+
+def reaching(shell: Shell, home: Home) -> tuple[int, list[tuple[str, str, str]]]:
+    said = shell("doctor", "--config", str(home.config), "--json")
+    found = json.loads(said.out)["findings"]
+    named = {"reaching people", "webhook", "e-mail"}
+    return said.code, [(one["what"], one["state"], one["said"]) for one in found if one["what"] in named]
+
+
+@pytest.mark.parametrize(
+    ("destination", "missing"),
+    [("slack:C0PROD", "slack_bot_token"), ("webhook:pager", "[webhooks.pager]"), ("email:approvers", "smtp_host")],
+)
+def test_what_a_route_names_and_nobody_set_up_is_told_with_what_to_set(
+    shell: Shell, home: Home, destination: str, missing: str
+) -> None:
+    tells(home, destination)
+    said = shell("doctor", "--config", str(home.config))
+    assert said.code == 1
+    assert f"route `default` tells `{destination}`, and nothing is set up to tell it" in said.out
+    assert missing in said.out
+
+
+@pytest.mark.parametrize("destination", ["slack:C0PROD", "dm:approvers"])
+def test_a_route_that_ends_in_slack_alone_is_wrong(shell: Shell, home: Home, destination: str) -> None:
+    tells(home, destination)
+    _, found = reaching(shell, home)
+    said = "route `default`: its last step tells people in Slack alone, which may be away"
+    assert ("reaching people", "wrong", said) in found
+
+
+def test_a_webhook_and_a_mail_server_that_answer_are_in_order_and_neither_is_told_anything(
+    shell: Shell, home: Home, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s")
+    secret.chmod(0o600)
+    with program() as pager, mail_house() as mail:
+        smtp = f'smtp_host = "127.0.0.1"\nsmtp_port = {mail.port}\nsmtp_security = "none"\nemail_from = "a@here"\n'
+        webhook = f'[webhooks.pager]\nurl = "{pager.url}"\nsecret_file = "{secret}"\n'
+        tells(home, "webhook:pager", "email:approvers", settings=smtp + webhook)
+        code, found = reaching(shell, home)
+        assert (code, [(what, state) for what, state, _ in found]) == (
+            0,
+            [("reaching people", "note"), ("webhook", "ok"), ("e-mail", "ok")],
+        )
+        assert (pager.received, mail.taken) == ([], [])
+    code, found = reaching(shell, home)
+    assert (code, [(what, state) for what, state, _ in found[1:]]) == (1, [("webhook", "wrong"), ("e-mail", "wrong")])
+    assert all("connection refused" in said for _, _, said in found[1:])
+    secret.chmod(0o644)
+    assert reaching(shell, home)[1][1] == (
+        "webhook",
+        "wrong",
+        f"`webhooks.pager.secret_file`: `{secret}` can be read by others",
+    )

@@ -400,9 +400,9 @@ async def test_deliveries_that_are_due_or_show_what_holds_no_more(ledger: Ledger
 
     async def work(view: View) -> tuple[Sequence[Delivery], Sequence[Delivery], datetime | None, Sequence[Delivery]]:
         return (
-            await view.deliveries_due(10),
-            await view.deliveries_outdated(10),
-            await view.next_delivery_due(),
+            await view.deliveries_due("slack", 10),
+            await view.deliveries_outdated("slack", 10),
+            await view.next_delivery_due("slack"),
             await view.deliveries_of(ApprovalId("apr_1")),
         )
 

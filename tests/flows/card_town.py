@@ -72,7 +72,7 @@ class Town:
     async def round(self, **after: float) -> Round:
         """Let so much time go by, and one round be made."""
         self.world.clock.forward(**after)
-        return await deliver(self.world.broker, {"wall": self.wall})
+        return await deliver(self.world.broker, "wall", self.wall)
 
     async def deliveries(self) -> dict[str, Delivery]:
         async def work(view: View) -> list[Delivery]:

@@ -105,15 +105,6 @@ async def test_a_trip_that_withdraws_the_question_reaches_its_card(town: Town) -
     assert (await town.states())[ROOM] == "over"
 
 
-async def test_a_destination_without_a_channel_is_given_up_and_the_next_step_starts_at_once(town: Town) -> None:
-    town.world.policy = policy(Step(after=timedelta(0), tell=("carrier:pigeon",)), SECOND_STEP)
-    await ask(town)
-    await town.round()
-    assert (await town.deliveries())["carrier:pigeon"].why == "no such channel"
-    await town.round()
-    assert await town.states() == {"carrier:pigeon": "dead", NEXT: "current"}
-
-
 async def test_a_round_takes_a_hundred_and_the_next_one_goes_on(town: Town) -> None:
     town.world.policy = policy(Step(after=timedelta(0), tell=tuple(f"wall:{number}" for number in range(60))))
     await ask(town)
@@ -338,7 +329,7 @@ async def test_nothing_leaves_before_it_is_on_record_that_it_does(town: Town) ->
     await ask(town)
     full: Any = Full(town.world.ledger, good=0)
     with pytest.raises(LedgerUnavailable):
-        await deliver(replace(town.world.broker, ledger=full), {"wall": town.wall})
+        await deliver(replace(town.world.broker, ledger=full), "wall", town.wall)
     assert town.wall.calls == []
     assert (await town.states())[ROOM] == "queued"
 
@@ -348,7 +339,7 @@ async def test_where_a_card_hangs_and_what_it_showed_are_stored_together_or_not_
     await ask(town)
     full: Any = Full(town.world.ledger, good=1)
     with pytest.raises(LedgerUnavailable):
-        await deliver(replace(town.world.broker, ledger=full), {"wall": town.wall})
+        await deliver(replace(town.world.broker, ledger=full), "wall", town.wall)
     kept = (await town.deliveries())[ROOM]
     assert (kept.state.value, kept.place, await town.shown()) == ("sent", None, [])
     await town.round(seconds=10)
@@ -397,7 +388,7 @@ class Outrun:
 async def test_who_is_outrun_settles_nothing_and_goes_on(town: Town) -> None:
     await ask(town)
     outrun: Any = Outrun(town.world.ledger)
-    done = await deliver(replace(town.world.broker, ledger=outrun), {"wall": town.wall})
+    done = await deliver(replace(town.world.broker, ledger=outrun), "wall", town.wall)
     assert done.looked_at == 1
     assert (await town.states())[ROOM] == "sent"
 

@@ -80,7 +80,7 @@ async def test_a_card_is_one_where_it_is_known_to_stand(world: World) -> None:
     approval = await asked(world)
     before = await told_of(world.broker, approval.id)
     assert (before.approval, before.action.id, before.is_card("kitchen/1")) == (approval, approval.action, False)
-    await deliver(world.broker, {"wall": Wall()})
+    await deliver(world.broker, "wall", Wall())
     told = await told_of(world.broker, approval.id)
     assert (told.places, told.is_unheard) == (frozenset({"kitchen/1"}), False)
     assert (told.is_card("kitchen/1"), told.is_card("kitchen/2"), told.is_card("")) == (True, False, False)
@@ -96,7 +96,7 @@ class Silent(Wall):
 
 async def test_a_card_that_may_have_arrived_may_stand_anywhere(world: World) -> None:
     approval = await asked(world)
-    await deliver(world.broker, {"wall": Silent()})
+    await deliver(world.broker, "wall", Silent())
     told = await told_of(world.broker, approval.id)
     assert (told.places, told.is_unheard, told.is_card("kitchen/7")) == (frozenset(), True, True)
 

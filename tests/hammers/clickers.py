@@ -4,13 +4,14 @@ python -m tests.hammers.clickers SETTINGS API_URL
 """
 
 import asyncio
-import contextlib
 import signal
 import sys
 import time
 from pathlib import Path
 
 from assent.config import load_settings
+from assent.core.deliveries import SLACK
+from assent.serving.delivering import Delivering
 from assent.serving.upkeep import for_ever
 from assent.slack.service import SlackKeys, SlackService
 from assent.wiring import assemble
@@ -24,13 +25,17 @@ async def work(settings: Path, api_url: str) -> None:
     assembly = assemble(load_settings(settings), issuer="http://127.0.0.1")
     keys = SlackKeys(bot_token=BOT_TOKEN, app_token=APP_TOKEN, api_url=api_url)
     service = SlackService(assembly.broker, keys, now_seconds=time.time)
-    rounds = asyncio.create_task(for_ever("slack", service.round, after_fault_seconds=0.2))
+    cards = Delivering(assembly.broker, SLACK, service.channel, now_seconds=time.time)
+    loops = [
+        asyncio.create_task(for_ever(name, once, after_fault_seconds=0.2))
+        for name, once in (("slack", service.round), ("cards", cards.round))
+    ]
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     await ended.wait()
-    rounds.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await rounds
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
     await service.close()
     await assembly.ledger.close()
 

@@ -141,7 +141,7 @@ EDITS: list[tuple[str, str, str, str, str]] = [
     (PEOPLE, "dana: {}", "dana: {single_person: {reason: alone}}", "lacks `until`", ""),
     (ROUTES, "default:", "fallback:", "the route `default` is missing", ""),
     (ROUTES, "cool_off: 2h", "steps: []", "`steps` must be a list", ""),
-    (ROUTES, "cool_off: 2h", "steps: [{tell: [mail]}]", "`mail` is neither `slack:CHANNEL` nor `dm:GROUP`", ""),
+    (ROUTES, "cool_off: 2h", "steps: [{tell: [mail]}]", "`mail` is none of `slack:CHANNEL`, `dm:GROUP`", ""),
     (ROUTES, "cool_off: 2h", "steps: [{tell: ['slack:#prod']}]", "name the channel by its id", ""),
     (ROUTES, "cool_off: 2h", "steps: [{tell: ['dm:security']}]", "nobody in `security` has a Slack account", ""),
     (ROUTES, "cool_off: 2h", "steps: [{after: 4, tell: [slack:C0]}]", "this must be a duration", ""),

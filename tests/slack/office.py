@@ -62,7 +62,7 @@ class Office:
     async def follow(self) -> None:
         for _ in range(3):
             self.world.clock.forward(seconds=1.1)
-            await deliver(self.world.broker, {"slack": SlackChannel(self.web, team="T0TOWN")})
+            await deliver(self.world.broker, "slack", SlackChannel(self.web, team="T0TOWN"))
 
     @property
     def card(self) -> Message:

@@ -47,7 +47,7 @@ class Town:
     async def deliver(self, **after: float) -> None:
         """Let so much time go by, and one round be made."""
         self.world.clock.forward(**after)
-        await deliver(self.world.broker, {"slack": self.channel})
+        await deliver(self.world.broker, "slack", self.channel)
 
     async def settle(self) -> None:
         """Make rounds until nothing is to be done now."""
@@ -234,7 +234,7 @@ async def test_a_process_that_died_before_it_heard_looks_for_the_card(town: Town
             raise Killed
 
     with pytest.raises(Killed):
-        await deliver(town.world.broker, {"slack": Dying(town.web, team="T0TOWN")})
+        await deliver(town.world.broker, "slack", Dying(town.web, team="T0TOWN"))
     assert (await town.states())["slack:C0PROD"] == "sent"
     await town.deliver(seconds=5)
     assert (await town.states())["slack:C0PROD"] == "sent", "it is too early to look"
@@ -329,17 +329,7 @@ async def test_when_slack_finds_a_card_too_long_the_short_one_is_sent(town: Town
 async def test_two_processes_post_one_card(town: Town) -> None:
     await ask(town)
     other = SlackChannel(town.web, team="T0TOWN")
-    await asyncio.gather(
-        deliver(town.world.broker, {"slack": town.channel}), deliver(town.world.broker, {"slack": other})
-    )
+    await asyncio.gather(deliver(town.world.broker, "slack", town.channel), deliver(town.world.broker, "slack", other))
     await town.settle()
 
     assert len(town.cards()) == 1
-
-
-async def test_a_destination_of_a_channel_that_is_not_there_is_dead(town: Town) -> None:
-    town.world.policy = with_steps(Step(after=timedelta(0), tell=("carrier:pigeon",)))
-    await ask(town)
-    await town.settle()
-
-    assert await town.states() == {"carrier:pigeon": "dead"}

@@ -13,10 +13,12 @@ import aiohttp
 import pytest
 
 from assent.core.approvals import DenialCategory
+from assent.core.deliveries import SLACK
 from assent.core.operators import Assurance
 from assent.demo.workspace.people import Channel as Room
 from assent.demo.workspace.server import StandIn, serving
 from assent.demo.workspace.state import Fault, Workspace
+from assent.flows.deliver import deliver
 from assent.flows.resolve_approval import approve_action, deny_action
 from assent.flows.tick import tick
 from assent.slack import accounts
@@ -51,6 +53,7 @@ class House:
             # A service with nothing to do waits for a reason; the clock of a test gives it one.
             self.world.broker.signals.wake("cards")
             await self.service.round()
+            await deliver(self.world.broker, SLACK, self.service.channel)
 
     async def ask(self, number: int) -> list[Any]:
         asked = []

@@ -30,6 +30,8 @@ FIRST_WAIT: Final = timedelta(seconds=1)
 LONGEST_WAIT: Final = timedelta(minutes=1)
 _MOST_DOUBLINGS: Final = 6
 SLACK: Final = "slack"
+WEBHOOK: Final = "webhook"
+EMAIL: Final = "email"
 DIRECT: Final = "dm"
 PRIMARY: Final = "primary"
 SECONDARY: Final = "secondary"
@@ -100,7 +102,8 @@ class Showing:
 class Told:
     """What stands at a destination now: `place` finds it again, `seen` is SHA-256 over exactly what was sent, in hex.
 
-    `approvable` says whether somebody could say yes there.
+    `seen` is empty where nothing was sent, because what was told before still holds there. `approvable` says whether
+    somebody could say yes there.
     """
 
     place: str
@@ -268,14 +271,24 @@ def gone(delivery: Delivery, *, now: datetime) -> Delivery:
 def resolved(tell: str, operators: Sequence[Operator]) -> tuple[str, ...]:
     """Return the destinations that a step of a route names, as `channel:where`.
 
-    `slack:C0PROD` is one already; `dm:GROUP` is everybody of the group who has an account, `dm:GROUP:primary` the first
-    of them who is not away, `dm:GROUP:secondary` the second. When all are away, all are told.
+    `slack:C0PROD` and `webhook:pager` are one already. `dm:GROUP` is everybody of the group who has an account in
+    Slack, `email:GROUP` everybody who has an address; `GROUP:primary` is the first of them who is not away,
+    `GROUP:secondary` the second. When all are away, all are told.
     """
     kind, _, rest = tell.partition(":")
-    if kind != DIRECT:
+    if kind not in {DIRECT, EMAIL}:
         return (tell,)
     group, _, which = rest.partition(":")
-    members = [o for o in operators if group in o.groups and SLACK in o.identities]
+    members = [o for o in operators if group in o.groups and is_reached(o, kind)]
     here = [o for o in members if not o.away] or members
     chosen = {PRIMARY: here[:1], SECONDARY: here[1:2] or here[:1]}.get(which, here)
-    return tuple(f"{SLACK}:{o.identities[SLACK].rpartition('/')[2]}" for o in chosen)
+    return tuple(f"{EMAIL}:{o.id}" if kind == EMAIL else f"{SLACK}:{_account(o)}" for o in chosen)
+
+
+def is_reached(operator: Operator, kind: str) -> bool:
+    """Whether `dm` or `email` reaches this person: an account in Slack is declared, or an address."""
+    return operator.email is not None if kind == EMAIL else SLACK in operator.identities
+
+
+def _account(operator: Operator) -> str:
+    return operator.identities[SLACK].rpartition("/")[2]

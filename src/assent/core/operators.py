@@ -60,7 +60,8 @@ class SinglePerson:
 class Operator:
     """One human: groups (ordered, primary first), permissions, and channel identities as declared.
 
-    `security_admin` is true for holders of that set: they may deny and revoke any approval.
+    `security_admin` is true for holders of that set: they may deny and revoke any approval. To `email` they are
+    written; nobody is recognised by it.
     """
 
     id: OperatorId
@@ -70,6 +71,7 @@ class Operator:
     away: bool = False
     single_person: SinglePerson | None = None
     identities: dict[str, str] = field(default_factory=dict)
+    email: str | None = None
 
     def may(self, permission: Permission) -> bool:
         """Whether this operator holds `permission`."""

@@ -6,7 +6,7 @@ between the two leaves a delivery of which nobody knows whether it arrived: the 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -74,8 +74,10 @@ class _Errand:
         return self.delivery.destination.partition(":")[2]
 
 
-async def deliver(broker: Broker, channels: Mapping[str, Channel]) -> Round:
-    """Tell, look for and bring up to date whatever is due, at most 100; one at a time at each destination.
+async def deliver(broker: Broker, name: str, channel: Channel) -> Round:
+    """Tell, look for and bring up to date what is due at `name:…`, at most 100; one at a time at each destination.
+
+    Channels are told apart so that one that is slow keeps no other waiting.
 
     Raises:
         LedgerUnavailable: the ledger could not be asked; a channel's faults are kept with the deliveries.
@@ -83,20 +85,20 @@ async def deliver(broker: Broker, channels: Mapping[str, Channel]) -> Round:
     """
 
     async def look(view: View) -> tuple[list[Delivery], datetime | None]:
-        found = {d.id: d for d in (*await view.deliveries_due(AT_ONCE), *await view.deliveries_outdated(AT_ONCE))}
-        return list(found.values()), await view.next_delivery_due()
+        due, outdated = await view.deliveries_due(name, AT_ONCE), await view.deliveries_outdated(name, AT_ONCE)
+        return list({one.id: one for one in (*due, *outdated)}.values()), await view.next_delivery_due(name)
 
     found, next_due = await broker.ledger.read(look)
     found.sort(key=attrgetter("destination", "due_at"))
     queues = [list(some) for _, some in groupby(found, key=attrgetter("destination"))]
-    await asyncio.gather(*(_in_turn(broker, channels, queue) for queue in queues))
+    await asyncio.gather(*(_in_turn(broker, channel, queue) for queue in queues))
     return Round(looked_at=len(found), next_due=next_due)
 
 
-async def _in_turn(broker: Broker, channels: Mapping[str, Channel], queue: Sequence[Delivery]) -> None:
+async def _in_turn(broker: Broker, channel: Channel, queue: Sequence[Delivery]) -> None:
     """Run the errands at one destination; once its channel wants to be left alone, or is silent, the rest waits too."""
     for place, delivery in enumerate(queue):
-        errand = await _hand_over(broker, channels, delivery)
+        errand = await _hand_over(broker, channel, delivery)
         if errand is None:
             continue
         result = await _result(errand)
@@ -121,9 +123,8 @@ async def _spread(broker: Broker, rest: Sequence[Delivery], wait: timedelta, why
     await broker.ledger.transact(work)
 
 
-async def _hand_over(broker: Broker, channels: Mapping[str, Channel], delivery: Delivery) -> _Errand | None:
+async def _hand_over(broker: Broker, channel: Channel, delivery: Delivery) -> _Errand | None:
     policy = broker.policy()
-    channel = channels.get(delivery.destination.partition(":")[0])
 
     async def work(tx: Tx) -> _Errand | None:
         fresh = await tx.get(Delivery, delivery.id)
@@ -135,9 +136,8 @@ async def _hand_over(broker: Broker, channels: Mapping[str, Channel], delivery: 
             # Nobody is shown what nobody may believe; the others at this destination go on.
             await tx.replace(fresh, _later(fresh, until=tx.now + DAMAGED_WAIT, why=damaged.message))
             return None
-        if approval is None or action is None or channel is None or _comes_too_late(fresh, approval):
-            why = "no such channel" if channel is None else "it was over before it was told here"
-            await _end(tx, fresh, why)
+        if approval is None or action is None or _comes_too_late(fresh, approval):
+            await _end(tx, fresh, "it was over before it was told here")
             return None
         showing = Showing(
             approval=approval,
@@ -229,7 +229,8 @@ async def _arrived(tx: Tx, delivery: Delivery, showing: Showing, told: Told) -> 
     shown = shows(approval, action)
     over = is_over(approval, action)
     await tx.replace(delivery, deliveries.arrived(delivery, place=told.place, shown=shown, over=over, now=tx.now))
-    await tx.append(entries.approval_shown(action, approval, destination=delivery.destination, told=told))
+    if told.seen:
+        await tx.append(entries.approval_shown(action, approval, destination=delivery.destination, told=told))
 
 
 def _after(delivery: Delivery, errand: _Errand, result: str | DeliveryFault | None, now: datetime) -> Delivery:

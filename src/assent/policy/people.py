@@ -4,6 +4,7 @@ Every agent has one owner who is a known operator, roles that exist and a day on
 operator: one channel identity belongs to one of them.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Final
@@ -16,6 +17,8 @@ from assent.policy.findings import Findings, quoted
 
 # `GET /v1/operators/me` is whoever asks.
 _NOBODYS_NAME: Final = "me"
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63}")
+_MAX_ADDRESS: Final = 254
 _NO_IDENTITY: Final[dict[str, str]] = {}
 _GRANTABLE: Final = (*PERMISSION_SETS, *(permission.value for permission in Permission))
 
@@ -53,6 +56,7 @@ def _operator(key: str, node: Node, findings: Findings) -> Operator:
         away=fields.take("away", boolean, default=False),
         single_person=fields.take("single_person", _single_person, None),
         identities=fields.take("slack", _slack, _NO_IDENTITY) | fields.take("oidc", _oidc, _NO_IDENTITY),
+        email=fields.take("email", _address, None),
     )
     fields.close()
     return operator
@@ -83,6 +87,14 @@ def _oidc(node: Node, findings: Findings) -> dict[str, str]:
     subject = fields.need("subject", text, "")
     fields.close()
     return {"oidc": subject}
+
+
+def _address(node: Node, findings: Findings) -> str | None:
+    said = text(node, findings)
+    if said and (len(said) > _MAX_ADDRESS or not _ADDRESS.fullmatch(said)):
+        findings.add(node.place, f"{quoted(said)} is no e-mail address such as dana@example.com")
+        return None
+    return said or None
 
 
 def read_agents(

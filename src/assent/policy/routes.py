@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from assent.core.approvals import DEFAULT_COOL_OFF, Need, Route, Step
-from assent.core.deliveries import DIRECT, PRIMARY, SECONDARY, SLACK
+from assent.core.deliveries import DIRECT, EMAIL, PRIMARY, SECONDARY, SLACK, WEBHOOK, is_reached
 from assent.core.operators import Assurance, Operator, Permission
 from assent.core.presence import LEAST_GONE_AFTER
 from assent.policy.documents import Node, Scalar, Sequence
@@ -21,7 +21,8 @@ DEFAULT: Final = "default"
 MAX_SEATS: Final = 10
 MAX_STEPS: Final = 10
 _DESTINATION: Final = re.compile(
-    rf"{SLACK}:(?P<channel>#?[A-Za-z0-9_-]{{1,80}})|{DIRECT}:[A-Za-z0-9_.-]{{1,64}}(:({PRIMARY}|{SECONDARY}))?"
+    rf"{SLACK}:(?P<channel>#?[A-Za-z0-9_-]{{1,80}})|{WEBHOOK}:[A-Za-z0-9_.-]{{1,64}}"
+    rf"|(?P<people>{DIRECT}|{EMAIL}):(?P<group>[A-Za-z0-9_.-]{{1,64}})(:({PRIMARY}|{SECONDARY}))?"
 )
 
 _ASSURANCES: Final = {assurance.name.lower(): assurance for assurance in Assurance}
@@ -109,19 +110,19 @@ def _tell(node: Node, findings: Findings) -> tuple[str, ...]:
     told = texts(node, findings)
     for one in told:
         if (match := _DESTINATION.fullmatch(one)) is None:
-            findings.add(node.place, f"{quoted(one)} is neither `slack:CHANNEL` nor `dm:GROUP`, `dm:GROUP:{PRIMARY}`")
+            known = f"`slack:CHANNEL`, `dm:GROUP`, `dm:GROUP:{PRIMARY}`, `email:GROUP`, `webhook:NAME`"
+            findings.add(node.place, f"{quoted(one)} is none of {known}")
         elif match["channel"] and match["channel"].startswith("#"):
             findings.add(node.place, f"name the channel by its id instead of {quoted(match['channel'])}: names change")
     return told
 
 
 def _check_groups(route: Route, fields: Fields, operators: Collection[Operator]) -> None:
-    direct = [one.split(":")[1] for step in route.steps for one in step.tell if one.startswith(f"{DIRECT}:")]
-    for group in direct:
-        if not any(group in o.groups and SLACK in o.identities for o in operators):
-            fields.refuse(
-                "steps", f"nobody in {quoted(group)} has a Slack account in operators.yaml, so nobody is told"
-            )
+    told = [_DESTINATION.fullmatch(one) for step in route.steps for one in step.tell]
+    for kind, group in ((one["people"], one["group"]) for one in told if one is not None and one["people"]):
+        if not any(group in o.groups and is_reached(o, kind) for o in operators):
+            what = "an e-mail address" if kind == EMAIL else "a Slack account"
+            fields.refuse("steps", f"nobody in {quoted(group)} has {what} in operators.yaml, so nobody is told")
 
 
 def _assurance(node: Node, findings: Findings) -> Assurance:

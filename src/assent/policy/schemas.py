@@ -367,6 +367,7 @@ def _operator() -> Schema:
             ),
             "slack": _object({"team": _name(), "user": _name()}, "team", "user"),
             "oidc": _object({"subject": _text()}, "subject"),
+            "email": _text("where to write to them; nobody is recognised by it"),
         }
     )  # fmt: skip
 

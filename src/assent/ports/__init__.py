@@ -270,15 +270,15 @@ class View(Protocol):
         """Return where an approval is told, the first step first."""
         ...
 
-    async def deliveries_due(self, limit: int) -> Sequence[Delivery]:
+    async def deliveries_due(self, channel: str, limit: int) -> Sequence[Delivery]:
         """Return deliveries with something to do at `now`: to be sent, to be looked for, or to be sent again."""
         ...
 
-    async def deliveries_outdated(self, limit: int) -> Sequence[Delivery]:
+    async def deliveries_outdated(self, channel: str, limit: int) -> Sequence[Delivery]:
         """Return deliveries whose card shows another state of its approval or action than the ledger."""
         ...
 
-    async def next_delivery_due(self) -> datetime | None:
+    async def next_delivery_due(self, channel: str) -> datetime | None:
         """Return when something is to be done about a delivery that waits, or None."""
         ...
 

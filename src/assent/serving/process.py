@@ -23,6 +23,7 @@ from assent.api import ApiSettings, InFront, create_app
 from assent.config import LogFormat, Settings, require_private
 from assent.console.given import ConsoleSettings
 from assent.core.credentials import Kind
+from assent.core.deliveries import EMAIL, SLACK, WEBHOOK
 from assent.core.errors import AssentError, LedgerUnavailable
 from assent.flows.activate_policy import Uptake
 from assent.flows.count_asks import count_lately
@@ -32,9 +33,11 @@ from assent.flows.raise_alerts import begin_alerts
 from assent.flows.recount import recount
 from assent.flows.run_broker import start_broker, stop_broker
 from assent.logs import EventLog, set_up_at_first_event
-from assent.ports import AlertChannel
+from assent.ports import AlertChannel, Channel
+from assent.serving.delivering import Delivering, NotSetUp
 from assent.serving.listening import Server, hosts_of, listen, loop_factory, server_for, url_of
 from assent.serving.measuring import Gauges, clock_behind
+from assent.serving.reaching import mail_of, paging_of
 from assent.serving.readiness import ReadinessProbe
 from assent.serving.sinking import Sinking
 from assent.serving.slack import slack_of
@@ -134,6 +137,7 @@ class _Process:
         # A phone reaches no loopback: a button that leads nowhere is worse than none.
         reached = not assembly.settings.is_loopback or assembly.settings.public_url is not None
         self._slack = slack_of(assembly.broker, assembly.settings, page=self._page if reached else None)
+        self._channels = self._approval_channels(self._page if reached else None)
         self._alerts = self._alert_channels()
         self._app = self._application()
 
@@ -187,6 +191,16 @@ class _Process:
         if self._slack is not None and settings.slack_alert_channel is not None:
             found["alerts in Slack"] = self._slack.alerts(settings.slack_alert_channel, runbook=settings.runbook_url)
         return found
+
+    def _approval_channels(self, page: str | None) -> dict[str, Channel]:
+        """Return the ways in which people are told that they are asked; a route may name any of them."""
+        settings, now = self._settings, self._assembly.clocks.wall
+        found: dict[str, Channel | None] = {
+            SLACK: None if self._slack is None else self._slack.channel,
+            WEBHOOK: paging_of(settings, page=page, now=now),
+            EMAIL: mail_of(settings, page=page, now=now),
+        }
+        return {name: NotSetUp(name) if channel is None else channel for name, channel in found.items()}
 
     async def _serve(self) -> LedgerUnavailable | None:
         """Serve until asked to stop (None) or until the ledger has failed for good (how)."""
@@ -296,9 +310,14 @@ class _Process:
             rounds["checkpoint_sink"] = Sinking(assembly, self._settings.checkpoint_sink).round
         for name, channel in self._alerts.items():
             rounds[name] = Telling(assembly.broker, channel).round
+        for name, way in self._channels.items():
+            rounds[f"cards: {name}"] = Delivering(assembly.broker, name, way, now_seconds=self._now_seconds).round
         if self._slack is not None:
             rounds["slack"] = self._slack.round
         return [for_ever(name, once, after_fault_seconds=AFTER_FAULT_SECONDS) for name, once in rounds.items()]
+
+    def _now_seconds(self) -> float:
+        return self._assembly.clocks.wall().timestamp()
 
     async def _look_at_clock(self) -> None:
         """Say so when the machine's clock stands behind the last record; the broker goes on by its own time."""

@@ -1,7 +1,8 @@
-"""The broker's life with Slack: connect, tell, listen, and begin again whenever one of these fails.
+"""The broker's life with Slack: connect, listen, and begin again whenever one of these fails.
 
     service = SlackService(broker, SlackKeys(...), now_seconds=time.time)
     seconds = await service.round()      # again and again
+    service.channel                      # where cards are told, as long as there is a connection
 
 Nothing is decided here. While Slack is away, approvals stay open, other ways to answer stay open, and nothing passes.
 """
@@ -13,10 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from assent.core.deliveries import SLACK
+from assent.core.deliveries import NotNow, Showing, Told
 from assent.flows.broker import Broker
-from assent.flows.deliver import deliver
-from assent.flows.watch_actions import CARDS
 from assent.logs import EventLog
 from assent.slack.alerts import SlackAlerts, Workspace
 from assent.slack.callbacks import Callbacks
@@ -65,6 +64,31 @@ class Down:
     said: str
 
 
+class WhenConnected:
+    """A `Channel` that says `not now` as long as there is no connection, so that routes go on to their next step."""
+
+    def __init__(self, connected: Callable[[], SlackChannel | None]) -> None:
+        self._connected = connected
+
+    async def announce(self, where: str, showing: Showing) -> Told:
+        """Post the card."""
+        return await self._now().announce(where, showing)
+
+    async def update(self, where: str, place: str, showing: Showing) -> Told:
+        """Change the card where it stands."""
+        return await self._now().update(where, place, showing)
+
+    async def find(self, where: str, showing: Showing, since: datetime) -> str | None:
+        """Look for the card."""
+        return await self._now().find(where, showing, since)
+
+    def _now(self) -> SlackChannel:
+        channel = self._connected()
+        if channel is None:
+            raise NotNow("Slack is not connected")
+        return channel
+
+
 class SlackService:
     """One workspace. `page` is where an approval can be opened in a browser, `runbook` what to read after a stop."""
 
@@ -86,7 +110,7 @@ class SlackService:
         self._now_seconds = now_seconds
         self._page = page
         self._runbook = runbook
-        self._cards = broker.signals.subscribe((CARDS,))
+        self.channel = WhenConnected(lambda: self._channel)
         self._web: SlackWeb | None = None
         self._channel: SlackChannel | None = None
         self._hearing: Hearing | None = None
@@ -124,19 +148,15 @@ class SlackService:
         return None if self._sockets is None else self._sockets.silent_seconds
 
     async def round(self) -> float:
-        """Connect where there is no connection, bring all cards up to date, and wait for the next reason to."""
+        """Connect where there is no connection, and look whether it holds; return when to look again."""
+        seconds = LOOK_EACH_SECONDS
         try:
-            channel = await self._connected()
+            await self._connect()
             await self._ask_after()
         except SlackFault:
-            self._say_how_it_is()
-            return AFTER_FAULT_SECONDS
+            seconds = AFTER_FAULT_SECONDS
         self._say_how_it_is()
-        done = await deliver(self._broker, {SLACK: channel})
-        self._say_how_it_is()
-        if done.looked_at == 0:
-            await self._cards.wait(self._until(done.next_due))
-        return 0.0
+        return seconds
 
     async def _ask_after(self) -> None:
         """Ask Slack whether it is there, when nothing else was asked for a while: nobody else would notice."""
@@ -163,7 +183,6 @@ class SlackService:
 
     async def close(self) -> None:
         """Let go of Slack."""
-        self._cards.close()
         if self._sockets is not None:
             await self._sockets.close()
         if self._hearing is not None:
@@ -171,7 +190,7 @@ class SlackService:
         if self._web is not None:
             await self._web.close()
 
-    async def _connected(self) -> SlackChannel:
+    async def _connect(self) -> None:
         if self._channel is None:
             if self._web is None:
                 self._web = SlackWeb(
@@ -187,7 +206,6 @@ class SlackService:
             log.info("slack_connected", team=found.team, app=found.app)
         if self._sockets is not None:
             await self._sockets.look()
-        return self._channel
 
     def _listening(self, web: SlackWeb, found: Connected) -> Hearing:
         addresses = ADDRESS if self._keys.api_url == BASE_URL else self._keys.api_url.removesuffix("api/")
@@ -204,12 +222,6 @@ class SlackService:
         if app_token is None:
             return None
         return SocketKeeper(lambda: Socket(hearing, web, app_token=app_token), steady=self._steady)
-
-    def _until(self, due: datetime | None) -> float:
-        if due is None:
-            return LOOK_EACH_SECONDS
-        left = due.timestamp() - self._now_seconds()
-        return min(max(left, 0.05), LOOK_EACH_SECONDS)
 
     def _say_how_it_is(self) -> None:
         down = self.down

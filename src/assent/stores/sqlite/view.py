@@ -88,11 +88,17 @@ _NEXT_DUE = (
 )
 _TOLD_OF = DELIVERIES.select("WHERE approval = ? ORDER BY due_at, id")
 _IS_WAITING = "state IN ('queued', 'sent', 'stale')"
-_DUE_DELIVERIES = DELIVERIES.select(f"INDEXED BY delivery_due WHERE {_IS_WAITING} AND due_at <= ? ORDER BY due_at")
-_NEXT_DELIVERY = f"SELECT min(due_at) FROM delivery INDEXED BY delivery_due WHERE {_IS_WAITING} AND due_at > ?"  # noqa: S608  # no input
+_IN_CHANNEL = "substr(destination, 1, length(?1) + 1) = ?1 || ':'"
+_DUE_DELIVERIES = DELIVERIES.select(
+    f"INDEXED BY delivery_due WHERE {_IS_WAITING} AND due_at <= ?2 AND {_IN_CHANNEL} ORDER BY due_at"
+)
+_NEXT_DELIVERY = (
+    f"SELECT min(due_at) FROM delivery INDEXED BY delivery_due WHERE {_IS_WAITING}"  # noqa: S608  # no input
+    f" AND due_at > ?2 AND {_IN_CHANNEL}"
+)
 # Cards that show the end are out of it, so this reads those that may still change.
 _OUTDATED = DELIVERIES.select(
-    "INDEXED BY delivery_current WHERE state = 'current' AND shown <>"
+    f"INDEXED BY delivery_current WHERE state = 'current' AND {_IN_CHANNEL} AND shown <>"  # noqa: S608  # no input
     " (SELECT approval.revision || '.' || action.revision"
     " FROM approval JOIN action ON action.id = approval.action WHERE approval.id = delivery.approval)"
 )
@@ -270,14 +276,14 @@ class SqliteView:
     async def deliveries_of(self, approval: ApprovalId) -> Sequence[Delivery]:
         return self._rows(DELIVERIES, _TOLD_OF, approval)
 
-    async def deliveries_due(self, limit: int) -> Sequence[Delivery]:
-        return list(islice(self._sound(DELIVERIES, _DUE_DELIVERIES, stamp(self._now)), limit))
+    async def deliveries_due(self, channel: str, limit: int) -> Sequence[Delivery]:
+        return list(islice(self._sound(DELIVERIES, _DUE_DELIVERIES, channel, stamp(self._now)), limit))
 
-    async def deliveries_outdated(self, limit: int) -> Sequence[Delivery]:
-        return list(islice(self._sound(DELIVERIES, _OUTDATED), limit))
+    async def deliveries_outdated(self, channel: str, limit: int) -> Sequence[Delivery]:
+        return list(islice(self._sound(DELIVERIES, _OUTDATED, channel), limit))
 
-    async def next_delivery_due(self) -> datetime | None:
-        (found,) = self.fetch_one(_NEXT_DELIVERY, (stamp(self._now),))
+    async def next_delivery_due(self, channel: str) -> datetime | None:
+        (found,) = self.fetch_one(_NEXT_DELIVERY, (channel, stamp(self._now)))
         return None if found is None else moment(found)
 
     async def presences_due(self, limit: int) -> Sequence[Presence]:
