@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import product
 
 import pytest
 
@@ -125,6 +126,30 @@ async def test_what_runs_and_what_waits_is_found_by_scope(ledger: Ledger) -> Non
         ["theirs"],
         ["executing"],
     ]
+
+
+TOOLS = (None, "db.run", "db.*", "d*.run", "**", "*.run", "**.run", "db.**", "d", "", "DB.*", "k_s.*", "db.ru?")
+
+
+@pytest.mark.requirement("P6")
+async def test_what_is_live_in_a_scope_is_exactly_what_the_scope_covers(ledger: Ledger) -> None:
+    states = (ActionState.PENDING, ActionState.EXECUTING)
+    called = ("db.run", "db.old.run", "d.run", "run", "k8s.run", "dbx.run")
+    live = product(("deployer", "other"), called, ("prod", "staging", ""), states)
+    rows = [
+        action(f"a{number}", agent=who, tool=what, environment=where, state=state)
+        for number, (who, what, where, state) in enumerate(live)
+    ]
+    await put(ledger, *rows)
+
+    async def work(view: View) -> None:
+        for who, what, where in product((None, "deployer", "other"), TOOLS, (None, "prod", "staging")):
+            scope = Scope(agent=who, tool=what, environment=where)
+            covered = [r for r in rows[::-1] if scope.covers(agent=r.agent, tool=r.tool, environment=r.environment)]
+            found = [ids(await view.waiting(scope)), ids(await view.running(scope))]
+            assert found == [[row.id for row in covered if row.state is state] for state in states], scope
+
+    await ledger.read(work)
 
 
 async def test_an_approval_is_found_by_action_and_by_its_newest_code(ledger: Ledger) -> None:

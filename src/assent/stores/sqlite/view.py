@@ -72,7 +72,8 @@ _ANSWERED = ACTIONS.select(
 _IS_LIVE = "state IN ('pending', 'ready', 'executing')"
 _LIVE = ACTIONS.select(
     f"WHERE {_IS_LIVE} AND state IN (?, ?)"
-    " AND (? IS NULL OR agent = ?) AND (? IS NULL OR environment IN (?, '')) ORDER BY rowid DESC"
+    " AND (? IS NULL OR agent = ?) AND (? IS NULL OR environment IN (?, ''))"
+    " AND substr(tool, 1, length(?)) = ? ORDER BY rowid DESC"
 )
 _DUE_ACTIONS = ACTIONS.select("WHERE due_at <= ? AND state IN ('ready', 'executing') ORDER BY due_at")
 _OF_ACTION = APPROVALS.select("WHERE action = ?")
@@ -244,7 +245,10 @@ class SqliteView:
 
     def _live(self, scope: Scope, *states: str) -> Iterator[Action]:
         agent, environment = scope.agent, scope.environment
-        found = self._sound(ACTIONS, _LIVE, *states, agent, agent, environment, environment)
+        # What a pattern matches begins as it does. Whatever is out of scope is left out before its MAC is looked at:
+        # much may be live, and whoever stops something waits.
+        head = (scope.tool or "").partition("*")[0]
+        found = self._sound(ACTIONS, _LIVE, *states, agent, agent, environment, environment, head, head)
         return (a for a in found if scope.covers(agent=a.agent, tool=a.tool, environment=a.environment))
 
     async def approval_of(self, action: ActionId) -> Approval | None:
