@@ -1,5 +1,6 @@
 """Agents, services and operators over HTTP: keys and tokens issued once and revoked at once, agents suspended."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import structlog
 
 from assent.core.operators import PERMISSION_SETS, Operator, OperatorId, SinglePerson
+from assent.flows.link_account import type_code
 from tests.api.town import ATTEMPT, Town
 from tests.flows.world import START, TownPolicy, a_world
 
@@ -233,3 +235,20 @@ async def test_why_somebody_was_stopped_is_not_for_who_only_reads() -> None:
     assert [h.body.count(b"canary") for h in whole] == [2, 2, 2]
     assert seen[0].json["reason"] == "(masked: 6 characters)"
     assert people["one"]["single_person"] == {"reason": "nobody else", "until": "2026-12-02T10:00:00.000000Z"}
+
+
+async def test_a_slack_account_is_linked_with_a_code_and_unlinked(town: Town) -> None:
+    people = tuple(replace(one, identities={"slack": f"T0/{one.id}"}) for one in town.world.policy.people)
+    town.world.policy = replace(town.world.policy, people=people)
+    eve, sam, admin = [await town.operator(name) for name in ("eve", "sam", "admin")]
+    asked = (await town.post(eve, "/v1/operators/me/link", {})).json
+    assert (asked["operator"], asked["account"]) == ("eve", "T0/eve")
+    assert (await town.get(eve, "/v1/operators/me")).json["operator"]["linked"] is False
+    await type_code(town.world.broker, account="T0/eve", code=asked["code"])
+    assert (await town.get(admin, "/v1/operators/eve")).json["linked"] is True
+
+    assert (await town.delete(sam, "/v1/operators/eve/link")).status == 403
+    assert (await town.delete(admin, "/v1/operators/eve/link")).json == {"operator": "eve", "linked": False}
+    assert (await town.delete(eve, "/v1/operators/eve/link")).status == 404
+    town.world.policy = replace(town.world.policy, people=tuple(replace(one, identities={}) for one in people))
+    assert (await town.post(eve, "/v1/operators/me/link", {})).code == "illegal_move"

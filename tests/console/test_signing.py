@@ -1,5 +1,8 @@
 """Signing in and out: what opens a session, how long it holds, what it is worth, and what ends it."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from assent.core.breakers import Scope
@@ -8,6 +11,7 @@ from assent.core.errors import Unauthenticated
 from assent.core.operators import Assurance
 from assent.flows import authenticate, manage_principals, trip_breaker
 from assent.flows.authenticate import ASSURANCE_OF
+from assent.flows.link_account import type_code
 from tests.console.town import HOST, Browser, ConsoleTown, text_of
 
 
@@ -211,3 +215,26 @@ async def test_what_is_issued_from_a_session_names_it(town: ConsoleTown) -> None
     await manage_principals.issue_credential(town.world.broker, Kind.OPERATOR, "sam", issued_by="admin", caller=caller)
     assert f'"using":"{caller.session.id}"'.encode() in (await town.world.records())[-1].leaf
     assert CredentialId(caller.session.id) == caller.session.id
+
+
+async def test_a_slack_account_is_linked_with_a_code_from_here_and_unlinked(town: ConsoleTown) -> None:
+    policy = town.world.policy
+    people = tuple(replace(one, identities={"slack": "T0/U0EVE"} if one.id == "eve" else {}) for one in policy.people)
+    town.world.policy = replace(policy, people=people)
+    eve, admin = await town.by_token(), await town.by_token("admin")
+    assert "It is not linked: what you press there counts as slack." in text_of(await eve.get("/console/account"))
+
+    asked = text_of(await eve.post("/console/account/link"))
+    found = re.search(r"/assent link ([A-Z0-9-]+)", asked)
+    assert found is not None
+    assert found[1] not in text_of(await eve.get("/console/account"))
+    await type_code(town.world.broker, account="T0/U0EVE", code=found[1])
+    assert "It is linked : what you press there counts as linked." in text_of(await eve.get("/console/account"))
+    assert "Slack linked" in text_of(await admin.get("/console/people"))
+
+    assert (await (await town.by_token("sam")).post("/console/people/eve/unlink")).status == 403
+    assert (await admin.post("/console/people/eve/unlink")).status == 303
+    assert (await eve.post("/console/account/unlink")).status == 404
+    assert "It is not linked" in text_of(await eve.get("/console/account"))
+    assert "None is declared for you" in text_of(await admin.get("/console/account"))
+    assert (await admin.post("/console/account/link")).status == 409

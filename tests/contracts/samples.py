@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from assent.core.account_links import AccountLink
 from assent.core.actions import Action, ActionId, ActionState, Impact, Outcome, RedeemedBy, RunId
 from assent.core.agents import AgentId, AgentState, AgentStatus
 from assent.core.alerts import Mark
@@ -323,6 +324,17 @@ FULL_PRESENCE = presence(
     "act_full", gone_after=timedelta(minutes=5, microseconds=3), is_quiet=True, due_at=LATER, revision=7
 )
 
+FULL_LINK = AccountLink(
+    id=OperatorId("full"),
+    account="T1/U1",
+    linked_at=T0,
+    code_mac=b"m" * 32,
+    code_for="T1/U2",
+    code_until=LATER,
+    tries_left=3,
+    revision=4,
+)
+
 PLAIN_ROWS: tuple[Row, ...] = (
     action(),
     approval(),
@@ -336,6 +348,7 @@ PLAIN_ROWS: tuple[Row, ...] = (
     Definition(id="k8s.get", digest="0f" * 32),
     Mark(id="webhook", told_until=0),
     presence(),
+    AccountLink(id=OWNER),
 )
 FULL_ROWS: tuple[Row, ...] = (
     FULL_ACTION,
@@ -350,6 +363,7 @@ FULL_ROWS: tuple[Row, ...] = (
     Definition(id="k8s.scale", digest="1f" * 32),
     Mark(id="pager", told_until=2**40),
     FULL_PRESENCE,
+    FULL_LINK,
 )
 ALL_ROWS = (*PLAIN_ROWS, *FULL_ROWS)
 

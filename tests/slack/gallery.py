@@ -45,6 +45,11 @@ CARDS: Mapping[str, CardView] = {
     "waits": FULL,
     "waits for a second person": PARTIAL,
     "waits, the agent is away": replace(FULL, presence=replace(THERE, is_quiet=True)),
+    "waits, answered in the console": replace(
+        FULL,
+        approval=replace(FULL.approval, routes=(replace(TWO, assurance=Assurance.CONSOLE),)),
+        page="https://assent.example/approvals/apr_1",
+    ),
     "waits, destructive": replace(FULL, action=replace(FULL.action, impact=Impact.DESTRUCTIVE)),
     "waits, too long for Slack": replace(FULL, action=LONG, page="https://assent.example/approvals/apr_1", past=None),
     "waits, a sensitive value": replace(PENDING, action=SECRET),
@@ -61,11 +66,12 @@ VIEWS: Mapping[str, dict[str, Any]] = {
     "revoke": dialogs.revoke("K7Q-4MX", value_of(PENDING)),
     "approve with a comment": dialogs.comment("K7Q-4MX", value_of(PENDING)),
     "trip": dialogs.trip(dialogs.scopes_of("deployer", "k8s.scale", "prod"), value_of(PENDING)),
-    "home of nobody": home(Inbox(operator=None, waiting=[], stopped=[], now=T0)),
-    "home, calm": home(Inbox(operator="eve", waiting=[], stopped=[], now=T0)),
+    "home of nobody": home(Inbox(operator=None, is_linked=False, waiting=[], stopped=[], now=T0)),
+    "home, calm": home(Inbox(operator="eve", is_linked=False, waiting=[], stopped=[], now=T0)),
     "home, busy": home(
         Inbox(
             operator="eve",
+            is_linked=True,
             waiting=[approval(f"apr_{number}", code=f"K7Q-{number:03d}") for number in range(3)],
             stopped=[FULL_BREAKER, breaker()],
             now=T0 + timedelta(minutes=1),

@@ -256,6 +256,20 @@ def test_a_card_says_whether_an_agent_that_waits_is_still_there(is_quiet: bool |
     assert is_quiet is not None or "the agent wa" not in said
 
 
+@pytest.mark.parametrize(("least", "is_approvable"), [(Assurance.LINKED, True), (Assurance.CONSOLE, False)], ids=str)
+def test_a_card_whose_route_takes_no_yes_from_slack_leads_to_where_it_is_given(
+    least: Assurance, is_approvable: bool
+) -> None:
+    routes = tuple(replace(route, assurance=least) for route in PENDING.approval.routes)
+    made = card(replace(PENDING, approval=replace(PENDING.approval, routes=routes), page="https://assent.example/1"))
+    said = " ".join(blocks.texts(list(made.blocks)))
+    pressed = {e.get("action_id") for block in made.blocks for e in block.get("elements", [])}
+    assert made.is_approvable is is_approvable
+    assert (Press.APPROVE in pressed, Press.OPEN in pressed) == (is_approvable, not is_approvable)
+    assert ("its route takes no yes from Slack" in said) is not is_approvable
+    assert "replicas" in said
+
+
 def test_the_record_of_this_agent_with_this_tool_stands_beside() -> None:
     made = card(replace(PENDING, past=Past(succeeded=40, failed=1, denied=2)))
 

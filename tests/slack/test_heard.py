@@ -155,11 +155,12 @@ def test_bytes_that_are() -> None:
         dialogs.revoke("K7Q-4MX", value_of(PENDING)),
         dialogs.comment("K7Q-4MX", value_of(PENDING)),
         dialogs.trip(dialogs.scopes_of("a" * 255, "t" * 255, "e" * 255), value_of(PENDING)),
-        home(Inbox(operator=None, waiting=[], stopped=[], now=T0)),
-        home(Inbox(operator="eve", waiting=[], stopped=[], now=T0)),
+        home(Inbox(operator=None, is_linked=False, waiting=[], stopped=[], now=T0)),
+        home(Inbox(operator="eve", is_linked=False, waiting=[], stopped=[], now=T0)),
         home(
             Inbox(
                 operator="eve",
+                is_linked=True,
                 waiting=[approval(f"apr_{number}", code=f"K7Q-{number:03d}") for number in range(40)],
                 stopped=[FULL_BREAKER, *(breaker(f"brk_{number}") for number in range(40))],
                 now=T0,
@@ -186,7 +187,7 @@ def test_what_can_be_stopped_from_a_card() -> None:
 
 
 def test_a_stranger_is_told_that_nothing_they_press_counts() -> None:
-    assert "counts" in json.dumps(home(Inbox(operator=None, waiting=[], stopped=[], now=T0)))
+    assert "counts" in json.dumps(home(Inbox(operator=None, is_linked=False, waiting=[], stopped=[], now=T0)))
     assert BreakerState.FORCED_OPEN.value in json.dumps(
-        home(Inbox(operator="eve", waiting=[], stopped=[breaker()], now=T0))
+        home(Inbox(operator="eve", is_linked=False, waiting=[], stopped=[breaker()], now=T0))
     )

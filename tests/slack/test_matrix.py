@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvicorn
@@ -25,6 +25,7 @@ from assent.core.credentials import Kind
 from assent.core.operators import Assurance
 from assent.demo.workspace.people import Person
 from assent.flows import manage_principals
+from assent.flows.link_account import ask_for_code, is_linked
 from assent.slack.view import Press
 from tests.api.town import Town
 from tests.flows.world import TownPolicy
@@ -230,6 +231,47 @@ async def test_who_may_approve_in_slack_is_counted(office: Office) -> None:
     await office.press("eve")
     assert await office.states() == ("approved", "ready")
     assert await refusals(office) == []
+
+
+@pytest.mark.requirement("P5", "T4")
+async def test_a_route_that_wants_a_linked_account_takes_a_yes_once_it_is_linked(office: Office) -> None:
+    office.world.policy = policy_for(Row(told="", route={"assurance": Assurance.LINKED}), least=Assurance.SLACK)
+    await office.ask()
+    await office.press("eve")
+    (told,) = office.heard_by("eve")
+    assert "`/assent link CODE`" in told
+    assert await office.states() == ("pending", "pending")
+
+    asked = await ask_for_code(office.world.broker, await office.world.operator("eve"))
+    for person in ("sam", "eve"):
+        await office.slack.as_user(person).type_command(f"link {asked.code}", channel="C0PROD")
+    asked = await ask_for_code(office.world.broker, await office.world.operator("eve"))
+    await office.slack.as_user("eve").type_command(f"link {asked.code}", channel="C0PROD")
+    await office.hearing.settle()
+    assert ["not yours" in one for one in office.heard_by("sam")] == [True]
+    assert "Linked: what you press here counts" in office.heard_by("eve")[-1]
+
+    await office.press("eve")
+    assert await office.states() == ("approved", "ready")
+    (vote,) = await office.world.records(kind="approval.voted")
+    assert b'"assurance":"linked"' in vote.leaf
+    refused = [cast("Any", load(r.leaf)) for r in await office.world.records(kind="account.link_refused")]
+    assert [(one.get("operator"), one["detail"].get("for")) for one in refused] == [("sam", "eve"), ("eve", None)]
+
+
+@pytest.mark.requirement("T4")
+@pytest.mark.parametrize("name", ["deactivated", "guest", "bot", "stranger", "shared channel", "other workspace"])
+async def test_nobody_links_an_account_that_is_not_live_or_not_declared(office: Office, name: str) -> None:
+    account = MATRIX[name].account
+    asked = await ask_for_code(office.world.broker, await office.world.operator("eve"))
+    office.slack.slack.set_person(account)
+    await office.slack.as_user(account.id).type_command(f"link {asked.code}", channel="C0PROD")
+    await office.hearing.settle()
+    (told,) = office.heard_by(account.id)
+    assert told.startswith("Not linked: ")
+    assert not any([await is_linked(office.world.broker, one) for one in office.world.policy.people])
+    (refused,) = [cast("Any", load(r.leaf)) for r in await office.world.records(kind="account.link_refused")]
+    assert refused["detail"] == {"account": f"{account.team}/{account.id}", "surface": "slack", "for": "eve"}
 
 
 async def asked_by(office: Office, row: Row) -> str:

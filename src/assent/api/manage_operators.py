@@ -8,22 +8,33 @@ from starlette.responses import Response
 
 from assent.api.dependencies import ApiOf, OperatorOf
 from assent.api.documentation import EVERYBODY, OPERATOR, answers, described
-from assent.api.principal_views import operator_me, operator_view, operators_page, revoked_answer, token_issued
+from assent.api.principal_views import (
+    link_code,
+    operator_me,
+    operator_view,
+    operators_page,
+    revoked_answer,
+    token_issued,
+    unlinked_answer,
+)
 from assent.api.replies import Replied, Reply
 from assent.api.requests import body_of
 from assent.core.credentials import CredentialId, Kind
 from assent.core.operators import OperatorId, Permission
 from assent.flows.issue_credentials import issue_operator_token, revoke
+from assent.flows.link_account import ask_for_code, unlink
 from assent.flows.read_principals import list_operators, show_operator
 from assent.logs import EventLog
 from assent.wire.principals import (
     IssueTokenBody,
+    LinkCode,
     OperatorMe,
     OperatorPage,
     OperatorView,
     PrincipalsQuery,
     RevokedAnswer,
     TokenIssued,
+    UnlinkedAnswer,
 )
 from assent.wire.shapes import PlainId
 
@@ -93,6 +104,31 @@ async def issue(
     # Whoever issues a token could use it, so it is announced where whoever runs the broker looks.
     log.warning("operator_credential_issued", operator=operator_id, by=caller.operator.id, key_id=issued.credential.id)
     return Replied(Reply(_OK, token_issued(issued)))
+
+
+@router.post(
+    "/v1/operators/me/link",
+    operation_id="askForLinkCode",
+    summary="Ask for a code that links one's own Slack account",
+    responses=answers(LinkCode, 401, 409),
+    openapi_extra=described(OPERATOR, permission=EVERYBODY),
+)
+async def ask_to_link(api: ApiOf, caller: OperatorOf) -> Response:
+    """Tell a code once; typed at the declared account within ten minutes, it makes votes from there `linked`."""
+    return Replied(Reply(_OK, link_code(caller.operator.id, await ask_for_code(api.broker, caller))))
+
+
+@router.delete(
+    "/v1/operators/{operator_id}/link",
+    operation_id="unlinkOperator",
+    summary="Unlink an operator's Slack account, at once",
+    responses=answers(UnlinkedAnswer, 401, 403, 404),
+    openapi_extra=described(OPERATOR, permission=_MANAGE),
+)
+async def end_link(api: ApiOf, caller: OperatorOf, operator_id: OperatorIdOf) -> Response:
+    """Unlink it; everybody may unlink their own. 404: none is linked."""
+    await unlink(api.broker, caller, operator_id)
+    return Replied(Reply(_OK, unlinked_answer(operator_id)))
 
 
 @router.delete(

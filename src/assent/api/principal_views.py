@@ -16,6 +16,7 @@ from assent.core.records import rfc3339
 from assent.core.second_person import FirstAsk
 from assent.flows.authenticate import TokenCaller
 from assent.flows.issue_credentials import IssuedKey
+from assent.flows.link_account import CodeAsked
 from assent.flows.manage_principals import Issued, Revoked
 from assent.flows.read_principals import SeenAgent, SeenOperator, SeenService
 from assent.flows.resume_agent import ResumeAnswer
@@ -105,6 +106,17 @@ def token_issued(issued: Issued) -> bytes:
     return encoded(view)
 
 
+def link_code(operator: str, asked: CodeAsked) -> bytes:
+    """Return the JSON of a code that links somebody's Slack account: the only time that it is told."""
+    view = wire.LinkCode(operator=operator, code=asked.code, account=asked.account, expires_at=rfc3339(asked.until))
+    return encoded(view)
+
+
+def unlinked_answer(operator: str) -> bytes:
+    """Return the JSON of an operator whose account is linked no more."""
+    return encoded(wire.UnlinkedAnswer(operator=operator, linked=False))
+
+
 def revoked_answer(revoked: Revoked) -> bytes:
     """Return the JSON of a credential that was revoked."""
     credential = revoked.credential
@@ -190,6 +202,7 @@ def _operator(seen: SeenOperator) -> wire.OperatorView:
         identities=tuple(sorted(declared.identities)),
         owns=seen.owns,
         tokens=_credentials(seen.tokens, seen.now),
+        linked=seen.is_linked,
         single_person=None
         if single is None
         else wire.SinglePersonView(reason=single.reason, until=rfc3339(single.until)),

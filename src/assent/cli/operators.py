@@ -92,6 +92,7 @@ def print_operator(operator: dict[str, Any]) -> None:
         ("groups", output.words(operator["groups"])),
         ("owns", output.words(operator["owns"])),
         ("known on", output.words(operator["identities"])),
+        ("Slack account", "linked" if operator.get("linked") else ""),
         ("away", "yes" if operator["away"] else ""),
         ("may approve alone", f"until {single['until']}: {single['reason']}" if single else ""),
     ]
@@ -178,3 +179,26 @@ def revoke(
         output.print_json(heard)
         return
     typer.echo(f"revoked: token {visible(heard.body['credential']['id'])} opens nothing any more")
+
+
+@app.command()
+def link(*, as_json: AsJson = False) -> None:
+    """Ask for a code that links your own Slack account: typed there, your votes from Slack count as `linked`."""
+    heard = connect().post("v1", "operators", "me", "link", body={})
+    if as_json:
+        output.print_json(heard)
+        return
+    told = heard.body
+    typer.echo(f"/assent link {visible(told['code'])}")
+    account = visible(told["account"])
+    typer.echo(f"type this in Slack at the account {account}, once, {output.time_left(told['expires_at'])}", err=True)
+
+
+@app.command()
+def unlink(operator: Operator, *, as_json: AsJson = False) -> None:
+    """Unlink somebody's Slack account, at once; your own you may always unlink."""
+    heard = connect().delete("v1", "operators", operator, "link")
+    if as_json:
+        output.print_json(heard)
+        return
+    typer.echo(f"unlinked: what {visible(heard.body['operator'])} presses in Slack counts as `slack`")

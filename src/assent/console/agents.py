@@ -13,6 +13,7 @@ from assent.core.explanations import DocumentFormat
 from assent.core.operators import Permission
 from assent.core.second_person import still_open
 from assent.flows.issue_credentials import revoke
+from assent.flows.link_account import unlink
 from assent.flows.read_policy import read_document
 from assent.flows.read_principals import SeenAgent, list_agents, list_operators, show_agent
 from assent.flows.resume_agent import resume_agent
@@ -114,6 +115,12 @@ async def do_revoke_token(visit: Visit) -> Response:
     return visit.go("/people")
 
 
+async def do_unlink(visit: Visit) -> Response:
+    """Unlink somebody's Slack account."""
+    await unlink(visit.broker, visit.caller, visit.param("operator"))
+    return visit.go("/people")
+
+
 routes: Final = (
     page("/agents", show_agents),
     page("/agents/{agent}", show_one_agent),
@@ -121,4 +128,5 @@ routes: Final = (
     act("/agents/{agent}/resume", do_resume),
     page("/people", show_people),
     act("/people/{operator}/tokens/{token}/revoke", do_revoke_token),
+    act("/people/{operator}/unlink", do_unlink),
 )

@@ -13,8 +13,10 @@ from starlette.routing import Route
 
 from assent.console.given import PREFIX
 from assent.console.visits import SIGN_IN, Console, Visit, act, console_of, form_of, own_path, page
+from assent.core.account_links import declared
 from assent.core.credentials import CredentialId, ends_at
 from assent.core.errors import RateLimited, Unauthenticated
+from assent.flows.link_account import CodeAsked, ask_for_code, is_linked, unlink
 from assent.flows.manage_principals import Issued
 from assent.flows.sign_in import end_session, own_sessions, sign_in, sign_out, who_would_sign_in
 
@@ -85,7 +87,30 @@ async def do_sign_out(visit: Visit) -> Response:
 
 async def show_account(visit: Visit) -> Response:
     """Show who is signed in, how surely, and where else they are."""
-    return visit.page("account.html", sessions=await own_sessions(visit.broker, visit.caller), ends_at=ends_at)
+    return await _account(visit, None)
+
+
+async def _account(visit: Visit, asked: CodeAsked | None) -> Response:
+    return visit.page(
+        "account.html",
+        sessions=await own_sessions(visit.broker, visit.caller),
+        ends_at=ends_at,
+        asked=asked,
+        declared=declared(visit.caller.operator),
+        linked=await is_linked(visit.broker, visit.caller.operator),
+    )
+
+
+async def do_ask_to_link(visit: Visit) -> Response:
+    """Show a code once, which links one's own Slack account when it is typed there."""
+    asked = await ask_for_code(visit.broker, visit.caller)
+    return await _account(visit, asked)
+
+
+async def do_unlink(visit: Visit) -> Response:
+    """Unlink one's own Slack account."""
+    await unlink(visit.broker, visit.caller, visit.caller.operator.id)
+    return visit.go("/account")
 
 
 async def do_end_session(visit: Visit) -> Response:
@@ -100,5 +125,7 @@ routes: Final = (
     Route(SIGN_IN, do_sign_in, methods=["POST"]),
     act("/sign-out", do_sign_out),
     page("/account", show_account),
+    act("/account/link", do_ask_to_link),
+    act("/account/unlink", do_unlink),
     act("/account/sessions/{session}/end", do_end_session),
 )

@@ -169,6 +169,23 @@ def _session_opened(leaf: Leaf) -> str:
     return f"{_who(leaf)} signed in at the console with a {_detail(leaf, 'signed_in_by')}"
 
 
+def _link_asked(leaf: Leaf) -> str:
+    return f"{_who(leaf)} asked for a code that links {_detail(leaf, 'account')} ({_detail(leaf, 'surface')})"
+
+
+def _account_linked(leaf: Leaf) -> str:
+    return f"{_who(leaf)} linked the Slack account {_detail(leaf, 'account')}: a code of theirs was typed there"
+
+
+def _link_refused(leaf: Leaf) -> str:
+    whose = f", a code of {_detail(leaf, 'for')}, which is spent" if _detail(leaf, "for") else ""
+    return f"a code was typed at the Slack account {_detail(leaf, 'account')} and linked nothing{whose}"
+
+
+def _unlinked(leaf: Leaf) -> str:
+    return f"{_who(leaf)} unlinked {_detail(leaf, 'for')} from {_detail(leaf, 'account')} ({_detail(leaf, 'surface')})"
+
+
 def _session_ended(leaf: Leaf) -> str:
     return f"{_who(leaf)} ended a console session of {_detail(leaf, 'for')}"
 
@@ -251,6 +268,10 @@ _SENTENCES: Final[Mapping[str, Callable[[Leaf], str]]] = {
     RecordKind.LINK_ISSUED: _link_issued,
     RecordKind.SESSION_OPENED: _session_opened,
     RecordKind.SESSION_ENDED: _session_ended,
+    RecordKind.ACCOUNT_LINK_ASKED: _link_asked,
+    RecordKind.ACCOUNT_LINKED: _account_linked,
+    RecordKind.ACCOUNT_LINK_REFUSED: _link_refused,
+    RecordKind.ACCOUNT_UNLINKED: _unlinked,
     RecordKind.BROKER_STARTED: _started,
     RecordKind.BROKER_STOPPED: _stopped,
     RecordKind.POLICY_ACTIVATED: _activated,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 
+from assent.core.account_links import AccountLink, holds
 from assent.core.agents import AgentId
 from assent.core.approvals import Voter
 from assent.core.credentials import (
@@ -94,6 +95,13 @@ class TokenCaller(OperatorCaller):
             token_issued_by=self.token.issued_by,
             token_issued_at=self.token.issued_at,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedCaller(OperatorCaller):
+    """An operator at the Slack account that they linked themselves, and that is declared for them."""
+
+    assurance: Assurance = Assurance.LINKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,12 +245,15 @@ def _over(credential: Credential | None, now: datetime) -> Unauthenticated:
 
 
 async def confirm_operator(view: View, caller: OperatorCaller) -> None:
-    """Confirm the token or session of an operator; an account of a channel was confirmed there just now.
+    """Confirm the token, session or link of an operator; an account of a channel was confirmed there just now.
 
     Raises:
         Unauthenticated: it was revoked, expired or removed since it was recognised, or the token below a session was.
+        Forbidden: the account is not linked any more.
 
     """
+    if isinstance(caller, LinkedCaller) and not holds(await view.get(AccountLink, caller.operator.id), caller.operator):
+        raise Forbidden("your Slack account is not linked any more", hint="press again, or link it again")
     if isinstance(caller, TokenCaller):
         await confirm(view, caller.token.id)
     if isinstance(caller, SessionCaller):

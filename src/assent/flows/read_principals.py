@@ -19,6 +19,7 @@ from assent.core.reasons import Reason
 from assent.core.records import Record, RecordKind
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
+from assent.flows.link_account import holds_now
 from assent.ports import Policy, View
 
 # How many records are looked through for when an agent asked last: a bound for the reader, whatever the log holds.
@@ -55,13 +56,17 @@ class SeenService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenOperator:
-    """One operator: as declared (None when the policy names them no more), the agents they own, their tokens."""
+    """One operator: as declared (None when the policy names them no more), the agents they own, their tokens.
+
+    `is_linked` says whether they linked the Slack account that is declared for them.
+    """
 
     id: OperatorId
     declared: Operator | None
     tokens: tuple[Credential, ...]
     now: datetime
     owns: tuple[AgentId, ...] = field(default=())
+    is_linked: bool = False
 
 
 async def list_agents(
@@ -170,7 +175,7 @@ async def list_operators(
         for name in await _names(view, Kind.OPERATOR, [o.id for o in policy.operators()], after):
             tokens = await _live(view, Kind.OPERATOR, name)
             if tokens or policy.operator(name) is not None:
-                found.append(_operator(policy, OperatorId(name), tokens, view.now))
+                found.append(await _operator(view, policy, OperatorId(name), tokens))
             if len(found) == limit:
                 break
         return found
@@ -193,7 +198,7 @@ async def show_operator(broker: Broker, caller: OperatorCaller, operator: Operat
     async def work(view: View) -> SeenOperator:
         await confirm_operator(view, caller)
         tokens = tuple(await view.credentials(Kind.OPERATOR, operator, limit=SHOWN_CREDENTIALS))
-        seen = _operator(policy, operator, tokens, view.now)
+        seen = await _operator(view, policy, operator, tokens)
         if seen.declared is None and not tokens:
             raise NotFound(
                 f"nobody ever heard of an operator `{operator}`", hint="list them with `assent operators list`"
@@ -203,9 +208,16 @@ async def show_operator(broker: Broker, caller: OperatorCaller, operator: Operat
     return await broker.ledger.read(work)
 
 
-def _operator(policy: Policy, operator: OperatorId, tokens: tuple[Credential, ...], now: datetime) -> SeenOperator:
-    owns = tuple(agent.id for agent in policy.agents() if agent.owner == operator)
-    return SeenOperator(id=operator, declared=policy.operator(operator), tokens=tokens, now=now, owns=owns)
+async def _operator(view: View, policy: Policy, operator: OperatorId, tokens: tuple[Credential, ...]) -> SeenOperator:
+    declared = policy.operator(operator)
+    return SeenOperator(
+        id=operator,
+        declared=declared,
+        tokens=tokens,
+        now=view.now,
+        owns=tuple(agent.id for agent in policy.agents() if agent.owner == operator),
+        is_linked=declared is not None and await holds_now(view, declared),
+    )
 
 
 def _require_sight(caller: OperatorCaller, manages: Permission) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Protocol, TypeVar
 
+from assent.core.account_links import AccountLink
 from assent.core.actions import Action, ActionId, ActionState
 from assent.core.agents import AgentId, AgentStatus
 from assent.core.alerts import Mark
@@ -66,6 +67,7 @@ Row = (
     | Definition
     | Mark
     | Presence
+    | AccountLink
 )
 R = TypeVar(
     "R",
@@ -81,6 +83,7 @@ R = TypeVar(
     Definition,
     Mark,
     Presence,
+    AccountLink,
 )
 
 Clock = Callable[[], datetime]

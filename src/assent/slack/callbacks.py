@@ -10,7 +10,9 @@ from typing import Any, Final, assert_never
 from assent.core.approvals import ApprovalState
 from assent.core.breakers import Scope
 from assent.core.errors import AssentError, Forbidden, HeldNotDurable, LedgerUnavailable, NotFound
+from assent.core.operators import Assurance
 from assent.core.reasons import Reason
+from assent.flows.authenticate import OperatorCaller
 from assent.flows.broker import Broker
 from assent.flows.resolve_approval import Resolved, approve_action, deny_action, revoke_approval, show_approval
 from assent.flows.trip_breaker import trip
@@ -23,6 +25,9 @@ from assent.slack.who import TOO_FAST, Acting, Door
 
 NOT_RECORDED: Final = "Not recorded: the broker could not store it. Try again, or use `assent approvals`."
 NOT_COUNTED: Final = "Not counted"
+HOW_TO_LINK: Final = (
+    "To link this account, sign in at the console, ask for a code under your name, and type `/assent link CODE` here."
+)
 
 
 class Callbacks:
@@ -86,7 +91,8 @@ class Callbacks:
         resolved = await approve_action(
             self._broker, acting.caller, carried.approval, digest_prefix=carried.digest, comment=comment
         )
-        return Heeded(said=_refusal(resolved) or _counted(resolved))
+        how = _how_to_link(resolved, acting.caller)
+        return Heeded(said=f"{_refusal(resolved)} {how}".strip() or _counted(resolved))
 
     async def _who_can(self, acting: Acting) -> Heeded:
         shown = await show_approval(self._broker, acting.caller, acting.about.approval.id)
@@ -173,6 +179,13 @@ def _refusal(resolved: Resolved) -> str:
     if resolved.refused is None:
         return ""
     return f"{NOT_COUNTED}: {resolved.refused.message}. {_who(resolved.who)}".strip()
+
+
+def _how_to_link(resolved: Resolved, caller: OperatorCaller) -> str:
+    """Return what somebody may do whose account counts for too little, as long as a link would be enough."""
+    least = min(route.assurance for route in resolved.approval.routes)
+    wants_more = resolved.refused is not None and resolved.refused.code == "step_up_required"
+    return HOW_TO_LINK if wants_more and caller.assurance < Assurance.LINKED and least <= Assurance.LINKED else ""
 
 
 def _counted(resolved: Resolved) -> str:

@@ -39,7 +39,9 @@ def too_long(view: CardView) -> Card:
 
 def _card(view: CardView, shown: Shown) -> Card:
     approval, action = view.approval, view.action
-    is_approvable = approval.state in OPEN and shown.is_whole and not action.to_be_revealed
+    is_approvable = (
+        approval.state in OPEN and shown.is_whole and not action.to_be_revealed and telling.is_answered_here(approval)
+    )
     found = [
         blocks.header(f"{telling.headline(view, is_approvable=is_approvable)} · {action.tool} · {action.environment}"),
         blocks.facts(_id(view, "facts"), telling.facts(view)),

@@ -6,17 +6,19 @@ from typing import Final
 from assent.core import patterns
 from assent.core.approvals import OPEN
 from assent.core.breakers import Scope, denies
-from assent.core.operators import Permission
+from assent.core.operators import Assurance, Permission
 from assent.core.reasons import Reason
 from assent.core.rendering import spelled_out
 from assent.flows.authenticate import OperatorCaller
 from assent.flows.broker import Broker
+from assent.flows.link_account import type_code
 from assent.flows.resolve_approval import list_mine, show_approval
 from assent.flows.trip_breaker import list_breakers, trip
 from assent.ports import View
 from assent.slack import dialogs, stopped
+from assent.slack.accounts import name_of
 from assent.slack.cards import carried
-from assent.slack.heard import HomeOpened, Typed
+from assent.slack.heard import HomeOpened, Typed, Who
 from assent.slack.home import Inbox, home
 from assent.slack.view import Heeded
 from assent.slack.web import SlackFault, SlackWeb
@@ -24,9 +26,11 @@ from assent.slack.who import Door
 
 HELP: Final = (
     "pending: what waits for you · show CODE: one of them · deny CODE: say no, and why · trip agent:NAME, tool:NAME"
-    " or env:NAME, and why: stop it now. To approve, press the button of the card: what will run must be in sight."
+    " or env:NAME, and why: stop it now · link CODE: confirm that this account is yours, with a code from the console."
+    " To approve, press the button of the card: what will run must be in sight."
 )
 MOST_LISTED: Final = 15
+LINKING: Final = 2
 _STATES: Final = tuple(sorted(OPEN))
 _DIMENSIONS: Final = {"agent": "agent", "tool": "tool", "env": "environment", "environment": "environment"}
 
@@ -42,6 +46,8 @@ class Commands:
 
     async def typed(self, typed: Typed) -> Heeded:
         """Return what is said to who typed."""
+        if len(typed.words) == LINKING and typed.words[0] == "link":
+            return await self._link(typed.who, typed.words[1])
         caller = await self._door.operator(typed.who)
         if isinstance(caller, Reason):
             return Heeded(said=f"{caller.message}.")
@@ -55,6 +61,14 @@ class Commands:
             case ("trip", what, *why):
                 return await self._trip(caller, what, " ".join(why))
         return Heeded(said=HELP)
+
+    async def _link(self, who: Who, code: str) -> Heeded:
+        """Link the account at which a code was typed; what a stranger types is on record too."""
+        barred = await self._door.why_not_live(who)
+        linked = await type_code(self._broker, account=name_of(who), code=code, barred=barred)
+        if isinstance(linked, Reason):
+            return Heeded(said=f"Not linked: {linked.message}.")
+        return Heeded(said=f"Linked: what you press here counts as `linked` for {spelled_out(linked.id)} from now on.")
 
     async def _pending(self, caller: OperatorCaller) -> Heeded:
         listed = await list_mine(self._broker, caller, _STATES, limit=MOST_LISTED)
@@ -103,13 +117,18 @@ class Commands:
     async def _inbox(self, caller: OperatorCaller | None) -> Inbox:
         if caller is None or not caller.operator.may(Permission.APPROVALS_READ):
             return Inbox(
-                operator=None if caller is None else caller.operator.id, waiting=(), stopped=(), now=await self._now()
+                operator=None if caller is None else caller.operator.id,
+                is_linked=caller is not None and caller.assurance >= Assurance.LINKED,
+                waiting=(),
+                stopped=(),
+                now=await self._now(),
             )
         listed = await list_mine(self._broker, caller, _STATES, limit=MOST_LISTED)
         may_look = caller.operator.may(Permission.BREAKERS_TRIP) or caller.operator.may(Permission.AUDIT_READ)
         breakers = await list_breakers(self._broker, caller) if may_look else ()
         return Inbox(
             operator=caller.operator.id,
+            is_linked=caller.assurance >= Assurance.LINKED,
             waiting=[seen.approval for seen in listed.items],
             stopped=[breaker for breaker in breakers if denies(breaker)],
             now=await self._now(),

@@ -12,13 +12,22 @@ from assent.slack import blocks
 from assent.slack.blocks import Block, time_of_day, words
 
 MAX_LISTED: Final = 15
+LINKED: Final = "This account is linked: what you press counts as linked."
+UNLINKED: Final = (
+    "This account is not linked: what you press counts as slack. To link it, ask for a code in the console under your"
+    " name and type /assent link CODE here."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbox:
-    """What one person sees: `operator` is None for somebody whom no operator of the policy stands for."""
+    """What one person sees: `operator` is None for somebody whom no operator of the policy stands for.
+
+    `is_linked` says whether they confirmed that the account is theirs.
+    """
 
     operator: str | None
+    is_linked: bool
     waiting: Sequence[Approval]
     stopped: Sequence[Breaker]
     now: datetime
@@ -36,7 +45,9 @@ def _body(inbox: Inbox) -> list[Block]:
         )
         return [blocks.rich("home:nobody", blocks.line(words(f"{told} in operators.yaml.")))]
     said = f"You are {inbox.operator}. {_count(len(inbox.waiting), 'approval')} may wait for you."
-    lines = [blocks.rich("home:you", blocks.line(words(said)))]
+    lines = [
+        blocks.rich("home:you", blocks.line(words(said)), blocks.line(words(LINKED if inbox.is_linked else UNLINKED)))
+    ]
     lines += [_waits(approval) for approval in inbox.waiting[:MAX_LISTED]]
     lines.append(
         blocks.rich("home:breakers", *[_stopped(breaker) for breaker in inbox.stopped[:MAX_LISTED]] or _calm())

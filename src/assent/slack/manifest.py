@@ -61,7 +61,7 @@ def _command(address: str | None) -> dict[str, Any]:
     made: dict[str, Any] = {
         "command": COMMAND,
         "description": "What waits for you; deny it; stop an agent",
-        "usage_hint": "pending | show CODE | deny CODE | trip agent:NAME why",
+        "usage_hint": "pending | show CODE | deny CODE | trip agent:NAME why | link CODE",
         "should_escape": True,
     }
     return made if address is None else made | {"url": address}

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from assent.core.actions import Action, ActionState
-from assent.core.approvals import OPEN, ApprovalState, Need, Vote, is_self_approved
+from assent.core.approvals import OPEN, Approval, ApprovalState, Need, Vote, is_self_approved
 from assent.core.characters import invisible_count
 from assent.core.deliveries import Past
-from assent.core.operators import OperatorId
+from assent.core.operators import Assurance, OperatorId
 from assent.core.rendering import argument_lines, spelled_out
 from assent.slack import blocks
 from assent.slack.blocks import Part, person, time_of_day, words
@@ -70,6 +70,11 @@ def headline(view: CardView, *, is_approvable: bool) -> str:
 
 def _ended(view: CardView) -> str:
     return _NOT_APPROVED.get(view.approval.state) or _ENDED.get(view.action.state, view.action.state.value)
+
+
+def is_answered_here(approval: Approval) -> bool:
+    """Whether a yes from Slack can count for any route; whoever linked their account is as sure as it gets here."""
+    return any(route.assurance <= Assurance.LINKED for route in approval.routes)
 
 
 def notification(view: CardView) -> str:
@@ -136,6 +141,8 @@ def _how_much(view: CardView, shown: Shown) -> str:
         return f"The beginning of {count} lines ({size}). The rest is not shown — cannot be approved from Slack"
     if view.action.to_be_revealed:
         return f"Everything but sensitive values ({size}) — cannot be approved from Slack"
+    if not is_answered_here(view.approval):
+        return f"Exactly this will run ({size}, shown in full); its route takes no yes from Slack"
     if view.action.sensitive:
         return f"This will run; what is not shown is declared opaque, it cannot change what happens ({size})"
     return f"Exactly this will run ({size}, shown in full)"

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from assent.core.deliveries import SLACK
-from assent.core.operators import Assurance
 from assent.core.reasons import Reason
 from assent.flows.authenticate import OperatorCaller
 from assent.flows.broker import Broker
+from assent.flows.link_account import caller_at
 from assent.flows.refuse_stranger import ToldOf, refuse_stranger, told_of
 from assent.slack.accounts import Standing, look_at, name_of, operator_of
 from assent.slack.heard import Carried, Who
@@ -59,10 +59,14 @@ class Door:
 
     async def operator(self, who: Who) -> OperatorCaller | Reason:
         """Return the operator whose account this is, live as Slack says now, or why there is none."""
+        return await self.why_not_live(who) or await self._declared(who)
+
+    async def why_not_live(self, who: Who) -> Reason | None:
+        """Return why this account may do nothing, whoever it is, as Slack says now; None where it is live."""
         looked = await look_at(self._web, who, team=self._team)
-        if looked.standing is not Standing.LIVE:
-            return Reason.of("not_eligible", f"this Slack account {looked.why}")
-        return self._declared(who)
+        if looked.standing is Standing.LIVE:
+            return None
+        return Reason.of("not_eligible", f"this Slack account {looked.why}")
 
     async def _caller(self, who: Who, about: ToldOf, *, place: str | None) -> OperatorCaller | Reason:
         if place is not None and not about.is_card(place):
@@ -70,13 +74,13 @@ class Door:
         looked = await look_at(self._web, who, team=self._team)
         if looked.standing is Standing.NOT_LIVE or (looked.standing is Standing.UNHEARD and self._is_production(about)):
             return Reason.of("not_eligible", f"this Slack account {looked.why}")
-        return self._declared(who)
+        return await self._declared(who)
 
     def _is_production(self, about: ToldOf) -> bool:
         return not self._broker.policy().is_nonproduction(about.action.environment)
 
-    def _declared(self, who: Who) -> OperatorCaller | Reason:
+    async def _declared(self, who: Who) -> OperatorCaller | Reason:
         operator = operator_of(self._broker.policy(), who)
         if operator is None:
             return Reason.of("not_eligible", NO_OPERATOR)
-        return OperatorCaller(operator=operator, surface=SLACK, assurance=Assurance.SLACK, account=name_of(who))
+        return await caller_at(self._broker, operator, name_of(who))

@@ -128,7 +128,8 @@ class SinglePersonView:
 class OperatorView:
     """One operator. `registered` says whether the loaded policy names them; `sets` are those that they hold whole.
 
-    `identities` names the channels on which they are known, `owns` the agents they answer for.
+    `identities` names the channels on which they are known, `owns` the agents they answer for; `linked` says that they
+    confirmed that the declared Slack account is theirs.
     """
 
     id: str
@@ -140,6 +141,7 @@ class OperatorView:
     identities: tuple[str, ...]
     owns: tuple[str, ...]
     tokens: tuple[CredentialView, ...]
+    linked: bool = False
     single_person: SinglePersonView | None = None
 
 
@@ -197,6 +199,24 @@ class TokenIssued:
     issued_by: str
     issued_at: str
     expires_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkCode:
+    """A code to be typed in Slack, told this once: at which account, and until when."""
+
+    operator: str
+    code: str
+    account: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlinkedAnswer:
+    """An operator whose Slack account is linked no more."""
+
+    operator: str
+    linked: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

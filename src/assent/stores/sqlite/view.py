@@ -12,6 +12,7 @@ from heapq import merge
 from itertools import islice, takewhile
 from typing import Any, TypeVar
 
+from assent.core.account_links import AccountLink
 from assent.core.actions import Action, ActionId, ActionState
 from assent.core.agents import AgentId, AgentStatus
 from assent.core.alerts import Mark
@@ -31,6 +32,7 @@ from assent.core.records import Record, RecordId, RecordKind
 from assent.ports import Due, OpenApprovals, R
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, journal, latches, search
+from assent.stores.sqlite.account_links import ACCOUNT_LINKS
 from assent.stores.sqlite.actions import ACTIONS, CONTENT, GRANTS
 from assent.stores.sqlite.approvals import APPROVALS, DENIALS
 from assent.stores.sqlite.counting import BUDGETS, DEFINITIONS, MARKS
@@ -60,6 +62,7 @@ TABLES: dict[type[Any], Table[Any]] = {
     Definition: DEFINITIONS,
     Mark: MARKS,
     Presence: PRESENCES,
+    AccountLink: ACCOUNT_LINKS,
 }
 _BY_ID = {kind: table.select("WHERE id = ?") for kind, table in TABLES.items()}
 _BY_KEY = ACTIONS.select("WHERE agent = ? AND idempotency_key = ?")
