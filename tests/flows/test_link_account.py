@@ -24,7 +24,7 @@ PLACES = {"eve": "T0/U0EVE", "sam": "T0/U0SAM", "owner": "T0/U0OWNER"}
 
 def declared(world: World, **accounts: str | None) -> None:
     """Let these accounts be declared from now on."""
-    places: dict[str, str | None] = {**PLACES, **accounts}
+    places = {name: accounts.get(name, place) for name, place in PLACES.items()}
     people = tuple(
         replace(one, identities={} if places.get(one.id) is None else {"slack": places[one.id]})
         for one in world.policy.people
