@@ -22,12 +22,11 @@ from tests.flows.world import World, a_world
 PLACES = {"eve": "T0/U0EVE", "sam": "T0/U0SAM", "owner": "T0/U0OWNER"}
 
 
-def declared(world: World, **accounts: str | None) -> None:
+def declared(world: World, **accounts: str) -> None:
     """Let these accounts be declared from now on."""
-    places = {name: accounts.get(name, place) for name, place in PLACES.items()}
+    places = PLACES | accounts
     people = tuple(
-        replace(one, identities={} if places.get(one.id) is None else {"slack": places[one.id]})
-        for one in world.policy.people
+        replace(one, identities={"slack": places[one.id]} if one.id in places else {}) for one in world.policy.people
     )
     world.policy = replace(world.policy, people=people)
 
