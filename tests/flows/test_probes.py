@@ -1,12 +1,13 @@
 """What opened because it failed is tried again: probes are reserved in the ledger, and what becomes of them decides."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from assent.core.actions import ActionState
-from assent.core.approvals import DenialCategory
+from assent.core.approvals import DenialCategory, Step
 from assent.core.breaker_rules import BreakerRule, TooOften
 from assent.core.breakers import Breaker, BreakerState, Scope
 from assent.flows import trip_breaker
@@ -161,6 +162,10 @@ async def test_a_change_that_nobody_would_have_asked_about_goes_to_a_human_as_a_
 @pytest.mark.requirement("T25")
 async def test_what_an_agent_broke_for_itself_is_closed_by_no_read_of_its_own(world: World) -> None:
     await world.rule(RULE)
+    later = Step(after=timedelta(minutes=4), tell=("slack:C0LEADS",))
+    steps = (later, Step(after=timedelta(0), tell=("slack:C0ROOM",)))
+    usual = replace(world.policy.routes["default"], steps=steps)
+    world.policy = replace(world.policy, routes={"default": usual})
     bot = await world.agent()
     await fail(world, bot)
     world.clock.forward(seconds=61)
@@ -170,7 +175,8 @@ async def test_what_an_agent_broke_for_itself_is_closed_by_no_read_of_its_own(wo
     asked = await world.ask(bot, "files.read")
     assert asked.action.state is ActionState.PENDING
     assert asked.approval is not None
-    assert [route.name for route in asked.approval.routes] == ["default"]
+    (route,) = asked.approval.routes
+    assert (route.name, [step.tell for step in route.steps]) == ("default", [("slack:C0ROOM",)])
     redeemed = await granted(world, bot, "files.read", arguments={"env": "production", "path": "b"})
     await report(world, bot, redeemed, "succeeded")
     assert (await breaker_over(world, scope)).state is BreakerState.CLOSED

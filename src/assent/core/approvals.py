@@ -177,6 +177,16 @@ class _Seat:
     assurance: Assurance
 
 
+def first_step_only(approval: Approval) -> Approval:
+    """Return the question as it is asked about a probe: whoever is told first, and nobody is woken after them."""
+    routes = tuple(replace(route, steps=tuple(sorted(route.steps, key=_after)[:1])) for route in approval.routes)
+    return replace(approval, routes=routes)
+
+
+def _after(step: Step) -> timedelta:
+    return step.after
+
+
 def move(approval: Approval, event: ApprovalEvent) -> ApprovalState:
     """Return the state that `event` leads to.
 

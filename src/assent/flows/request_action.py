@@ -223,9 +223,12 @@ async def _decide(
 ) -> _Asked:
     agent = AgentId(key.principal)
     opened = tuple(await tx.open_breakers())
-    if opened and (tried := decisions.as_probe(judged.verdict, opened, judged.facts, agent)) is not judged.verdict:
-        judged = replace(judged, verdict=tried)
+    tried = decisions.as_probe(judged.verdict, opened, judged.facts, agent) if opened else judged.verdict
+    is_for_probe = tried is not judged.verdict
+    judged = replace(judged, verdict=tried) if is_for_probe else judged
     question = _question(broker, tx, key, ask, judged) if judged.verdict.routes else None
+    if question is not None and is_for_probe:
+        question = approvals.first_step_only(question)
     draws = await _draws(tx, judged) if judged.counted.budgets else ()
     facts = Facts(
         profile=judged.policy.agent(agent),
