@@ -222,6 +222,38 @@ def test_a_step_names_channels_and_people_who_have_an_account_and_are_not_away(
     assert deliveries.resolved(tell, people) == told
 
 
+SERVING = {"S0DUTY": frozenset({"UOMAR", "USTRANGER"})}
+
+
+@pytest.mark.parametrize(
+    ("tell", "people", "on_duty", "told"),
+    [
+        ("dm:oncall@S0DUTY", PEOPLE, SERVING, ("slack:UOMAR",)),
+        ("dm:oncall@S0DUTY:primary", PEOPLE, SERVING, ("slack:UOMAR",)),
+        ("dm:oncall@S0DUTY:secondary", PEOPLE, SERVING, ("slack:UOMAR",)),
+        ("dm:oncall@S0DUTY", ALL_AWAY, SERVING, ("slack:UOMAR",)),
+        ("dm:oncall@S0DUTY", PEOPLE, {}, ("slack:UEVE", "slack:UOMAR")),
+        ("dm:oncall@S0DUTY:primary", PEOPLE, {}, ("slack:UEVE", "slack:UOMAR")),
+        ("dm:oncall@S0DUTY", AWAY, {}, ("slack:UEVE", "slack:UOMAR")),
+        ("dm:oncall@S0DUTY:primary", PEOPLE, {"S0DUTY": frozenset[str]()}, ("slack:UEVE", "slack:UOMAR")),
+        ("dm:oncall@S0DUTY", PEOPLE, {"S0DUTY": frozenset({"USTRANGER"})}, ("slack:UEVE", "slack:UOMAR")),
+        ("dm:oncall@S0OTHER", PEOPLE, SERVING, ("slack:UEVE", "slack:UOMAR")),
+        ("dm:nobody@S0DUTY", PEOPLE, SERVING, ()),
+        ("slack:C0PROD", PEOPLE, SERVING, ("slack:C0PROD",)),
+    ],
+)
+def test_a_live_user_group_chooses_whom_of_a_group_to_tell_and_where_nobody_knows_all_are(
+    tell: str, people: tuple[Any, ...], on_duty: dict[str, frozenset[str]], told: tuple[str, ...]
+) -> None:
+    assert deliveries.resolved(tell, people, on_duty) == told
+
+
+def test_the_user_groups_of_routes_are_known_by_their_ids() -> None:
+    told = ("dm:oncall@S0DUTY:primary", "email:oncall@S0MAIL", "dm:oncall", "slack:C1@S0NOT")
+    asked = a_route((1, "oncall"), steps=(Step(after=timedelta(0), tell=told),))
+    assert deliveries.user_groups([asked, a_route((1, "oncall"))]) == {"S0DUTY", "S0MAIL"}
+
+
 def test_every_destination_is_told_once_and_with_its_earliest_step() -> None:
     routes = (
         a_route((1, "oncall"), steps=(Step(after=timedelta(0), tell=("slack:C1", "dm:oncall:primary")),)),

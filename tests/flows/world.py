@@ -159,6 +159,9 @@ class TownPolicy:
     def route(self, name: str) -> Route | None:
         return self.routes.get(name)
 
+    def all_routes(self) -> Sequence[Route]:
+        return tuple(self.routes.values())
+
     def is_nonproduction(self, environment: str) -> bool:
         return environment in self.nonproduction
 

@@ -146,6 +146,13 @@ AT_PROD = policy("slack:C0PROD")
         ),
         ({"people": [replace(EVE, is_deleted=True)]}, AT_PROD, "it is deactivated", "operators.yaml"),
         ({}, policy("slack:C0PROD", user="U0NOBODY"), "is not known to Slack", "operators.yaml"),
+        ({}, policy("slack:C0PROD", "dm:oncall@S0DUTY"), "Slack says no_such_subteam", "until then all are told"),
+        (
+            {"groups": {"S0DUTY": ("U0SAM",)}},
+            policy("slack:C0PROD", "dm:oncall@S0DUTY:primary"),
+            "none of eve is in it",
+            "until then all are told",
+        ),
         ({}, policy(), "nobody is told of what default asks", "routes.yaml"),
     ],
 )

@@ -6,14 +6,15 @@
 for before it is sent again, so that it never stands there twice; an update may be repeated, as it changes one card.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, NewType
+from types import MappingProxyType
+from typing import Final, NewType, TypeAlias
 
 from assent.core.actions import ENDED, Action, ActionState
-from assent.core.approvals import OPEN, Approval, ApprovalId
+from assent.core.approvals import OPEN, Approval, ApprovalId, Route
 from assent.core.errors import AssentError, IllegalMove
 from assent.core.operators import Operator, OperatorId
 from assent.core.presence import Presence
@@ -35,6 +36,10 @@ EMAIL: Final = "email"
 DIRECT: Final = "dm"
 PRIMARY: Final = "primary"
 SECONDARY: Final = "secondary"
+ON_DUTY: Final = "@"
+OnDutyNow: TypeAlias = Mapping[str, frozenset[str]]
+"""The accounts that are in each user group of Slack, by its id, as far as anybody said."""
+NOBODY_SAID: Final[OnDutyNow] = MappingProxyType({})
 
 
 class DeliveryState(StrEnum):
@@ -140,7 +145,9 @@ def shows(approval: Approval, action: Action) -> str:
     return f"{approval.revision}.{action.revision}"
 
 
-def destinations(approval: Approval, operators: Sequence[Operator]) -> dict[str, tuple[int, timedelta]]:
+def destinations(
+    approval: Approval, operators: Sequence[Operator], on_duty: OnDutyNow = NOBODY_SAID
+) -> dict[str, tuple[int, timedelta]]:
     """Return every destination of the routes with the number of its step and when that is, the earliest first.
 
     A destination that several steps name is told once, with the earliest.
@@ -152,12 +159,14 @@ def destinations(approval: Approval, operators: Sequence[Operator]) -> dict[str,
     times = sorted({after for after, _ in steps})
     found: dict[str, tuple[int, timedelta]] = {}
     for after, tell in steps:
-        for where in resolved(tell, operators):
+        for where in resolved(tell, operators, on_duty):
             found.setdefault(where, (times.index(after), after))
     return found
 
 
-def planned(approval: Approval, operators: Sequence[Operator]) -> tuple[Delivery, ...]:
+def planned(
+    approval: Approval, operators: Sequence[Operator], on_duty: OnDutyNow = NOBODY_SAID
+) -> tuple[Delivery, ...]:
     """Return a delivery for every destination of every step of the routes, each due with its step."""
     return tuple(
         Delivery(
@@ -167,7 +176,7 @@ def planned(approval: Approval, operators: Sequence[Operator]) -> tuple[Delivery
             step=step,
             due_at=approval.asked_at + after,
         )
-        for number, (where, (step, after)) in enumerate(destinations(approval, operators).items())
+        for number, (where, (step, after)) in enumerate(destinations(approval, operators, on_duty).items())
     )
 
 
@@ -268,21 +277,40 @@ def gone(delivery: Delivery, *, now: datetime) -> Delivery:
     return _moved(delivery, state=DeliveryState.QUEUED, place=None, shown="", due_at=now, handed_over_at=None)
 
 
-def resolved(tell: str, operators: Sequence[Operator]) -> tuple[str, ...]:
+def resolved(tell: str, operators: Sequence[Operator], on_duty: OnDutyNow = NOBODY_SAID) -> tuple[str, ...]:
     """Return the destinations that a step of a route names, as `channel:where`.
 
     `slack:C0PROD` and `webhook:pager` are one already. `dm:GROUP` is everybody of the group who has an account in
     Slack, `email:GROUP` everybody who has an address; `GROUP:primary` is the first of them who is not away,
     `GROUP:secondary` the second. When all are away, all are told.
+
+    `GROUP@S0ONCALL` is those of the group who are in this user group of Slack by `on_duty`. Where nobody said who is,
+    or none of the group is, the whole group is told, whoever is away and whichever of them was named.
     """
     kind, _, rest = tell.partition(":")
     if kind not in {DIRECT, EMAIL}:
         return (tell,)
-    group, _, which = rest.partition(":")
+    named, _, which = rest.partition(":")
+    group, _, live = named.partition(ON_DUTY)
     members = [o for o in operators if group in o.groups and is_reached(o, kind)]
-    here = [o for o in members if not o.away] or members
-    chosen = {PRIMARY: here[:1], SECONDARY: here[1:2] or here[:1]}.get(which, here)
+    if live:
+        serving = [o for o in members if SLACK in o.identities and _account(o) in on_duty.get(live, ())]
+        chosen = _chosen(serving, which) if serving else members
+    else:
+        chosen = _chosen(members, which)
     return tuple(f"{EMAIL}:{o.id}" if kind == EMAIL else f"{SLACK}:{_account(o)}" for o in chosen)
+
+
+def _chosen(members: Sequence[Operator], which: str) -> Sequence[Operator]:
+    here = [o for o in members if not o.away] or list(members)
+    return {PRIMARY: here[:1], SECONDARY: here[1:2] or here[:1]}.get(which, here)
+
+
+def user_groups(routes: Iterable[Route]) -> frozenset[str]:
+    """Return the ids of the user groups of Slack that these routes look at."""
+    told = (tell.partition(":") for route in routes for step in route.steps for tell in step.tell)
+    people = (rest.partition(":")[0] for kind, _, rest in told if kind in {DIRECT, EMAIL})
+    return frozenset(live for one in people if (live := one.partition(ON_DUTY)[2]))
 
 
 def is_reached(operator: Operator, kind: str) -> bool:

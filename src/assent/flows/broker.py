@@ -10,6 +10,7 @@ from assent.core.notes import Verifier
 from assent.core.privileges import Activation
 from assent.flows.held import Held
 from assent.flows.looks import Looks
+from assent.flows.on_duty import OnDuty
 from assent.flows.recognised import Recognised
 from assent.flows.signs import Signs
 from assent.ports import Ledger, NewId, Policies, Policy, Signals
@@ -48,5 +49,6 @@ class Broker:
     held: Held = field(default_factory=Held)
     looks: Looks = field(default_factory=Looks)
     signs: Signs = field(default_factory=Signs)
+    on_duty: OnDuty = field(default_factory=OnDuty)
     legal_hold: str = ""
     at_console: frozenset[str] = frozenset()

@@ -249,6 +249,8 @@ async def _decide(
     await _take_places(tx, action, decision)
     if decision.answer is Answer.PENDING and question is not None:
         answered = await _store_pending(tx, action, decision, question, judged)
+        for delivery in planned(question, judged.policy.operators(), broker.on_duty.now):
+            await tx.add(delivery)
     else:
         answered = await _store_allowed(broker, tx, action, decision)
     return _Asked(answered, judged, is_new=True, too_much=_too_much(draws, decision))
@@ -416,8 +418,6 @@ async def _store_pending(tx: Tx, pending: Action, decision: Decision, question: 
     answered = await _store(tx, pending, decision, approval=question)
     await tx.add(question)
     await tx.append(entries.approval_asked(pending, question))
-    for delivery in planned(question, judged.policy.operators()):
-        await tx.add(delivery)
     return replace(answered, approval=question, who=who_can_decide(question, judged.policy, tx.now))
 
 

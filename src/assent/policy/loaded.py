@@ -129,6 +129,9 @@ class LoadedPolicy:
     def route(self, name: str) -> Route | None:
         return self._declared.routes.get(name)
 
+    def all_routes(self) -> Sequence[Route]:
+        return tuple(self._declared.routes.values())
+
     @property
     def route_names(self) -> tuple[str, ...]:
         """The names of all routes."""

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from assent.core.approvals import DEFAULT_COOL_OFF, Need, Route, Step
-from assent.core.deliveries import DIRECT, EMAIL, PRIMARY, SECONDARY, SLACK, WEBHOOK, is_reached
+from assent.core.deliveries import DIRECT, EMAIL, ON_DUTY, PRIMARY, SECONDARY, SLACK, WEBHOOK, is_reached
 from assent.core.operators import Assurance, Operator, Permission
 from assent.core.presence import LEAST_GONE_AFTER
 from assent.policy.documents import Node, Scalar, Sequence
@@ -22,7 +22,8 @@ MAX_SEATS: Final = 10
 MAX_STEPS: Final = 10
 _DESTINATION: Final = re.compile(
     rf"{SLACK}:(?P<channel>#?[A-Za-z0-9_-]{{1,80}})|{WEBHOOK}:[A-Za-z0-9_.-]{{1,64}}"
-    rf"|(?P<people>{DIRECT}|{EMAIL}):(?P<group>[A-Za-z0-9_.-]{{1,64}})(:({PRIMARY}|{SECONDARY}))?"
+    rf"|(?P<people>{DIRECT}|{EMAIL}):(?P<group>[A-Za-z0-9_.-]{{1,64}})({ON_DUTY}S[A-Z0-9]{{1,30}})?"
+    rf"(:({PRIMARY}|{SECONDARY}))?"
 )
 
 _ASSURANCES: Final = {assurance.name.lower(): assurance for assurance in Assurance}
@@ -110,7 +111,7 @@ def _tell(node: Node, findings: Findings) -> tuple[str, ...]:
     told = texts(node, findings)
     for one in told:
         if (match := _DESTINATION.fullmatch(one)) is None:
-            known = f"`slack:CHANNEL`, `dm:GROUP`, `dm:GROUP:{PRIMARY}`, `email:GROUP`, `webhook:NAME`"
+            known = f"`slack:CHANNEL`, `dm:GROUP`, `dm:GROUP:{PRIMARY}`, `dm:GROUP@S0ID`, `email:GROUP`, `webhook:NAME`"
             findings.add(node.place, f"{quoted(one)} is none of {known}")
         elif match["channel"] and match["channel"].startswith("#"):
             findings.add(node.place, f"name the channel by its id instead of {quoted(match['channel'])}: names change")

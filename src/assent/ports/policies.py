@@ -86,6 +86,10 @@ class Policy(Protocol):
         """Return a route, or None."""
         ...
 
+    def all_routes(self) -> Sequence[Route]:
+        """Return every route."""
+        ...
+
     def is_nonproduction(self, environment: str) -> bool:
         """Whether `environment` is declared and marked nonproduction."""
         ...

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from assent.core.deliveries import DIRECT, SLACK
+from assent.core.deliveries import DIRECT, ON_DUTY, SLACK
 from assent.core.operators import Operator
 from assent.ports import Policy
 from assent.slack.accounts import Standing, look_at
 from assent.slack.heard import Who
 from assent.slack.manifest import SCOPES
+from assent.slack.on_duty import members_of
 from assent.slack.web import SlackFault, SlackWeb
 
 UPDATE_APP: Final = "print the manifest with `assent slack manifest`, update the app with it, install it again"
@@ -53,6 +54,8 @@ async def examine(
     yield await _scopes(web)
     for where in sorted(_channels(policy, routes)):
         yield await _channel(web, where, test_card=test_card)
+    for tell in sorted(_on_duty(policy, routes)):
+        yield await _user_group(web, policy, tell)
     for operator in policy.operators():
         if SLACK in operator.identities:
             yield await _person(web, operator, team)
@@ -109,6 +112,29 @@ async def _test_card(web: SlackWeb, where: str, name: str) -> Finding:
     except SlackFault as fault:
         return Finding(name, f"no card could be posted: {fault.said}", fault.hint or UPDATE_APP)
     return Finding(f"{name}: a test card was posted")
+
+
+def _on_duty(policy: Policy, routes: Sequence[str]) -> set[tuple[str, str]]:
+    """Return every user group that these routes look at, with the group of operators.yaml whose people it chooses."""
+    found = [route for name in routes if (route := policy.route(name)) is not None]
+    told = [one.split(":") for route in found for step in route.steps for one in step.tell]
+    people = [parts[1].partition(ON_DUTY) for parts in told if len(parts) > 1]
+    return {(live, group) for group, _, live in people if live}
+
+
+async def _user_group(web: SlackWeb, policy: Policy, tell: tuple[str, str]) -> Finding:
+    live, group = tell
+    what = f"user group {live} for {group}"
+    try:
+        members = await members_of(web, live)
+    except SlackFault as fault:
+        return Finding(what, f"Slack says {fault.said}", fault.hint or "copy the group's id; until then all are told")
+    people = [o for o in policy.operators() if group in o.groups and SLACK in o.identities]
+    serving = [o.id for o in people if o.identities[SLACK].rpartition("/")[2] in members]
+    if not serving:
+        fix = "put one of them into it; until then all are told"
+        return Finding(what, f"none of {', '.join(o.id for o in people)} is in it", fix)
+    return Finding(f"{what}: {', '.join(serving)}")
 
 
 async def _person(web: SlackWeb, operator: Operator, team: str) -> Finding:

@@ -10,6 +10,7 @@ SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     "chat:write": ("chat.postMessage", "chat.update"),
     "im:write": ("conversations.open",),
     "users:read": ("users.info", "bots.info"),
+    "usergroups:read": ("usergroups.users.list",),
     "files:write": ("files.getUploadURLExternal", "files.completeUploadExternal"),
     "channels:read": ("conversations.info",),
     "groups:read": ("conversations.info",),

@@ -21,6 +21,7 @@ from assent.slack.alerts import SlackAlerts, Workspace
 from assent.slack.callbacks import Callbacks
 from assent.slack.channel import SlackChannel
 from assent.slack.hearing import Hearing
+from assent.slack.on_duty import DutyWatch
 from assent.slack.receiving import Receiver
 from assent.slack.socket import SILENT_SECONDS, Socket, SocketKeeper
 from assent.slack.speaking import ADDRESS, Speaker
@@ -104,6 +105,7 @@ class SlackService:
         timeout_seconds: int = TIMEOUT_SECONDS,
     ) -> None:
         self._timeout_seconds = timeout_seconds
+        self._duty = DutyWatch(broker, now_seconds=now_seconds)
         self._broker = broker
         self._steady = steady
         self._keys = keys
@@ -153,7 +155,9 @@ class SlackService:
         try:
             await self._connect()
             await self._ask_after()
+            await self._see_who_is_on_duty()
         except SlackFault:
+            self._duty.forget()
             seconds = AFTER_FAULT_SECONDS
         self._say_how_it_is()
         return seconds
@@ -163,6 +167,10 @@ class SlackService:
         if self._web is not None and self._now_seconds() - self._web.asked_at >= ASK_AFTER_SECONDS:
             with contextlib.suppress(SlackFault):
                 await self._web.call("auth.test")
+
+    async def _see_who_is_on_duty(self) -> None:
+        if self._web is not None:
+            await self._duty.look(self._web)
 
     def alerts(self, room: str, *, runbook: str) -> SlackAlerts:
         """Return what tells of breakers in the channel `room`, as long as there is a connection."""
