@@ -117,12 +117,75 @@ def test_the_type_of_what_was_seen_is_the_narrowest(values: list[Json], means: o
         ({"type": ["string", "integer"]}, None),
         ({}, None),
         ({"$ref": "#/$defs/x"}, None),
+        ({"$ref": "#/properties/a"}, None),
+        ({"$ref": "other.json#/a"}, None),
+        ({"$ref": 7}, None),
+        ({"const": "only"}, {"type": "string", "enum": ["only"]}),
+        ({"oneOf": [{"const": "add"}, {"const": "drop"}]}, {"type": "string", "enum": ["add", "drop"]}),
+        (
+            {"anyOf": [{"const": "add"}, {"type": "null"}]},
+            {"type": "string", "enum": ["add"], "nullable": True},
+        ),
+        ({"oneOf": [{"const": "add"}, {"const": 2}]}, None),
     ],
 )
 def test_what_a_servers_schema_means_or_that_no_type_does(schema: Json, means: object) -> None:
     (sketch,) = of_mcp({"tools": [{"name": "t", "inputSchema": {"properties": {"a": schema}, "required": ["a"]}}]}, "s")
     assert sketch.arguments.get("a") == means
     assert len(sketch.notes) == (means is None)
+
+
+DEFINED: Json = {
+    "Color": {"type": "string", "enum": ["red", "blue"]},
+    "Guest": {"type": "object", "properties": {"mail": {"type": "string"}}, "required": ["mail"]},
+    "a/b": {"type": "boolean"},
+    "Again": {"$ref": "#/$defs/Color"},
+    "Tree": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Tree"}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "means"),
+    [
+        ({"$ref": "#/$defs/Color", "title": "t", "default": "red"}, {"type": "string", "enum": ["red", "blue"]}),
+        (
+            {"anyOf": [{"$ref": "#/$defs/Color"}, {"type": "null"}]},
+            {"type": "string", "enum": ["red", "blue"], "nullable": True},
+        ),
+        (
+            {"type": "array", "items": {"$ref": "#/$defs/Guest"}},
+            {"type": "list", "of": {"type": "object", "fields": {"mail": {"type": "string"}}}},
+        ),
+        ({"$ref": "#/$defs/a~1b"}, {"type": "boolean"}),
+        ({"$ref": "#/$defs/Color", "enum": ["red"]}, None),
+        ({"$ref": "#/$defs/Again"}, None),
+        ({"$ref": "#/$defs/Tree"}, None),
+        ({"$ref": "#/$defs/Color/enum"}, None),
+        ({"$ref": "#/$defs/None"}, None),
+    ],
+)
+def test_a_schema_may_refer_to_definitions_beside_it(schema: Json, means: object) -> None:
+    given: Json = {"$defs": DEFINED, "properties": {"a": schema}, "required": ["a"]}
+    (sketch,) = of_mcp([{"name": "t", "inputSchema": given}], "s")
+    assert sketch.arguments.get("a") == means
+    assert len(sketch.notes) == (means is None)
+
+
+def test_references_that_multiply_are_not_followed_for_ever() -> None:
+    defined: dict[str, Json] = {"d0": {"type": "string"}}
+    for level in range(1, 8):
+        fields: dict[str, Json] = {f"f{n}": {"$ref": f"#/$defs/d{level - 1}"} for n in range(50)}
+        defined[f"d{level}"] = {"type": "object", "properties": fields}
+    schema: Json = {"$defs": defined, "properties": {"a": {"$ref": "#/$defs/d7"}, "b": {"type": "string"}}}
+    (sketch,) = of_mcp([{"name": "t", "inputSchema": schema}], "s")
+    assert set(sketch.arguments) == {"b"}
+
+
+def test_moments_are_no_part_of_what_a_tool_acts_on() -> None:
+    when: Json = {"type": "string", "format": "date-time"}
+    given: Json = {"properties": {"room": {"type": "string"}, "start": when}, "required": ["room", "start"]}
+    made = drafted(*of_mcp([{"name": "book", "inputSchema": given}], "cal"))
+    assert 'resource: "cal/{room}"\n' in made.files["tools"]
 
 
 def test_a_schema_without_an_end_has_one() -> None:

@@ -14,6 +14,16 @@ COUNT = "replicas: {type: integer, min: 0, max: 500}"
 EDITS: list[tuple[str, str, str, str, str]] = [
     # effects and fields of rules
     (ROLE, "effect: allow", "effect: Allow", f"{ROLE}:6:68: `Allow` is not one of", "did you mean `allow`"),
+    (ROLE, "effect: deny", "effect: ask", "`ask` is not one of", "did you mean `require_approval`"),
+    (ROLE, "effect: deny", "effect: forbid", "`forbid` is not one of", "did you mean `deny`"),
+    (ROLE, "effect: allow", "effect: permit", "`permit` is not one of", "did you mean `allow`"),
+    (
+        ROLE,
+        "environments: [staging]",
+        "environments: [live]",
+        "there is no environment `live`: `production`, `staging`",
+        "",
+    ),
     (ROLE, "effect: deny", "effect: denny", "`denny` is not one of", "did you mean `deny`"),
     (ROLE, "effect: deny", "efect: deny", "has no field `efect`, did you mean `effect`", ""),
     (ROLE, "      effect: deny\n", "", "a rule lacks `effect`", ""),

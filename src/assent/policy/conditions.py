@@ -118,5 +118,7 @@ def misuse(one: FieldCondition, argument: Argument) -> str | None:
             return f"a predicate on `{one.argument}` does not apply to the type `{argument.kind}`"
         for inner in (p for every in predicate.each for p in every):
             if argument.of is None or argument.of.kind not in inner.kinds:
-                return f"a predicate within `each` does not apply to what `{one.argument}` holds"
+                held = argument.of.kind if argument.of is not None else argument.kind
+                hint = "; `absent`, `present` and `length` look at the list itself" if held is Kind.OBJECT else ""
+                return f"a predicate within `each` does not apply to what `{one.argument}` holds (`{held}`){hint}"
     return None

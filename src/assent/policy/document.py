@@ -5,15 +5,15 @@ It is made from the loaded version alone and carries its digest.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from assent.core.actions import Impact
-from assent.core.agents import AgentProfile
+from assent.core.agents import AgentId, AgentProfile
 from assent.core.decisions import Effect
 from assent.core.errors import NotFound
 from assent.core.explanations import DocumentFormat
-from assent.core.operators import Operator
+from assent.core.operators import Operator, OperatorId
 from assent.policy.asking import question, who_may_answer
 from assent.policy.catalogue import Tool
 from assent.policy.declared import Declared
@@ -23,7 +23,7 @@ from assent.policy.findings import did_you_mean
 from assent.policy.loaded import LoadedPolicy
 from assent.policy.roles import Role
 from assent.policy.routes import DEFAULT
-from assent.policy.rules import ANY, Rule
+from assent.policy.rules import ANY, Rule, covered
 from assent.policy.scopes import by_role, covers_tool
 from assent.policy.words import condition_in_words, listed, needs_in_words
 
@@ -36,6 +36,7 @@ _ORDER: Final = (
     "Whatever is not written here is denied. Of all rules that match an action, a denial beats a question, and a"
     " question beats a permission."
 )
+_MOST_VALUES: Final = 20
 _STRONGEST: Final = (Effect.DENY, Effect.REQUIRE_APPROVAL, Effect.ALLOW)
 
 
@@ -70,6 +71,7 @@ class Document:
         self._declared = declared
         self._now = now
         self._rules_of = by_role(declared.rules)
+        self._covered: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def whole(self) -> str:
         """Return the document of everybody."""
@@ -92,7 +94,13 @@ class Document:
         tools = [tool for name, tool in sorted(self._declared.tools.items()) if _any_covers(rules, name)]
         parts = [f"# {title}", self._preface(), "## Agents", *map(self._agent, agents)]
         parts += ["## Roles", *map(self._role, roles), *self._exceptions(rules)]
-        parts += ["## Who is asked", self._routes(rules), self._people(), "## Tools", self._catalogue(tools)]
+        parts += [
+            "## Who is asked",
+            self._routes(rules, _one_of(agents)),
+            self._people(),
+            "## Tools",
+            self._catalogue(tools),
+        ]
         return "\n\n".join(part for part in parts if part) + "\n"
 
     def _preface(self) -> str:
@@ -113,7 +121,7 @@ class Document:
 
     def _agent(self, agent: AgentProfile) -> str:
         facts = [
-            f"- answers to: `{agent.owner}`, who may deny and cancel, and never approves",
+            f"- answers to: {self._owner(agent)}",
             f"- roles: {listed(agent.roles)}",
             f"- until: {agent.expires:%Y-%m-%d}" + (" (over)" if agent.expires <= self._now else ""),
         ]
@@ -126,6 +134,13 @@ class Document:
         rows = [row for tool in tools for row in self._tool_rows(tool, rules)]
         table = _table(("tool", "where", "what happens", "rule"), rows)
         return "\n".join([f"### {agent.id}", "", *facts, "", table])
+
+    def _owner(self, agent: AgentProfile) -> str:
+        owner = self._declared.operators[agent.owner]
+        single = owner.single_person
+        if single is None or single.until <= self._now:
+            return f"`{owner.id}`, who may deny and cancel, and never approves"
+        return f"`{owner.id}`, who until {single.until:%Y-%m-%d} **may approve what it asks** but for what destroys"
 
     def _tool_rows(self, tool: Tool, rules: Iterable[Rule]) -> Iterator[tuple[str, ...]]:
         about = [rule for rule in rules if covers_tool(rule, tool.name) and rule.in_force(self._now)]
@@ -170,10 +185,38 @@ class Document:
             facts[-1] += f" To be reviewed by {role.review_by:%Y-%m-%d}{late}."
         facts[-1] += f" Held by {listed(held) or 'no agent'}."
         for effect, heading in _EFFECTS.items():
-            rules = [rule for rule in self._rules_of.get(role.name, ()) if rule.effect is effect]
+            rules = [rule for rule in self._rules_of.get(role.name, ()) if self._comes_to(rule) is effect]
             if rules:
                 facts += ["", f"**{heading}**", "", *(f"- {self._rule(rule)}" for rule in rules)]
         return "\n".join(facts)
+
+    def _comes_to(self, rule: Rule) -> Effect:
+        """Return what a rule comes to where it applies: an allow that is asked everywhere is a question."""
+        met = list(self._met(rule))
+        return Effect.REQUIRE_APPROVAL if met and all(floored for _, _, floored in met) else rule.effect
+
+    def _met(self, rule: Rule) -> Iterator[tuple[str, str, bool]]:
+        """Yield every tool and place that an allow meets, and whether the production floor asks there all the same."""
+        if rule.effect is not Effect.ALLOW:
+            return
+        if rule.tools not in self._covered:
+            self._covered[rule.tools] = covered(rule.tools, sorted(self._declared.tools))
+        for tool in (self._declared.tools[name] for name in self._covered[rule.tools]):
+            lifted = tool.impact is Impact.READ or rule.stands(self._now)
+            for place in _places_of(rule, tool):
+                yield tool.name, place, not (lifted or self._declared.environments.get(place, False))
+
+    def _floor(self, rule: Rule) -> str:
+        met = list(self._met(rule))
+        floored = [(tool, place) for tool, place, is_floored in met if is_floored]
+        if not floored:
+            return ""
+        places = ", ".join(dict.fromkeys(place for _, place in floored))
+        tools = dict.fromkeys(tool for tool, _ in floored)
+        if len(floored) == len(met):
+            return f"; asked on `{DEFAULT}`, as every change in {places}"
+        which = "" if len(tools) == len({tool for tool, _, _ in met}) else f"{listed(tools)} "
+        return f"; {which}in {places} asked on `{DEFAULT}`"
 
     def _rule(self, rule: Rule) -> str:
         where = "everywhere" if ANY in rule.environments else f"in {', '.join(rule.environments)}"
@@ -184,6 +227,7 @@ class Document:
             said += f", when {condition_in_words(rule.condition)}"
         if rule.effect is Effect.REQUIRE_APPROVAL:
             said += f"; asked on `{rule.route}`"
+        said += self._floor(rule)
         if rule.until is not None and rule.effect is not Effect.DENY:
             said += f", until {rule.until:%Y-%m-%d}" + ("" if rule.in_force(self._now) else " (over)")
         if rule.description or rule.reason:
@@ -208,7 +252,7 @@ class Document:
 
     # --- people and tools ---
 
-    def _routes(self, rules: Iterable[Rule]) -> str:
+    def _routes(self, rules: Iterable[Rule], agent: AgentProfile) -> str:
         used = {DEFAULT, *(rule.route for rule in rules if rule.effect is Effect.REQUIRE_APPROVAL)}
         rows = []
         for name, route in sorted(self._declared.routes.items()):
@@ -220,14 +264,13 @@ class Document:
                     needs_in_words(route),
                     f"`{route.assurance.name.lower()}` or surer",
                     _span(route.expires_after.total_seconds()),
-                    ", ".join(f"`{who}`" for who in self._able(name)) or "nobody",
+                    ", ".join(f"`{who}`" for who in self._able(name, agent)) or "nobody",
                 )
             )
         return _table(("route", "needs", "by", "answered within", "people"), rows)
 
-    def _able(self, name: str) -> tuple[str, ...]:
-        nobody = AgentProfile(id="", owner="", roles=(), expires=self._now)  # type: ignore[arg-type]  # nobody's agent
-        asked = question(nobody, (self._declared.routes[name],), self._now)
+    def _able(self, name: str, agent: AgentProfile) -> tuple[str, ...]:
+        asked = question(agent, (self._declared.routes[name],), self._now)
         return who_may_answer(asked, tuple(self._declared.operators.values()), self._now)
 
     def _people(self) -> str:
@@ -237,6 +280,11 @@ class Document:
     def _person(self, operator: Operator) -> tuple[str, ...]:
         owns = sorted(agent.id for agent in self._declared.agents.values() if agent.owner == operator.id)
         may = operator.sets or tuple(sorted(permission.value for permission in operator.permissions))
+        if operator.single_person is not None:
+            single = operator.single_person
+            over = " (over)" if single.until <= self._now else ""
+            what = f"approve what their own agents ask until {single.until:%Y-%m-%d}{over}: {_text(single.reason)}"
+            may = (*may, what)
         away = " (away)" if operator.away else ""
         return f"`{operator.id}`{away}", ", ".join(operator.groups), ", ".join(may) or "nothing", ", ".join(owns)
 
@@ -245,13 +293,22 @@ class Document:
             (
                 f"`{tool.name}`",
                 tool.impact.value,
+                f"`{_words(tool.resource.parts)}`",
+                _acts_in(tool),
                 _text(tool.description),
                 _text(_words(tool.how_bad.parts)),
                 _text(_words(tool.undo.parts)),
             )
             for tool in tools
         ]
-        return _table(("tool", "impact", "does", "how bad", "undone by"), rows)
+        return _table(("tool", "impact", "acts on", "in", "does", "how bad", "undone by"), rows)
+
+
+def _one_of(agents: Collection[AgentProfile]) -> AgentProfile:
+    """Return the one agent that a document is about, or an agent of nobody where it is about several."""
+    if len(agents) == 1:
+        return next(iter(agents))
+    return AgentProfile(id=AgentId(""), owner=OperatorId(""), roles=(), expires=datetime.max.replace(tzinfo=UTC))
 
 
 def _any_covers(rules: Iterable[Rule], tool: str) -> bool:
@@ -263,6 +320,24 @@ def _places(tool: Tool) -> list[str]:
         return [tool.environment.environment]
     places = [*tool.environment.names.values(), *(place for _, place in tool.environment.patterns)]
     return sorted(set(places))
+
+
+def _acts_in(tool: Tool) -> str:
+    """Return where a tool acts, and by which values of which argument that is known."""
+    where = tool.environment
+    if isinstance(where, Constant):
+        return where.environment
+    values: dict[str, list[str]] = {}
+    for value, place in (*where.names.items(), *where.patterns):
+        values.setdefault(place, []).append(value)
+    table = "; ".join(f"{place}: {_some(found)}" for place, found in sorted(values.items()))
+    segment = f", segment {where.segment + 1}" if where.segment >= 0 else ""
+    return f"by `{where.argument}`{segment}: {table}"
+
+
+def _some(values: Collection[str]) -> str:
+    shown = listed(list(values)[:_MOST_VALUES])
+    return shown if len(values) <= _MOST_VALUES else f"{shown} and {len(values) - _MOST_VALUES} more"
 
 
 def _places_of(rule: Rule, tool: Tool) -> list[str]:

@@ -4,6 +4,7 @@ A reader takes a node and returns a value of its type, always: after a finding t
 that reading goes on and names the next mistake too. Nothing read so is ever served.
 """
 
+import collections.abc
 import re
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,6 +20,7 @@ Read = Callable[[Node, Findings], T]
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 MAX_TEXT: Final = 2_000
+_SHOWN: Final = 8
 NO_NAMES: Final[tuple[str, ...]] = ()
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
@@ -187,24 +189,34 @@ def duration(node: Node, findings: Findings) -> timedelta:
     return value
 
 
-def choice(kind: type[E], stand_in: E) -> Read[E]:
-    """Return a reader of one member of an enum with text values, case-sensitive."""
+def choice(kind: type[E], stand_in: E, other_words: collections.abc.Mapping[str, E] | None = None) -> Read[E]:
+    """Return a reader of one member of an enum with text values, case-sensitive.
+
+    `other_words` are what people write instead; they are refused like any other, with the one that they mean.
+    """
     known = {str(member.value): member for member in kind}
+    meant = {word: str(member.value) for word, member in (other_words or {}).items()}
 
     def read(node: Node, findings: Findings) -> E:
         value = node.text if isinstance(node, Scalar) else ""
         if value in known:
             return known[value]
-        findings.add(node.place, f"{quoted(value)} is not one of {listed(known)}{did_you_mean(value, known)}")
+        findings.add(node.place, f"{quoted(value)} is not one of {listed(known)}{_meaning(value, known, meant)}")
         return stand_in
 
     return read
 
 
+def _meaning(value: str, known: Collection[str], meant: collections.abc.Mapping[str, str]) -> str:
+    word = meant.get(value.lower())
+    return f", did you mean `{word}`" if word else did_you_mean(value, known)
+
+
 def known(value: str, among: Collection[str], node: Node, findings: Findings, what: str) -> None:
     """Report `value` when it is not among the known names."""
     if value and value not in among:
-        findings.add(node.place, f"there is no {what} {quoted(value)}{did_you_mean(value, among)}")
+        hint = did_you_mean(value, among) or (f": {listed(among)}" if 0 < len(among) <= _SHOWN else "")
+        findings.add(node.place, f"there is no {what} {quoted(value)}{hint}")
 
 
 def listed(words: Collection[str]) -> str:

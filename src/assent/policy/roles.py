@@ -27,7 +27,14 @@ _RULE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _UNSAFE_IN_PATTERNS = re.compile(r'[|,;"\'#\\{}()\[\]]')
 _SEGMENT = r"(?:\*\*?|[A-Za-z0-9_-][A-Za-z0-9_.:@-]*\*?)"
 _SOUND_RESOURCE = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT}){{0,{MAX_SEGMENTS - 1}}}")
-_EFFECT = choice(Effect, Effect.DENY)
+_SAID_INSTEAD: Final = {
+    **dict.fromkeys(
+        ("ask", "approve", "approval", "confirm", "human", "pending", "require-approval"), Effect.REQUIRE_APPROVAL
+    ),
+    **dict.fromkeys(("accept", "grant", "permit", "yes"), Effect.ALLOW),
+    **dict.fromkeys(("block", "forbid", "never", "no", "refuse", "reject"), Effect.DENY),
+}
+_EFFECT = choice(Effect, Effect.DENY, _SAID_INSTEAD)
 _EVERYWHERE: Final[tuple[str, ...]] = ("**",)
 _TOOLS: Final = 2
 _TOOL_PATTERN = re.compile(r"[A-Za-z0-9_*-]+(\.[A-Za-z0-9_*-]+)*")

@@ -26,13 +26,17 @@ class Denial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sketch:
-    """What is known of one tool; `notes` are for whoever reviews, `reads` is its maker's word that it only reads."""
+    """What is known of one tool; `notes` are for whoever reviews, `reads` is its maker's word that it only reads.
+
+    `moments` are arguments that say when, and so name nothing that a tool acts on.
+    """
 
     name: str
     description: str = ""
     arguments: Mapping[str, Type] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     reads: bool = False
+    moments: frozenset[str] = frozenset()
     source: str = ""
 
 
@@ -50,7 +54,7 @@ def of_denials(tool: str, denials: Iterable[Denial]) -> Sketch:
             continue
         types[key] = found if len(values) == len(asked) else {**found, "optional": True}
     if not asked:
-        notes.append("its arguments are not known: ask again with --payloads, or name its function or server")
+        notes.append("its arguments are not known: ask again with --payload, or name its function or server")
     return Sketch(name=tool, arguments=types, notes=tuple(notes), source=f"{len(asked) or 'no'} recorded asks")
 
 

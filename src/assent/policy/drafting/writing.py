@@ -90,7 +90,7 @@ def _declarable(sketch: Sketch) -> Sketch:
 
 def _tool(sketch: Sketch, known: Known, points: list[str]) -> str:
     points += [f"{sketch.name}: {note}" for note in sketch.notes]
-    placeable = [key for key, one in sketch.arguments.items() if _is_placeable(one)]
+    placeable = [k for k, one in sketch.arguments.items() if _is_placeable(one) and k not in sketch.moments]
     from_which = placeable[0] if placeable else "ARGUMENT"
     lines = [*(f"# {visible(note)}" for note in (f"from {sketch.source}", *sketch.notes)), f"{_plain(sketch.name)}:"]
     lines.append(f"  description: {_quoted(sketch.description or f'what {sketch.name} does')}")
