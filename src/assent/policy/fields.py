@@ -130,7 +130,8 @@ def texts(node: Node, findings: Findings) -> tuple[str, ...]:
 def many(node: Node, findings: Findings, read: Read[str]) -> tuple[str, ...]:
     """Read a list with `read`; a repeated item is a finding."""
     if not isinstance(node, Sequence):
-        findings.add(node.place, "this must be a list (`[…]`)")
+        one = node.text if isinstance(node, Scalar) and NAME.fullmatch(node.text) else "…"
+        findings.add(node.place, f"this must be a list (`[{one}]`)")
         return ()
     values = tuple(read(item, findings) for item in node.items)
     for index, value in enumerate(values):
@@ -215,8 +216,14 @@ def _meaning(value: str, known: Collection[str], meant: collections.abc.Mapping[
 def known(value: str, among: Collection[str], node: Node, findings: Findings, what: str) -> None:
     """Report `value` when it is not among the known names."""
     if value and value not in among:
-        hint = did_you_mean(value, among) or (f": {listed(among)}" if 0 < len(among) <= _SHOWN else "")
+        hint = did_you_mean(value, among) or _all_there_are(among)
         findings.add(node.place, f"there is no {what} {quoted(value)}{hint}")
+
+
+def _all_there_are(among: Collection[str]) -> str:
+    if not 0 < len(among) <= _SHOWN:
+        return ""
+    return f", there {'is' if len(among) == 1 else 'are'} {listed(among)}"
 
 
 def listed(words: Collection[str]) -> str:

@@ -13,7 +13,7 @@ from assent.policy.bounds import MAX_ALTERNATIVES, MAX_OPERANDS, MAX_PROGRAM
 from assent.policy.conditions import Condition, FieldCondition, Predicate
 from assent.policy.documents import Mapping as MappingNode
 from assent.policy.documents import Node, Scalar, Sequence, as_json, plain
-from assent.policy.fields import Fields, boolean, integer, listed, number, text
+from assent.policy.fields import NAME, Fields, boolean, integer, listed, number, text
 from assent.policy.findings import Findings, did_you_mean, quoted
 from assent.policy.schema import NUMERIC, SCALARS, Kind, is_kind
 from assent.policy.spelling import Spelling
@@ -75,7 +75,10 @@ def _any_of(node: Node, findings: Findings) -> tuple[tuple[Predicate, ...], ...]
 
 def _every(node: Node, findings: Findings) -> tuple[Predicate, ...]:
     if not isinstance(node, MappingNode) or not node.entries:
-        findings.add(node.place, f"this must be a predicate such as {{max: 20}}: {listed(_READERS)}")
+        said = f"this must be a predicate such as {{max: 20}}: {listed(_READERS)}"
+        if isinstance(node, Scalar) and NAME.fullmatch(node.text):
+            said += f", did you mean `{{equals: {node.text}}}`"
+        findings.add(node.place, said)
         return ()
     found = []
     for key, value in node.entries.items():

@@ -276,7 +276,7 @@ def _steps(tools: tuple[str, ...], resources: tuple[str, ...]) -> int:
 
 
 def _some(values: tuple[str, ...], node: Node, findings: Findings) -> tuple[str, ...]:
-    if not values:
+    if not values and isinstance(node, Sequence):
         findings.add(node.place, "this list is empty: the rule would match nothing")
     if len(values) > MAX_ALTERNATIVES:
         findings.add(node.place, f"this list names {len(values)} things, at most {MAX_ALTERNATIVES}: write a pattern")
