@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.serving.broker_process import PROGRAM, clean_environment
+from tests.serving.broker_process import clean_environment
+from tests.serving.warm import PROGRAM
 
 READ_SECONDS = 20
 

@@ -12,7 +12,8 @@ import pytest
 
 from assent.cli.exits import Exit, RunExit
 from tests.cli.terminal import at_a_terminal
-from tests.serving.broker_process import PROGRAM, WAIT_SECONDS, BrokerProcess, Home, clean_environment, run
+from tests.serving.broker_process import WAIT_SECONDS, BrokerProcess, Home, clean_environment, run
+from tests.serving.warm import PROGRAM
 
 # Says what it was given and which of our variables it can see, does what it is told, and ends as it is told.
 SAYS = """\

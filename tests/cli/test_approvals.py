@@ -13,7 +13,8 @@ from assent.cli.exits import Exit
 from assent.cli.margin import MARGIN
 from tests.cli.conftest import Shell
 from tests.cli.terminal import at_a_terminal, on_a_terminal
-from tests.serving.broker_process import PROGRAM, BrokerProcess, clean_environment
+from tests.serving.broker_process import BrokerProcess, clean_environment
+from tests.serving.warm import PROGRAM
 
 RUNS = count()
 

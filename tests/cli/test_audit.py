@@ -13,7 +13,8 @@ import pytest
 from assent.cli.exits import Exit
 from assent.cli.margin import MARGIN
 from tests.cli.conftest import Shell
-from tests.serving.broker_process import PROGRAM, BrokerProcess, Home, clean_environment
+from tests.serving.broker_process import BrokerProcess, Home, clean_environment
+from tests.serving.warm import PROGRAM
 
 
 def test_the_tail_is_the_newest_records_with_the_newest_last(broker: BrokerProcess, operator: Shell) -> None:

@@ -213,8 +213,8 @@ async def test_looking_on_finds_everything_once_and_in_order(ledger: Ledger, lim
 
 @pytest.mark.requirement("T14")
 async def test_what_no_index_knows_is_looked_for_in_bounded_steps(ledger: Ledger) -> None:
-    for _ in range(5):
-        await append(ledger, *(samples.entry(tool="common", payload={}) for _ in range(9_000)))
+    for _ in range(45):
+        await append(ledger, *(samples.entry(tool="common", payload={}) for _ in range(1_000)))
     await append(ledger, samples.entry(tool="rare", kind=RecordKind.KEY_ISSUED))
     for order in (True, False):
         assert await walked(ledger, 10, tool="rare", oldest_first=order) == ([45_000], 3)

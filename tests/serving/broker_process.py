@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +15,10 @@ from assent.core.credentials import Kind
 from assent.sdk.endpoint import Limits, endpoint
 from assent.sdk.http import Request, Response
 from assent.sdk.sockets import SocketDriver
+from tests.serving import warm
+from tests.serving.warm import PROGRAM, Process
 
 WAIT_SECONDS = 60
-PROGRAM = (sys.executable, "-m", "assent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,16 +54,8 @@ def run(
     *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line as a process of its own, without a terminal, and return what it said."""
-    return subprocess.run(
-        [*PROGRAM, *arguments],
-        cwd=cwd,
-        env=clean_environment(env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=WAIT_SECONDS,
-        check=False,
-    )
+    code, out, err = warm.run(arguments, cwd=cwd, env=clean_environment(env), timeout=WAIT_SECONDS)
+    return subprocess.CompletedProcess([*PROGRAM, *arguments], code, out, err)
 
 
 def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -80,7 +72,7 @@ class BrokerProcess:
     env: Mapping[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     url: str = ""
-    process: subprocess.Popen[bytes] = field(init=False)
+    process: Process = field(init=False)
     errors: Path = field(init=False)
 
     def __enter__(self) -> Self:
@@ -95,13 +87,8 @@ class BrokerProcess:
     def start(self) -> None:
         """Start, and wait for the line that says where it serves."""
         with self.errors.open("ab") as errors:
-            self.process = subprocess.Popen(
-                [*PROGRAM, "serve", "--config", str(self.home.config), "--port", "0", "--json", *self.arguments],
-                env=clean_environment(self.env),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
+            serve = ["serve", "--config", str(self.home.config), "--port", "0", "--json", *self.arguments]
+            self.process = warm.start(serve, env=clean_environment(self.env), stderr=errors.fileno())
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self.log()
@@ -113,7 +100,7 @@ class BrokerProcess:
     def end(self) -> int:
         """Return the exit code, once the process has ended."""
         self.process.communicate(timeout=WAIT_SECONDS)
-        return self.process.returncode
+        return int(self.process.returncode)
 
     def stop(self) -> int:
         """Ask it to stop; return its exit code."""

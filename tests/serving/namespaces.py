@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.broker_process import PROGRAM, WAIT_SECONDS, clean_environment
+from tests.serving.broker_process import WAIT_SECONDS, clean_environment
+from tests.serving.warm import PROGRAM
 
 UNSHARE = shutil.which("unshare") or "unshare"
 _READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'

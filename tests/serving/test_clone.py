@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.broker_process import PROGRAM, WAIT_SECONDS, clean_environment, run
+from tests.serving.broker_process import WAIT_SECONDS, clean_environment, run
+from tests.serving.warm import PROGRAM
 
 STARTER = Path(__file__).parent.parent.parent / "policies"
 

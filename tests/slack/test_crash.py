@@ -46,7 +46,7 @@ async def ended(broker: Broker) -> int:
     assert process is not None
     await until(lambda: process.poll() is not None, "the end of the broker")
     broker.stop()
-    return process.returncode
+    return int(process.returncode)
 
 
 async def clicked(broker: Broker) -> str:

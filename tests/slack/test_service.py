@@ -5,8 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,6 +21,8 @@ from assent.demo.workspace.server import StandIn, serving
 from assent.demo.workspace.state import Message, Workspace
 from assent.serving.slack import slack_of
 from assent.slack.view import Press
+from tests.serving import warm
+from tests.serving.broker_process import make_home
 from tests.slack.conftest import SCOPES
 
 ROOM = Channel(id="C0PROD", name="prod-approvals")
@@ -45,13 +45,10 @@ class Broker:
     def __init__(self, folder: Path, slack: StandIn) -> None:
         self.folder = folder
         self.slack = slack
-        made = subprocess.run(
-            [sys.executable, "-m", "assent", "init", str(folder), "--json"], capture_output=True, check=True, text=True
-        )
-        self.agent_key: str = json.loads(made.stdout)["agent"]["key"]
-        self.operator: str = json.loads(made.stdout)["operator"]["token"]
+        home = make_home(folder)
+        self.agent_key, self.operator = home.agent_key, home.operator_token
         self._tell_slack()
-        self.process: subprocess.Popen[str] | None = None
+        self.process: warm.Process | None = None
         self.url = ""
 
     def _tell_slack(self) -> None:
@@ -75,12 +72,12 @@ class Broker:
         await asyncio.to_thread(self._run, environment)
 
     def _run(self, environment: dict[str, str]) -> None:
-        command = [sys.executable, "-m", "assent", "serve", "--config", str(self.folder / "assent.toml")]
+        command = ["serve", "--config", str(self.folder / "assent.toml")]
         with (self.folder / "log").open("a") as errors:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment, text=True)
+            self.process = warm.start(command, env=environment, stderr=errors.fileno())
         for line in self.process.stdout or ():
-            if (found := re.search(r"http://127\.0\.0\.1:[0-9]+", line)) is not None:
-                self.url = found[0]
+            if (found := re.search(rb"http://127\.0\.0\.1:[0-9]+", line)) is not None:
+                self.url = found[0].decode()
                 return
         raise AssertionError((self.folder / "log").read_text())
 
