@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from assent.core.alerts import TOLD, Alert, Mark, Severity, alert_of
+from assent.core.alerts import TOLD, Alert, Mark, Severity, alert_of, is_told
 from assent.core.breakers import Scope
 from assent.core.records import RecordKind
 
@@ -22,6 +22,13 @@ KINDS = {
     ),
     RecordKind.BREAKER_WATCHED: (Severity.NOTICE, "would have tripped over agent `bot`, by eve"),
 }
+POLICIES = {
+    RecordKind.POLICY_ACTIVATED: (Severity.NOTICE, "a policy that widens something serves: `aaaaaaaaaaaa`"),
+    RecordKind.POLICY_PROPOSED: (
+        Severity.ALERT,
+        "a policy that widens something waits to be confirmed: `aaaaaaaaaaaa`",
+    ),
+}
 
 
 def leaf(kind: RecordKind = RecordKind.BREAKER_TRIPPED, **changes: Any) -> dict[str, Any]:
@@ -37,7 +44,34 @@ def test_each_kind_has_its_words_and_how_loud_it_is(kind: RecordKind) -> None:
 
 
 def test_these_kinds_are_told_and_no_other() -> None:
-    assert set(TOLD) == set(KINDS)
+    assert set(TOLD) == {*KINDS, *POLICIES}
+
+
+def policy_leaf(kind: RecordKind, detail: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    said = {"id": "rec_1", "kind": kind.value, "time": "2026-11-23T10:00:00Z", "policy": "a" * 64, "detail": detail}
+    return said | changes
+
+
+@pytest.mark.requirement("T23")
+@pytest.mark.parametrize("kind", POLICIES)
+def test_a_policy_is_told_with_what_it_widens_and_who_let_it(kind: RecordKind) -> None:
+    severity, headline = POLICIES[kind]
+    one = {"diff": {"widens": 1}, "widens": ["rule x: is new"]}
+    alert = alert_of(policy_leaf(kind, one, operator="ada"), "")
+    assert (alert.severity, alert.text) == (severity, f"{headline}, by ada: rule x: is new")
+    assert (alert.policy, alert.covers, alert.tells_of_trip) == ("a" * 64, "", False)
+    many = {"diff": {"widens": 5, "rewords": 2}, "widens": list("abcde"), "release": {"keys": ["ci+01"]}}
+    assert alert_of(policy_leaf(kind, many), "").text == f"{headline}, by the release key ci+01: a; b; c; and 2 more"
+    assert ", by the files in the policy directory: a" in alert_of(policy_leaf(kind, {**one, "widens": ["a"]}), "").text
+    unknown = policy_leaf(kind, {"previous": "b" * 64, "diff": "unknown"})
+    assert is_told(unknown)
+    assert "nobody knows what it widens" in alert_of(unknown, "").text
+
+
+def test_a_policy_that_widens_nothing_is_not_told() -> None:
+    assert not is_told(policy_leaf(RecordKind.POLICY_ACTIVATED, {"diff": {"narrows": 1}}))
+    assert not is_told(policy_leaf(RecordKind.POLICY_ACTIVATED, {}))
+    assert is_told(leaf())
 
 
 def test_an_alert_says_what_its_record_says() -> None:

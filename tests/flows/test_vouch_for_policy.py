@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from assent.core.alerts import Alert
 from assent.core.errors import PolicyInvalid, Stale
 from assent.core.notes import sign_note
 from assent.core.privileges import Activation
 from assent.core.releases import Release, sign_release
 from assent.flows import entries
 from assent.flows.activate_policy import TakenUp, Uptake, activate_policy, take_up_policy
+from assent.flows.raise_alerts import begin_alerts, raise_alerts
 from assent.flows.read_policy import show_policy
 from assent.flows.vouch_for_policy import LOOKED_AT_ONCE, MOST_LOOKS
 from assent.policy.files import RELEASE
@@ -318,3 +320,33 @@ async def test_where_every_sound_version_serves_no_note_is_looked_at(town: Caref
     town.broker = replace(town.broker, activation=Activation.AUTO)
     taken = await town.signed(MORE, seed=2)
     assert (taken.uptake, taken.vouched) == (Uptake.ACTIVATED, None)
+
+
+class Listener:
+    """A destination that keeps what it is told."""
+
+    name = "listener"
+
+    def __init__(self) -> None:
+        self.heard: list[Alert] = []
+
+    async def alert(self, alert: Alert) -> bool:
+        self.heard.append(alert)
+        return True
+
+
+async def test_people_are_told_what_widens_and_what_waits_and_of_nothing_else(town: Careful) -> None:
+    listener = Listener()
+    await begin_alerts(town.broker, listener)
+    waits = await town.take_up(MORE)
+    served = await town.signed(MORE)
+    (town.directory / RELEASE).unlink()
+    await town.take_up(LESS)
+    raised = await raise_alerts(town.broker, listener)
+    assert [(one.event, one.policy) for one in listener.heard] == [
+        ("policy.proposed", waits.version),
+        ("policy.activated", served.version),
+    ]
+    assert listener.heard[1].by.startswith("the release key log.example/assent+")
+    assert (len(raised.told), raised.failed, raised.more) == (2, False, False)
+    assert (await raise_alerts(town.broker, listener)).told == ()

@@ -140,6 +140,15 @@ async def test_a_room_that_is_not_there_or_a_slack_that_is_away_is_no_telling(op
     assert ops.slack.messages == []
 
 
+def test_of_a_policy_it_says_which_version_who_and_what_it_widens() -> None:
+    about = replace(ALERT, event="policy.proposed", policy="a" * 64, scope=Scope(), by="ada", reason="rule x: is new")
+    said = written(message_of(about, RUNBOOK))
+    for part in ("a policy that widens something waits to be confirmed", "a" * 64, "ada", "rule x: is new"):
+        assert part in said, part
+    assert RUNBOOK not in said
+    assert "Cut off" not in said.replace("Cut it off", "")
+
+
 @pytest.mark.requirement("T13")
 def test_words_of_people_and_rules_are_inert() -> None:
     nasty = "<!channel> <https://evil.example|pay here> *bold* :tada: \u202e"

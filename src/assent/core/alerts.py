@@ -1,4 +1,4 @@
-"""Alerts: what people are told about breakers, made from the records of what happened, so that nothing else is stored.
+"""Alerts: what people are told about breakers and policies, made from the records, so that nothing else is stored.
 
 An alert carries the id of its record: told twice, it is the same one. It holds no payload of any action; the words of
 whoever tripped or reset are for the people who answer for it.
@@ -34,7 +34,8 @@ class Mark:
 class Alert:
     """One thing to tell: what happened to which breaker, when, by whom and why, and what it cut off.
 
-    `by_hand` is the account and the machine, where it was done on the ledger itself.
+    `by_hand` is the account and the machine, where it was done on the ledger itself. Of a policy it is `policy`, the
+    version; `reason` is then what that widens.
     """
 
     id: str
@@ -51,6 +52,12 @@ class Alert:
     cut_off_elsewhere: str = ""
     drill: bool = False
     by_hand: str = ""
+    policy: str = ""
+
+    @property
+    def covers(self) -> str:
+        """What is stopped, in words; nothing where the alert is about a policy."""
+        return "" if self.policy else self.scope.describe()
 
     @property
     def tells_of_trip(self) -> bool:
@@ -61,7 +68,7 @@ class Alert:
     def headline(self) -> str:
         """What happened over what, without why."""
         drill = "drill: " if self.drill else ""
-        return f"{drill}{_WORDS[self.event]} {self.scope.describe()}"
+        return f"{drill}{_WORDS[self.event]} {self.covers or f'`{self.policy[:12]}`'}"
 
     @property
     def text(self) -> str:
@@ -79,15 +86,34 @@ _WORDS: Final[dict[str, str]] = {
     RecordKind.BREAKER_RESET: "breaker reset over",
     RecordKind.BREAKER_REMINDED: "still tripped, you wanted to be asked again: the breaker over",
     RecordKind.BREAKER_WATCHED: "would have tripped over",
+    RecordKind.POLICY_ACTIVATED: "a policy that widens something serves:",
+    RecordKind.POLICY_PROPOSED: "a policy that widens something waits to be confirmed:",
 }
 TOLD: Final = tuple(map(RecordKind, _WORDS))
-_QUIET: Final = frozenset({RecordKind.BREAKER_MOVED, RecordKind.BREAKER_RESET, RecordKind.BREAKER_WATCHED})
+_QUIET: Final = frozenset(
+    {
+        RecordKind.BREAKER_MOVED,
+        RecordKind.BREAKER_RESET,
+        RecordKind.BREAKER_WATCHED,
+        RecordKind.POLICY_ACTIVATED,
+    }
+)
+_OF_POLICIES: Final = frozenset({RecordKind.POLICY_ACTIVATED, RecordKind.POLICY_PROPOSED})
+_WIDENINGS_TOLD: Final = 3
+
+
+def is_told(leaf: Mapping[str, Any]) -> bool:
+    """Whether a record of one of the kinds `TOLD` is worth telling: a policy that widens nothing is not."""
+    detail = leaf.get("detail", {})
+    return leaf["kind"] not in _OF_POLICIES or bool(detail.get("widens")) or detail.get("diff") == "unknown"
 
 
 def alert_of(leaf: Mapping[str, Any], reason: str, cut_off_elsewhere: str = "") -> Alert:
     """Return what to tell of a record of one of the kinds `TOLD`; `reason` is its disclosed payload."""
     detail = leaf.get("detail", {})
     kind = RecordKind(leaf["kind"])
+    if kind in _OF_POLICIES:
+        return _of_policy(leaf, kind, detail)
     severity = Severity.NOTICE if kind in _QUIET or detail.get("drill") else Severity.ALERT
     return Alert(
         id=leaf["id"],
@@ -104,6 +130,27 @@ def alert_of(leaf: Mapping[str, Any], reason: str, cut_off_elsewhere: str = "") 
         cut_off_elsewhere=cut_off_elsewhere,
         drill=bool(detail.get("drill")),
         by_hand=_hand(detail.get("by_hand")),
+    )
+
+
+def _of_policy(leaf: Mapping[str, Any], kind: RecordKind, detail: Mapping[str, Any]) -> Alert:
+    keys = detail.get("release", {}).get("keys")
+    vouched = f"the release key {' and '.join(map(str, keys))}" if keys else ""
+    widens = list(map(str, detail.get("widens", ())))
+    count = detail["diff"].get("widens", 0) if isinstance(detail.get("diff"), Mapping) else 0
+    more = [f"and {count - _WIDENINGS_TOLD} more"] if count > _WIDENINGS_TOLD else []
+    unknown = [] if widens else ["what served before is not at hand, so nobody knows what it widens"]
+    return Alert(
+        id=leaf["id"],
+        event=kind.value,
+        severity=Severity.NOTICE if kind in _QUIET else Severity.ALERT,
+        at=leaf["time"],
+        breaker="",
+        state="",
+        scope=Scope(),
+        by=leaf.get("operator") or vouched or "the files in the policy directory",
+        reason="; ".join([*widens[:_WIDENINGS_TOLD], *more, *unknown]),
+        policy=leaf.get("policy", ""),
     )
 
 

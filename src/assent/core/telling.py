@@ -212,6 +212,12 @@ def _activated(leaf: Leaf) -> str:
     return f"the policy {_text(leaf, 'policy')[:12]} serves from here on{by}"
 
 
+def _proposed(leaf: Leaf) -> str:
+    why = _detail(leaf, "unvouched")
+    note = f"; the release beside it does not count, {why}" if why else ""
+    return f"the policy {_text(leaf, 'policy')[:12]} widens something and waits to be confirmed{note}"
+
+
 def _policy_refused(leaf: Leaf) -> str:
     return f"changed policies were refused for {_count(leaf, 'findings')} findings"
 
@@ -275,6 +281,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Leaf], str]]] = {
     RecordKind.BROKER_STARTED: _started,
     RecordKind.BROKER_STOPPED: _stopped,
     RecordKind.POLICY_ACTIVATED: _activated,
+    RecordKind.POLICY_PROPOSED: _proposed,
     RecordKind.POLICY_REFUSED: _policy_refused,
     RecordKind.LOG_VERIFIED: _verified,
     RecordKind.PAYLOAD_REVEALED: _revealed,

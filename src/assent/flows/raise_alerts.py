@@ -1,4 +1,6 @@
-"""People are told what happened to breakers: from the log, at least once, in order, and never by whoever trips.
+"""People are told what happened to breakers, and of policies that widen: from the log, at least once, in order.
+
+Whoever trips never waits for it.
 
 Each destination has a mark of its own in the ledger. What lies behind it was told; a crash between telling and moving
 the mark tells one alert twice, under the same id. What cannot be told for an hour is passed over, and said so.
@@ -10,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, cast
 
-from assent.core.alerts import TOLD, Alert, Mark, alert_of
+from assent.core.alerts import TOLD, Alert, Mark, alert_of, is_told
 from assent.core.canonical import Json, load
 from assent.core.errors import Stale
 from assent.core.records import Record
@@ -55,7 +57,9 @@ async def raise_alerts(broker: Broker, channel: AlertChannel) -> Raised:
     mark = done = untold.mark
     for record in untold.records:
         alert = _alert(broker, record)
-        if await channel.alert(alert):
+        if alert is None:
+            pass
+        elif await channel.alert(alert):
             raised = replace(raised, told=(*raised.told, alert))
         elif record.time < untold.give_up_before:
             raised = replace(raised, given_up=(*raised.given_up, alert))
@@ -95,8 +99,10 @@ async def _move(broker: Broker, mark: Mark, done: Mark) -> None:
         await broker.ledger.transact(work)
 
 
-def _alert(broker: Broker, record: Record) -> Alert:
+def _alert(broker: Broker, record: Record) -> Alert | None:
     leaf = cast("dict[str, Json]", load(record.leaf))
+    if not is_told(leaf):
+        return None
     disclosed = record.disclosed.get("reason")
     reason = load(disclosed[1]) if disclosed is not None else ""
     profile = broker.policy().agent(str(leaf.get("agent")))

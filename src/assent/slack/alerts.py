@@ -143,6 +143,7 @@ def _facts(alert: Alert) -> dict[str, str]:
         "Still running": str(alert.running) if alert.tells_of_trip else "",
         "Done by hand": alert.by_hand,
         "Breaker": alert.breaker,
+        "Policy": alert.policy,
     }
     return {name: value for name, value in named.items() if value}
 
@@ -158,4 +159,4 @@ def _why(alert: Alert, runbook: str) -> list[Part]:
     if alert.cut_off_elsewhere:
         elsewhere = blocks.cut(spelled_out(alert.cut_off_elsewhere), MAX_REASON_CHARACTERS)
         found.append(blocks.line(words("Cut it off elsewhere: ", bold=True), words(elsewhere)))
-    return [*found, *runbook_lines(runbook)]
+    return found if alert.policy else [*found, *runbook_lines(runbook)]
