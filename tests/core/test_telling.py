@@ -42,8 +42,10 @@ JSON: st.SearchStrategy[Any] = st.recursive(
         ({"kind": "approval.moved", "detail": {"state": "expired"}}, "nobody answered in time; nothing was run"),
         (
             {"kind": "policy.proposed", "policy": "a" * 64, "detail": {"unvouched": "it was used before"}},
-            "the policy aaaaaaaaaaaa widens something and waits to be confirmed;"
-            " the release beside it does not count, it was used before",
+            (
+                "the policy aaaaaaaaaaaa widens something and waits to be confirmed;"
+                " the release beside it does not count, it was used before"
+            ),
         ),
         (
             {"kind": "policy.activated", "policy": "a" * 64, "operator": "ada"},
