@@ -65,7 +65,8 @@ def _take(browser: str, drawn: Path, html: str, width: int, picture: Path) -> No
     # A window is never as narrow as a phone: the page is held to its width, and measured before it is taken.
     held = f"<style>html{{width:{width}px}}body{{display:block}}main{{margin:0}}</style>"
     measure = (
-        "<script>document.title = Math.ceil(document.querySelector('main').getBoundingClientRect().bottom)</script>"
+        "<script>document.title = Math.ceil(Math.max(...[...document.querySelectorAll('main, dialog')].map("
+        "one => one.tagName == 'MAIN' ? one.getBoundingClientRect().bottom : one.scrollHeight + 60)))</script>"
     )
     source = drawn / "page.html"
     source.write_text(html.replace("</head>", held) if "</head>" in html else html.replace("<body", f"{held}<body"))

@@ -17,6 +17,8 @@ from assent.core.characters import hidden_characters
 from assent.core.deliveries import Past
 from assent.core.operators import Assurance, OperatorId
 from assent.core.presence import Presence
+from assent.core.reasons import Reason
+from assent.core.rendering import spelled_out
 from assent.slack import blocks
 from assent.slack.cards import card, too_long, value_of
 from assent.slack.telling import NO_ARGUMENTS
@@ -54,7 +56,8 @@ def approved(state: ActionState) -> CardView:
 def not_approved(state: ApprovalState, **changes: Any) -> CardView:
     ended = ActionState.CANCELLED if state is ApprovalState.CANCELLED else ActionState.DENIED
     found = approval(state=state, decided_at=LATER, revision=2, **changes)
-    return replace(PENDING, approval=found, action=replace(PENDING.action, state=ended))
+    reasons = (Reason.of("cancelled", ATTACK),) if ended is ActionState.CANCELLED else ()
+    return replace(PENDING, approval=found, action=replace(PENDING.action, state=ended, reasons=reasons))
 
 
 ENDED = {
@@ -143,6 +146,13 @@ def test_a_card_that_ended_says_how_and_decides_nothing_any_more(words: str) -> 
     assert not pressed(made) & {Press.APPROVE, Press.DENY, Press.MORE}
     assert (Press.REVOKE in pressed(made)) == (words == "waiting for the agent")
     assert (Press.TRIP in pressed(made)) == ("nothing was run" not in words)
+
+
+def test_what_was_cancelled_says_why_and_the_agents_words_stay_text() -> None:
+    made = card(ENDED["Cancelled, nothing was run"])
+    check(made)
+    assert f"the action was cancelled before it ran: {spelled_out(ATTACK)}" in " ".join(blocks.texts(list(made.blocks)))
+    assert "cancelled before it ran" not in str(card(ENDED["Denied, nothing was run"]).blocks)
 
 
 @pytest.mark.requirement("P3")

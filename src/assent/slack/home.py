@@ -41,9 +41,9 @@ def home(inbox: Inbox) -> dict[str, Any]:
 def _body(inbox: Inbox) -> list[Block]:
     if inbox.operator is None:
         told = (
-            "No operator of the policy is declared with this account, so nothing pressed here counts. Ask for it: slack"
+            "No operator of the policy is declared with this account, so nothing pressed here counts. Ask for `slack:`"
         )
-        return [blocks.rich("home:nobody", blocks.line(words(f"{told} in operators.yaml.")))]
+        return [blocks.rich("home:nobody", blocks.line(words(f"{told} beside your name in operators.yaml.")))]
     said = f"You are {inbox.operator}. {_count(len(inbox.waiting), 'approval')} may wait for you."
     lines = [
         blocks.rich("home:you", blocks.line(words(said)), blocks.line(words(LINKED if inbox.is_linked else UNLINKED)))

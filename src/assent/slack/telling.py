@@ -43,6 +43,7 @@ def shown_of(view: CardView) -> Shown:
     return Shown(lines, is_whole=fits)
 
 
+_WITHDRAWN: Final = frozenset({ActionState.CANCELLED, ActionState.REVOKED})
 _NOT_RUN: Final = "nothing was run"
 _ENDED: Final = {
     ActionState.READY: "Approved, waiting for the agent",
@@ -173,7 +174,14 @@ def people(view: CardView) -> list[Part]:
         found.append(_denied(view, approval.decided_by))
         if approval.comment:
             found.append(blocks.quote(blocks.cut(spelled_out(approval.comment), MAX_REASON_CHARACTERS)))
-    return found
+    return found + _why_withdrawn(view.action)
+
+
+def _why_withdrawn(action: Action) -> list[Part]:
+    """Return why what was asked or allowed came to nothing; an agent's own words may stand in it."""
+    if action.state not in _WITHDRAWN or not action.reasons:
+        return []
+    return [blocks.quote(blocks.cut(spelled_out(action.reasons[-1].message), MAX_REASON_CHARACTERS))]
 
 
 def _needed(route: str, need: Need, assurance: str) -> Part:
