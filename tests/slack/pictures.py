@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from assent.demo.workspace import page
@@ -25,10 +26,11 @@ EVE = Person(id="U0EVE", name="eve")
 
 
 class Drawn:
-    """What the page needs of a stand-in: its workspace."""
+    """What the page needs of a stand-in: its workspace, and what was pressed."""
 
     def __init__(self, slack: Workspace) -> None:
         self.slack = slack
+        self.delivery = SimpleNamespace(log=[])
 
 
 def pages() -> dict[str, str]:

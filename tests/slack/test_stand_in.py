@@ -404,6 +404,17 @@ async def test_the_page_shows_the_cards_and_its_buttons_work(app: tuple[App, Sta
     assert [heard["user"]["id"] for heard in listening.heard] == ["U0EVE"]
 
 
+async def test_the_page_tells_somebody_that_their_press_did_not_arrive(slack: StandIn) -> None:
+    # No app listens: nothing was stored, and nothing on the card would say so.
+    delivered = await slack.as_user("eve").type_command("pending", channel="C0PROD")
+    assert delivered.outcome.startswith("lost")
+    async with aiohttp.ClientSession() as session:
+        hers = await (await session.get(f"{slack.url}/?as=U0EVE")).text()
+        danas = await (await session.get(f"{slack.url}/?as=U0DANA")).text()
+    told = "Your last press did not reach the app (the app has no open socket). Try again."
+    assert (told in hers, told in danas) == (True, False)
+
+
 def test_people_of_every_kind_look_like_it() -> None:
     info = Person(id="U1", name="gil", is_single_channel_guest=True).info()
 

@@ -181,7 +181,8 @@ def _why_withdrawn(action: Action) -> list[Part]:
     """Return why what was asked or allowed came to nothing; an agent's own words may stand in it."""
     if action.state not in _WITHDRAWN or not action.reasons:
         return []
-    return [blocks.quote(blocks.cut(spelled_out(action.reasons[-1].message), MAX_REASON_CHARACTERS))]
+    why = blocks.cut(spelled_out(action.reasons[-1].message), MAX_REASON_CHARACTERS)
+    return [blocks.line(words("Why (after a colon somebody's own words, not verified)", bold=True)), blocks.quote(why)]
 
 
 def _needed(route: str, need: Need, assurance: str) -> Part:

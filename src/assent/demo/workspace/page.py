@@ -3,14 +3,14 @@
 It is drawn by the server; the one script asks whether something changed, and draws again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from assent.demo.workspace.hands import Hands
-from assent.demo.workspace.state import Message, Opened, Workspace
+from assent.demo.workspace.state import Delivered, Message, Opened, Workspace
 
 if TYPE_CHECKING:
     from assent.demo.workspace.server import StandIn
@@ -36,9 +36,18 @@ def shown_to(stand_in: "StandIn", person: str) -> str:
         f"<title>Stand-in for Slack</title><style>{_file('page.css')}</style>"
         f'<body data-version="{slack.version}"><nav><strong>You are</strong>{names}</nav><main>'
         f"<h1>A stand-in for Slack: what {escape(me.name)} sees, newest first</h1>"
-        f"{messages or '<p>No card has come yet.</p>'}{_modals(slack, me.id)}</main>"
+        f"{_lost(stand_in.delivery.log, me.id)}{messages or '<p>No card has come yet.</p>'}{_modals(slack, me.id)}</main>"
         f"<script>{_file('page.js')}</script></body></html>"
     )
+
+
+def _lost(log: Sequence[Delivered], me: str) -> str:
+    """Return what Slack itself tells somebody whose last press nobody acknowledged, nothing where it was."""
+    last = next((one for one in reversed(log) if one.person == me), None)
+    if last is None or not last.outcome.startswith("lost"):
+        return ""
+    why = escape(last.outcome.partition(": ")[2])
+    return f'<article class="only" role="alert">Your last press did not reach the app ({why}). Try again.</article>'
 
 
 def _title(person: Any) -> str:  # noqa: ANN401  # a person of the workspace
