@@ -36,7 +36,8 @@ def shown_to(stand_in: "StandIn", person: str) -> str:
         f"<title>Stand-in for Slack</title><style>{_file('page.css')}</style>"
         f'<body data-version="{slack.version}"><nav><strong>You are</strong>{names}</nav><main>'
         f"<h1>A stand-in for Slack: what {escape(me.name)} sees, newest first</h1>"
-        f"{_lost(stand_in.delivery.log, me.id)}{messages or '<p>No card has come yet.</p>'}{_modals(slack, me.id)}</main>"
+        f"{_lost(stand_in.delivery.log, me.id)}{messages or '<p>No card has come yet.</p>'}"
+        f"{_modals(slack, me.id)}</main>"
         f"<script>{_file('page.js')}</script></body></html>"
     )
 
