@@ -321,3 +321,22 @@ def test_watching_at_a_terminal_draws_what_waits_with_the_time_left_and_no_line_
     lines = re.sub(r"\x1b\[\d*[AJ]", "", shown).split("\n")
     assert [line for line in lines if len(line) >= 70] == []
     assert [line for line in lines if line.startswith("@")] == []
+
+
+def test_the_numbers_tell_how_people_are_asked(broker: BrokerProcess, operator: Shell) -> None:
+    before = json.loads(operator("approvals", "stats", "--json").out)["all"]
+    action = asked(broker)
+    assert operator("approvals", "approve", code_of(action), "--sha", action["digest"][:8]).code == 0
+
+    told = json.loads(operator("approvals", "stats", "--json").out)
+    assert told["all"]["approved"] == before["approved"] + 1
+    assert told["all"]["answered"] == before["answered"] + 1
+    said = operator("approvals", "stats", "--days", "30")
+    rows = [line.split("\t") for line in said.out.splitlines() if "\t" in line]
+    assert (said.code, [row[0] for row in rows]) == (0, ["everybody", "agent demo-agent", "you"])
+    for row, one in zip(rows, (told["all"], *told["agents"], *told["people"]), strict=True):
+        assert row[1:3] == [str(one["asked"]), str(one["answered"])]
+        assert row[3].endswith(" s")
+        assert row[4] == f"{one['quick_share']:.0%}"
+        assert row[5:] == [str(one[name]) for name in ("approved", "denied", "expired", "cancelled")]
+    assert operator("approvals", "stats", "--days", "0").code == Exit.USAGE
