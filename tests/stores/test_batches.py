@@ -56,7 +56,7 @@ async def test_flows_that_wait_share_one_commit(path: Path) -> None:
         assert commits.count("COMMIT") == 2  # the plug's, and theirs
 
 
-async def test_a_batch_ends_for_what_is_urgent_which_has_a_commit_of_its_own(path: Path) -> None:
+async def test_a_batch_ends_with_what_is_urgent_and_the_rest_is_the_next_one(path: Path) -> None:
     statements: list[str] = []
     spy = Spy()
     async with opened(path, prepare=spy) as ledger:
@@ -66,8 +66,8 @@ async def test_a_batch_ends_for_what_is_urgent_which_has_a_commit_of_its_own(pat
             tasks.append(asyncio.create_task(ledger.transact(adding("four"), urgent=True)))
             await asyncio.sleep(0)
         assert await asyncio.gather(*tasks) == list(FOUR)
-        # The plug's, the urgent one's, and that of the others, which were not divided any further.
-        assert statements.count("COMMIT") == 3
+        # The plug's, which what is urgent shares, and that of the others, which were not divided any further.
+        assert statements.count("COMMIT") == 2
         assert (await contents(ledger, *FOUR))[1] == [name for name in ("four", *FOUR[:3]) for _ in range(2)]
 
 

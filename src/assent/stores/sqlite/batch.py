@@ -6,8 +6,8 @@ Rules kept here:
   interrupt), the batch is dead at once: the next savepoint would commit on its own.
 - When a batch dies or its commit fails, every job that ran in it hears LedgerUnavailable, also one that had raised an
   error of its own: what it saw may never have been. Jobs that had not run yet form the next batch.
-- A batch that is cut short commits what ran, and leaves the rest in its order to the next one. It is cut before an
-  urgent job that comes, and behind urgent ones, so that they wait for one job and one commit at most.
+- What is urgent and comes runs next, and the batch ends with it: it commits what ran, and leaves the rest in its order
+  to the next one. So an urgent job waits for one other, and what comes behind it waits for its commit.
 - What is known of the end of the log moves only after the commit returned.
 """
 
@@ -44,12 +44,12 @@ class Batch:
         self._stamps = stamps
         self._seen = seen
 
-    def run(self, jobs: deque[Work], is_pressed: Callable[[], bool] = lambda: False) -> bool:
+    def run(self, jobs: deque[Work], let_in: Callable[[deque[Work]], None]) -> bool:
         """Run `jobs` from the left and commit; return whether all that ran is durable.
 
-        What is left in `jobs` has not run: the batch was cut short, since `is_pressed` says that something urgent has
-        come or only the first jobs were urgent; or it died, and `fault` is what killed it. `is_in_doubt` says that the
-        commit itself failed, so that nobody knows what is on the disk.
+        `let_in` puts what is urgent and has come first. What is left in `jobs` has not run: the batch ended with urgent
+        jobs; or it died, and `fault` is what killed it. `is_in_doubt` says that the commit itself failed, so that
+        nobody knows what is on the disk.
         """
         try:
             while jobs:
@@ -57,7 +57,9 @@ class Batch:
                 if job.claim():
                     self.ran.append(job)
                     self._run(job)
-                if is_pressed() or (job.is_urgent and jobs and not jobs[0].is_urgent):
+                if not job.is_urgent:
+                    let_in(jobs)
+                elif jobs and not jobs[0].is_urgent:
                     break
             self.is_in_doubt = True
             self._database.execute("COMMIT")

@@ -15,7 +15,7 @@ from assent.core.errors import ForeignAwait, LedgerUnavailable
 T = TypeVar("T")
 X_contra = TypeVar("X_contra", contravariant=True)
 
-TOLD_AT_ONCE: Final = 8
+TOLD_AT_ONCE: Final = 4
 LOOP_HELD_SECONDS: Final = 0.05
 
 

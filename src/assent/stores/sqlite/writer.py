@@ -2,8 +2,8 @@
 
 Rules kept here:
 - The queue is bounded; when it is full a caller hears so at once.
-- What is urgent goes before everything that waits, in the order in which it came, and a batch at work ends for it. Only
-  what stops something is urgent: who sends that without end stops everything anyway.
+- What is urgent goes before everything that waits, in the order in which it came, and a batch at work ends with it.
+  Only what stops something is urgent: who sends that without end stops everything anyway.
 - A batch is begun before its jobs are claimed: who gave up while another process held the ledger never ran.
 - Whether the file is still the one that was opened is looked at after the commit and before anybody is told.
 - After an I/O error, or an error that nobody thought of, the ledger is closed for good.
@@ -157,7 +157,7 @@ class Writer:
 
     def _run(self, batch: Batch, jobs: deque[Work]) -> None:
         self._put_urgent_first(jobs)
-        if batch.run(jobs, lambda: bool(self._urgent)):
+        if batch.run(jobs, self._put_urgent_first):
             self._refuse_other_file()
             self._known = batch.known
             if batch.known.latches is not None:
