@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from assent.core.canonical import Json
 from assent.policy.bounds import CONDITION_STEPS, MAX_LOOKED_AT, MAX_STEPS, TEST_STEPS, Meter, TooCostly
-from assent.policy.conditions import Condition, holds
+from assent.policy.conditions import Condition, holds, misuse
 from assent.policy.documents import read_document
 from assent.policy.findings import Findings
 from assent.policy.predicates import read_condition
+from assent.policy.schema import Argument, Kind
 
 
 def condition(text: str) -> Condition:
@@ -37,6 +38,10 @@ def denies(text: str, value: Json) -> bool:
         ("{equals: true}", [True], [False]),
         ("{in: [x, z]}", ["x", "z"], ["w"]),
         ("{not_in: [x, z]}", ["w"], ["x", "z"]),
+        ("{in: [a, b, c, d, e, f]}", ["a", "f"], ["g", "ab", 1, True]),
+        ("{not_in: [a, b, c, d, e, f]}", ["g", 1, True], ["a", "f"]),
+        ("{in: [1, 2]}", [1, 2.0], [3, True, "1"]),
+        ("{in: [true]}", [True], [False, 1, "true"]),
         ("{min: 2}", [2, 3, 2.5], [1, 1.9]),
         ("{max: 2}", [2, -1], [3, 2.1]),
         ("{min: 1, max: 2}", [1, 2], [0, 3]),
@@ -186,3 +191,14 @@ def test_characters_cost_wherever_they_stand(predicate: str) -> None:
     assert spent(predicate, "a" * 6_400) >= spent(predicate, "") + 100
     each = f"{{each: {predicate}}}"
     assert spent(each, ["a" * 640] * 10) >= spent(each, [""] * 10) + 100
+
+
+def test_a_list_of_objects_is_looked_at_as_a_whole_and_that_is_told() -> None:
+    guests = Argument(kind=Kind.LIST, of=Argument(kind=Kind.OBJECT))
+    (each,), (absent,) = condition("a: {each: {domain: acme.example}}"), condition("a: {absent: true}")
+    said = misuse(each, guests)
+    assert said is not None
+    assert "`object`" in said
+    assert "`absent`, `present` and `length` look at the list itself" in said
+    assert misuse(absent, guests) is None
+    assert "look at the list itself" not in str(misuse(each, Argument(kind=Kind.LIST, of=Argument(kind=Kind.INTEGER))))
