@@ -21,6 +21,7 @@ from assent.stores.key_places import NAMES
 from assent.wiring import Clocks, assemble
 from tests.channels.receivers import mail_house, program
 from tests.cli.conftest import Said, Shell
+from tests.console.issuer import issuer
 from tests.serving.broker_process import BrokerProcess, Home
 from tests.stores.files import outside
 
@@ -351,3 +352,21 @@ def test_a_webhook_and_a_mail_server_that_answer_are_in_order_and_neither_is_tol
         "wrong",
         f"`webhooks.pager.secret_file`: `{secret}` can be read by others",
     )
+
+
+def test_an_issuer_that_answers_is_in_order_and_another_one_is_told(shell: Shell, home: Home, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s")
+    secret.chmod(0o600)
+    before = home.config.read_text()
+
+    def found(address: str) -> dict[str, Any]:
+        known = f'oidc_issuer = "{address}"\noidc_client_id = "assent"\noidc_client_secret_file = "{secret}"\n'
+        home.config.write_text(before + known)
+        return asked(shell, home)[1]["single sign-on"]
+
+    with issuer() as there:
+        assert (found(there.url)["state"], found(there.url)["said"]) == ("ok", f"{there.url} answers")
+        other = found(f"{there.url}/")
+        assert (other["state"], "another issuer" in other["said"]) == ("wrong", True)
+    assert "does not answer" in found(there.url)["said"]

@@ -5,11 +5,16 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.console.town import ConsoleTown
-from tests.flows.world import a_world
+from tests.flows.world import World, a_world
 
 
 @pytest.fixture
-async def town() -> AsyncIterator[ConsoleTown]:
+async def world() -> AsyncIterator[World]:
     world = a_world()
-    yield ConsoleTown(world)
+    yield world
     await world.ledger.close()  # type: ignore[attr-defined]  # the port has no end, the store has
+
+
+@pytest.fixture
+async def town(world: World) -> ConsoleTown:
+    return ConsoleTown(world)

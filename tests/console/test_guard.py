@@ -16,6 +16,8 @@ PUBLIC = {
     ("GET", "/console"),
     ("GET", "/console/sign-in"),
     ("POST", "/console/sign-in"),
+    ("GET", "/console/sign-in/oidc"),
+    ("GET", "/console/sign-in/oidc/back"),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 SECONDS_VARIABLE: Final = "PROOF_SECONDS"
 SEED_VARIABLE: Final = "PROOF_SEED"
-DEFAULT_SECONDS: Final = 5.0
+DEFAULT_SECONDS: Final = 2.0
 
 
 class Disproved(AssertionError):

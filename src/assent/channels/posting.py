@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 TIMEOUT_SECONDS: Final = 4.0
 LONGEST_WAIT_SECONDS: Final = 3_600.0
+MAX_ANSWER_BYTES: Final = 1_048_576
 _TAKEN: Final = range(200, 300)
 _HTTPS: Final = "https"
 
@@ -46,6 +47,20 @@ def ask(url: str, body: bytes, headers: Mapping[str, str]) -> Answered:
             return Answered(answer.status, _seconds(answer.getheader("retry-after")))
     except (OSError, http.client.HTTPException):
         return Answered()
+
+
+def fetch(method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes | None:
+    """Return what is answered, at most a mebibyte; None where nothing is, or something else than 200 to 299."""
+    parts = urlsplit(url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    try:
+        with closing(_connection(parts.scheme, parts.hostname or "", parts.port)) as connection:
+            connection.request(method, path, body=body, headers=dict(headers))
+            answer = connection.getresponse()
+            read = answer.read(MAX_ANSWER_BYTES + 1)
+            return read if answer.status in _TAKEN and len(read) <= MAX_ANSWER_BYTES else None
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
 
 
 def _seconds(said: str | None) -> float | None:

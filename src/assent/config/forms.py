@@ -17,6 +17,9 @@ ON_THIS_MACHINE: Final = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}/[a-z/]*")
 SLACK_CHANNEL: Final = re.compile(r"[CG][A-Z0-9]{2,30}")
 ORIGIN: Final = re.compile(r"[!-*,-~]{1,128}")
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+ISSUER: Final = re.compile(
+    r"https://[A-Za-z0-9.\-\[\]:]+(/[^\s?#\\]*)?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?(/[^\s?#\\]*)?"
+)
 SENDER: Final = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,190}")
 
 

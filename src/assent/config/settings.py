@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_va
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from assent.config.forms import (
+    ISSUER,
     NAME,
     ON_THIS_MACHINE,
     ORIGIN,
@@ -35,6 +36,7 @@ SECRETS: Final = (
     "slack_signing_secret",
     "alert_webhook_secret",
     "smtp_password",
+    "oidc_client_secret",
 )
 SLACK_API: Final = "https://slack.com/api/"
 MAX_RELEASE_KEYS: Final = 16
@@ -128,6 +130,12 @@ class Settings(BaseSettings):
     smtp_password_file: Path | None = None
     email_from: str | None = None
 
+    # who vouches for people at the console
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_client_secret_file: Path | None = None
+
     # what others see
     log_format: LogFormat = LogFormat.AUTO
     log_level: LogLevel = LogLevel.INFO
@@ -169,6 +177,13 @@ class Settings(BaseSettings):
     def _is_safe_to_tell(cls, value: str | None) -> str | None:
         if value is not None and not TO_A_WEBHOOK.fullmatch(value):
             raise ValueError(WRITE_WEBHOOK)
+        return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_an_issuer(cls, value: str | None) -> str | None:
+        if value is not None and not ISSUER.fullmatch(value):
+            raise ValueError("write it as https://HOST[:PORT][/PATH]; plain http only to this machine")
         return value
 
     @field_validator("webhooks")
@@ -279,6 +294,15 @@ class Settings(BaseSettings):
                 "who asks for what would travel in the clear",
                 "use `starttls` or `tls`; `none` is for a mail server on this machine",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _is_known_to_its_issuer(self) -> Self:
+        has_secret = self.oidc_client_secret is not None or self.oidc_client_secret_file is not None
+        given = [self.oidc_issuer is not None, self.oidc_client_id is not None, has_secret]
+        if any(given) and not all(given):
+            names = "`oidc_issuer`, `oidc_client_id` and `oidc_client_secret_file`"
+            raise Unsafe("oidc_issuer", "single sign-on needs an issuer, an id and a secret", f"set {names}, or none")
         return self
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """The console's application: every page around one broker, behind the guard; errors become pages."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +13,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from assent.console import activity, agents, approval, breakers, inbox, live, signing
+from assent.console import activity, agents, approval, breakers, inbox, live, signing, single_sign_on
 from assent.console.given import PREFIX, ConsoleSettings
 from assent.console.guarding import Guard
+from assent.console.issuer import Issuer
 from assent.console.pages import Pages
 from assent.console.visits import STATUS_OF, Console, console_of
 from assent.console.watcher import Live
@@ -43,6 +45,7 @@ def create_console(broker: Broker, settings: ConsoleSettings, closing: asyncio.E
             *agents.routes,
             *live.routes,
             *signing.routes,
+            *single_sign_on.routes,
             Mount(f"{PREFIX}/static", StaticFiles(directory=_ASSETS)),
         ],
         middleware=[Middleware(Guard, settings=settings)],
@@ -55,6 +58,7 @@ def create_console(broker: Broker, settings: ConsoleSettings, closing: asyncio.E
         pages=Pages(settings),
         closing=closing,
         live=Live(broker, most=settings.max_live_pages),
+        issuer=None if settings.issuer is None else Issuer(settings.issuer, now=lambda: datetime.now(UTC)),
     )
     return app
 

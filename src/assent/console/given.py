@@ -1,7 +1,10 @@
 """What the console is given, and which paths are its own; light, because the hot route's application imports it."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from assent.console.issuer import Registered
 
 PREFIX: Final = "/console"
 
@@ -12,11 +15,12 @@ class ConsoleSettings:
 
     `hosts` are the values of `Host` that people use; a request for any other name is refused. With `has_tls` the
     cookie never leaves an encrypted connection. `runbook_url` is what stops point to. A stranger may try to sign in
-    `sign_in_burst` times, then `sign_ins_per_second`.
+    `sign_in_burst` times, then `sign_ins_per_second`. `issuer` is who vouches for people, where somebody does.
     """
 
     hosts: frozenset[str]
     has_tls: bool = False
+    issuer: "Registered | None" = None
     runbook_url: str = "docs/runbook-breakers.md"
     version: str = "0"
     max_form_bytes: int = 65_536

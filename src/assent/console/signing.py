@@ -28,13 +28,23 @@ async def show_sign_in(request: Request) -> Response:
     console, link = console_of(request), request.query_params.get("link")
     after = own_path(request.query_params.get("next"))
     if link is None:
-        return console.pages.render("sign_in.html", link=None, who=None, after=after, message=None)
-    _slow_down(console, request)
+        return _form(console, after)
+    slow_down(console, request)
     try:
         who = await who_would_sign_in(console.broker, link)
     except Unauthenticated as fault:
-        return console.pages.render("sign_in.html", status=401, link=None, who=None, after=after, message=fault.message)
-    return console.pages.render("sign_in.html", link=link, who=who, after=after, message=None)
+        return refuse(console, after, fault)
+    return _form(console, after, link=link, who=who)
+
+
+def _form(console: Console, after: str, *, status: int = 200, **facts: str | None) -> Response:
+    shown = {"link": None, "who": None, "message": None, "hint": None, "issuer": console.settings.issuer, **facts}
+    return console.pages.render("sign_in.html", status=status, after=after, **shown)
+
+
+def refuse(console: Console, after: str, fault: Unauthenticated) -> Response:
+    """Return the form once more, with why it did not go on."""
+    return _form(console, after, status=401, message=fault.message, hint=fault.hint)
 
 
 async def do_sign_in(request: Request) -> Response:
@@ -43,15 +53,16 @@ async def do_sign_in(request: Request) -> Response:
     after = own_path(form.get("next"))
     try:
         shown = form.get("secret", "").strip()
-        issued = await sign_in(console.broker, shown, before_look_up=lambda: _slow_down(console, request))
+        issued = await sign_in(console.broker, shown, before_look_up=lambda: slow_down(console, request))
     except Unauthenticated as fault:
-        return console.pages.render("sign_in.html", status=401, link=None, who=None, after=after, message=fault.message)
+        return refuse(console, after, fault)
     answer = RedirectResponse(after, status_code=303)
-    _put_cookie(console, answer, issued)
+    put_cookie(console, answer, issued)
     return answer
 
 
-def _slow_down(console: Console, request: Request) -> None:
+def slow_down(console: Console, request: Request) -> None:
+    """Let an attempt to sign in through, at a measured pace. Raises RateLimited."""
     limits, peer = console.settings, request.client.host if request.client else _NOBODY
     wait = console.broker.signals.take(
         f"sign-in:{peer}", per_second=limits.sign_ins_per_second, burst=limits.sign_in_burst
@@ -61,7 +72,8 @@ def _slow_down(console: Console, request: Request) -> None:
         raise RateLimited("too many attempts to sign in from this address", retry_after_seconds=seconds)
 
 
-def _put_cookie(console: Console, answer: Response, issued: Issued) -> None:
+def put_cookie(console: Console, answer: Response, issued: Issued) -> None:
+    """Give the session to the browser, for this site alone."""
     session = issued.credential
     end: datetime | None = ends_at(session)
     answer.set_cookie(

@@ -1,4 +1,4 @@
-"""A visit: one request of somebody who is signed in. Every route but the four public ones goes through here.
+"""A visit: one request of somebody who is signed in. Every route but those of the door goes through here.
 
 What is checked, in this order, before a page's own code runs: the session, in the ledger; for what changes something
 also the form's CSRF token, which is made from the session's secret. What the visitor may do is checked by the flow
@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from assent.console.given import PREFIX, ConsoleSettings
+from assent.console.issuer import Issuer
 from assent.console.pages import Pages
 from assent.console.watcher import Live
 from assent.core.errors import BadRequest, Forbidden, Unauthenticated
@@ -48,6 +49,7 @@ class Console:
     pages: Pages
     closing: asyncio.Event
     live: Live
+    issuer: Issuer | None = None
 
     @property
     def cookie(self) -> str:

@@ -42,6 +42,7 @@ class SignedInBy(StrEnum):
 
     LINK = "link"
     TOKEN = "token"
+    OIDC = "oidc"
 
 
 class Standing(StrEnum):

@@ -166,7 +166,8 @@ def _link_issued(leaf: Leaf) -> str:
 
 
 def _session_opened(leaf: Leaf) -> str:
-    return f"{_who(leaf)} signed in at the console with a {_detail(leaf, 'signed_in_by')}"
+    how = {"oidc": "by single sign-on"}.get(by := _detail(leaf, "signed_in_by"), f"with a {by}")
+    return f"{_who(leaf)} signed in at the console {how}"
 
 
 def _link_asked(leaf: Leaf) -> str:

@@ -31,8 +31,12 @@ from assent.ports import View
 CREDENTIAL = "credential"
 CONSOLE = "console"
 # A session is worth what it was opened with. A token may lie where an agent reads it, and signing in with it does not
-# show that a person sits there; a link is shown on the broker's own terminal alone.
-ASSURANCE_OF = {SignedInBy.LINK: Assurance.CONSOLE, SignedInBy.TOKEN: Assurance.TOKEN}
+# show that a person sits there; a link is shown on the broker's own terminal alone, and an issuer asks the person.
+ASSURANCE_OF = {
+    SignedInBy.LINK: Assurance.CONSOLE,
+    SignedInBy.TOKEN: Assurance.TOKEN,
+    SignedInBy.OIDC: Assurance.CONSOLE,
+}
 _NEW_ONE = "have a new one issued"
 _LIMITS = {
     Kind.OPERATOR: ": an operator's token lives 90 days at most",

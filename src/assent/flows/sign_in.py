@@ -4,7 +4,9 @@ A session is worth what opened it (`authenticate.ASSURANCE_OF`). A link opens on
 none. A session that rests on a token is over when the token is.
 """
 
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from assent.core import credentials
 from assent.core.credentials import (
@@ -19,6 +21,7 @@ from assent.core.credentials import (
     take_apart,
 )
 from assent.core.errors import Unauthenticated
+from assent.core.rendering import spelled_out
 from assent.flows import entries
 from assent.flows.authenticate import (
     CREDENTIAL,
@@ -35,6 +38,7 @@ from assent.flows.manage_principals import Issued
 from assent.ports import Tx, View
 
 _WAYS = {Kind.LINK: SignedInBy.LINK, Kind.OPERATOR: SignedInBy.TOKEN}
+OIDC = "oidc"
 _LOOKED_AT = 2 * MAX_LIVE_PER_PRINCIPAL
 
 
@@ -51,33 +55,75 @@ async def sign_in(broker: Broker, shown: str, *, before_look_up: BeforeLookUp) -
     if presented is None or presented.kind not in _WAYS:
         raise Unauthenticated("this is neither a sign-in link nor an operator's token", hint="copy it whole")
     before_look_up()
-    secret, identifier = broker.new_secret(), CredentialId(broker.new_id("").lstrip("_"))
-    secret_mac = broker.ledger.blind(CREDENTIAL, secret.encode())
 
-    async def work(tx: Tx) -> Credential:
+    async def work(tx: Tx, fresh: _Fresh) -> Credential:
         opened_with = await believed(broker, tx, presented)
         operator = named(broker, opened_with.principal).id
-        session = Credential(
-            id=identifier,
-            kind=Kind.SESSION,
-            principal=operator,
-            secret_mac=secret_mac,
-            issued_by=operator,
-            issued_at=tx.now,
-            expires_at=tx.now + SESSION_MAX_AGE,
-            signed_in_by=_WAYS[presented.kind],
-        )
+        session = fresh.session(operator, _WAYS[presented.kind], tx.now)
         if presented.kind is Kind.OPERATOR:
             session = _resting_on(session, opened_with)
         else:
             await tx.replace(opened_with, credentials.revoke(opened_with, by=operator, now=tx.now))
-        await _make_room(tx, operator)
-        await tx.add(session)
-        await tx.append(entries.credential_issued(session, using=opened_with.id))
+        await _open(tx, session, using=opened_with.id)
         return session
 
-    session = await broker.ledger.transact(work)
+    return await _opened(broker, work)
+
+
+async def sign_in_as(broker: Broker, subject: str) -> Issued:
+    """Return a session for the operator whom the issuer of single sign-on calls `subject`; the issuer was believed.
+
+    Raises:
+        Unauthenticated: the loaded policy declares nobody by that name.
+
+    """
+
+    async def work(tx: Tx, fresh: _Fresh) -> Credential:
+        found = [one for one in broker.policy().operators() if one.identities.get(OIDC) == subject]
+        if len(found) != 1:
+            raise Unauthenticated(
+                f"no operator is declared with `oidc: {{subject: {spelled_out(subject)}}}`",
+                hint="have it added to operators.yaml, if that is you",
+            )
+        session = fresh.session(found[0].id, SignedInBy.OIDC, tx.now)
+        await _open(tx, session, using=None)
+        return session
+
+    return await _opened(broker, work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """The id and the secret's MAC of a session to come."""
+
+    id: CredentialId
+    secret_mac: bytes
+
+    def session(self, operator: str, way: SignedInBy, now: datetime) -> Credential:
+        return Credential(
+            id=self.id,
+            kind=Kind.SESSION,
+            principal=operator,
+            secret_mac=self.secret_mac,
+            issued_by=operator,
+            issued_at=now,
+            expires_at=now + SESSION_MAX_AGE,
+            signed_in_by=way,
+        )
+
+
+async def _opened(broker: Broker, work: Callable[[Tx, _Fresh], Awaitable[Credential]]) -> Issued:
+    secret = broker.new_secret()
+    identifier = CredentialId(broker.new_id("").lstrip("_"))
+    fresh = _Fresh(identifier, broker.ledger.blind(CREDENTIAL, secret.encode()))
+    session = await broker.ledger.transact(lambda tx: work(tx, fresh))
     return Issued(session, compose(Kind.SESSION, session.id, secret))
+
+
+async def _open(tx: Tx, session: Credential, *, using: CredentialId | None) -> None:
+    await _make_room(tx, session.principal)
+    await tx.add(session)
+    await tx.append(entries.credential_issued(session, using=using))
 
 
 def _resting_on(session: Credential, token: Credential) -> Credential:

@@ -39,6 +39,7 @@ from assent.serving.listening import Server, hosts_of, listen, loop_factory, ser
 from assent.serving.measuring import Gauges, clock_behind
 from assent.serving.reaching import mail_of, paging_of
 from assent.serving.readiness import ReadinessProbe
+from assent.serving.signing_on import issuer_of
 from assent.serving.sinking import Sinking
 from assent.serving.slack import slack_of
 from assent.serving.upkeep import PolicyWatch, PresenceWatch, for_ever, keep_log, keep_time, tell_of
@@ -252,6 +253,7 @@ class _Process:
             console=ConsoleSettings(
                 hosts=hosts_of(settings, self._listener),
                 has_tls=self._url.startswith("https:"),
+                issuer=issuer_of(settings, self._url),
                 runbook_url=settings.runbook_url,
                 version=self._version,
             ),

@@ -36,6 +36,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
     yield from looked_at("reaching people", lambda: reaching.routes(settings))
     yield from looked_at("webhook", lambda: reaching.webhooks(settings))
     yield from looked_at("e-mail", lambda: reaching.mail(settings))
+    yield from looked_at("single sign-on", lambda: reaching.issuer(settings))
 
 
 __all__ = ["Finding", "State", "examine"]

@@ -70,6 +70,22 @@ def mail(settings: "Settings") -> Iterator[Finding]:
         yield Finding("e-mail", State.OK, f"{server.host} port {server.port} would take e-mails from {server.sender}")
 
 
+def issuer(settings: "Settings") -> Iterator[Finding]:
+    """Look whether the issuer of single sign-on says of itself what was set."""
+    if settings.oidc_issuer is None:
+        return
+    from assent.console.issuer import NotVouchedFor, discovered
+
+    settings.secret("oidc_client_secret")
+    try:
+        discovered(settings.oidc_issuer)
+    except NotVouchedFor as fault:
+        fix = "see to `oidc_issuer`: it must be written as the issuer names itself"
+        yield Finding("single sign-on", State.WRONG, f"{settings.oidc_issuer}: {fault.message}", fix)
+    else:
+        yield Finding("single sign-on", State.OK, f"{settings.oidc_issuer} answers")
+
+
 def _connect(scheme: str, host: str, port: int) -> None:
     with socket.create_connection((host, port), timeout=ANSWER_SECONDS) as plain:
         if scheme == "https":
