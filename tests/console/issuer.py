@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -20,7 +20,10 @@ CLIENT, SECRET = "assent", "a secret of client and issuer"
 
 @dataclass(slots=True)
 class StandIn:
-    """`claims` go into every token above the right ones, `alg` and `key` sign it; `changed` replaces whole answers."""
+    """`claims` go into every token above the right ones, `key` signs it; `changed` replaces whole answers.
+
+    A browser that comes by is sent back as `signed_in`.
+    """
 
     url: str = ""
     key: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256", {"kid": "one", "use": "sig"}))
@@ -29,6 +32,7 @@ class StandIn:
     left_out: tuple[str, ...] = ()
     changed: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    signed_in: str = ""
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def lets_in(self, address: str, subject: str) -> dict[str, str]:
@@ -79,13 +83,21 @@ class StandIn:
 
 
 @contextmanager
-def issuer() -> Iterator[StandIn]:
-    """Run one."""
+def issuer(host: str = "127.0.0.1") -> Iterator[StandIn]:
+    """Run one, which is called by that name of this machine."""
     here = StandIn()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer("")
+            if not self.path.startswith("/authorize?"):
+                self._answer("")
+                return
+            brought = here.lets_in(self.path, here.signed_in)
+            asked = dict(parse_qsl(urlsplit(self.path).query))
+            self.send_response(302)
+            self.send_header("location", f"{asked['redirect_uri']}?{urlencode(brought)}")
+            self.send_header("content-length", "0")
+            self.end_headers()
 
         def do_POST(self) -> None:
             self._answer(self.rfile.read(int(self.headers["content-length"])).decode())
@@ -104,7 +116,7 @@ def issuer() -> Iterator[StandIn]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    here.url = f"http://127.0.0.1:{server.server_address[1]}"
+    here.url = f"http://{host}:{server.server_address[1]}"
     try:
         yield here
     finally:
