@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from assent.api import hot
 from assent.api.app import InFront
 from tests.api.client import JSON_TYPE, Headers, Heard, bearer, call
 from tests.api.town import ATTEMPT, Town
@@ -40,6 +41,14 @@ class Pair:
         return (
             await call(self.direct.app, method, "/v1/actions", headers=headers, chunks=chunks),
             await call(framework.framework, method, "/v1/actions", headers=headers, chunks=chunks),
+        )
+
+    async def both_look(self, headers: Headers, target: str, method: str = "GET") -> tuple[Heard, Heard]:
+        framework = self.framework.app
+        assert isinstance(framework, InFront)
+        return (
+            await call(self.direct.app, method, target, headers=headers),
+            await call(framework.framework, method, target, headers=headers),
         )
 
     async def agent(self) -> str:
@@ -157,3 +166,49 @@ async def test_both_routes_answer_the_same_bytes_to_whatever_comes(
     ours, theirs = await pair.both([bearer(await pair.agent()), JSON_TYPE], json.dumps(sent).encode())
     assert ours == theirs
     assert ours.status in {200, 400}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "wait=0&after=0",
+        "wait=1&after=0",
+        "wait=0&after=1",
+        "after=0&wait=0",
+        "",
+        "wait=0",
+        "wait=0&after=0&x=1",
+        "wait=-1&after=0",
+        "wait=0&after=99999999999",
+        "wait=0.5&after=0",
+        "wait=&after=",
+        "wait=99999&after=0",
+    ],
+)
+@pytest.mark.parametrize(
+    "extra", [[], [(b"assent-attempt", ATTEMPT.encode())], [(b"assent-attempt", b"short")]], ids=str
+)
+async def test_both_routes_answer_the_same_bytes_to_who_looks_at_an_action(
+    pair: Pair, query: str, extra: Headers
+) -> None:
+    key = await pair.agent()
+    ours, theirs = await pair.both([bearer(key), JSON_TYPE], json.dumps(PENDING).encode())
+    assert ours == theirs
+    action = ours.json["action_id"]
+    for name in (action, "act_nobody", "act%5Fx"):
+        looked = await pair.both_look([bearer(key), *extra], f"/v1/actions/{name}?{query}")
+        assert looked[0] == looked[1]
+    nobody = await pair.both_look([*extra], f"/v1/actions/{action}?{query}")
+    assert nobody[0] == nobody[1]
+    twice = await pair.both_look([bearer(key), bearer(key)], f"/v1/actions/{action}?{query}")
+    assert twice[0] == twice[1]
+
+
+async def test_a_wait_in_its_usual_form_needs_no_framework(pair: Pair) -> None:
+    key = await pair.agent()
+    ours, _ = await pair.both([bearer(key), JSON_TYPE], json.dumps(PENDING).encode())
+    fresh = Town(pair.direct.world)
+    heard = await fresh.get(key, f"/v1/actions/{ours.json['action_id']}?wait=0&after=0")
+    assert (heard.status, heard.json["state"]) == (200, "pending")
+    assert hot.watched(b"/v1/actions/act_1", b"wait=25&after=3") is not None
+    assert hot.watched(b"/v1/actions/act_1/cancel", b"wait=25&after=3") is None

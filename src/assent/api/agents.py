@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from assent.api.agent_views import action_answer, decided_page, me_answer
-from assent.api.answering import agent_reply, answer_ask
+from assent.api.answering import Watched, agent_reply, answer_ask, answer_watch
 from assent.api.dependencies import AgentOf, AgentOrServiceOf, ApiOf
 from assent.api.documentation import AGENT, SERVICE, answers, described
 from assent.api.grants import report_reply
@@ -19,7 +19,7 @@ from assent.flows.authenticate import AgentCaller
 from assent.flows.describe_agent import describe_agent
 from assent.flows.end_action import cancel_action
 from assent.flows.run_action import Report, report_outcome, report_outcome_as_tool
-from assent.flows.watch_actions import watch_action, watch_decided
+from assent.flows.watch_actions import watch_decided
 from assent.wire.agents import (
     ActionAnswer,
     ActionPage,
@@ -74,7 +74,7 @@ async def list_decided(
         )
         return list(found)
 
-    found = await look_for(request, api, look, wait_seconds=query.wait)
+    found = await look_for(request.receive, api, look, wait_seconds=query.wait)
     return Replied(agent_reply(api, decided_page(api, found, query.cursor)))
 
 
@@ -95,14 +95,8 @@ async def watch(
     query: Annotated[WatchQuery, Query()],
 ) -> Response:
     """Answer once the revision is above `after`, or `wait` seconds are over; without `after` at once."""
-
-    async def look(wait_seconds: float) -> Answered:
-        return await watch_action(
-            api.broker, caller, ActionId(action_id), after=query.after, attempt=attempt, wait_seconds=wait_seconds
-        )
-
-    answered = await look_for(request, api, look, wait_seconds=query.wait)
-    return Replied(agent_reply(api, action_answer(api, answered)))
+    wanted = Watched(action=ActionId(action_id), wait_seconds=query.wait, after=query.after)
+    return Replied(await answer_watch(api, caller, wanted, attempt, request.receive))
 
 
 @router.post(

@@ -1,13 +1,21 @@
-"""One ask answered, from parsed body to bytes; the FastAPI route and the hot route both call exactly this."""
+"""One ask, or one wait, answered, to bytes; the FastAPI routes and the hot routes both call exactly this."""
 
 import base64
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+from starlette.types import Receive
 
 from assent.api.agent_views import action_answer
 from assent.api.given import Api
+from assent.api.long_poll import look_for
 from assent.api.replies import Header, Reply
+from assent.core.actions import ActionId
 from assent.core.canonical import Json
+from assent.flows.answers import Answered
 from assent.flows.authenticate import AgentCaller
 from assent.flows.request_action import Ask, request_action
+from assent.flows.watch_actions import watch_action
 from assent.wire.agents import AskBody
 
 _OK = 200
@@ -23,6 +31,32 @@ async def answer_ask(api: Api, caller: AgentCaller, body: AskBody, idempotency_k
     answered = await request_action(api.broker, caller, _ask(body, idempotency_key))
     reasons = answered.decision.reasons
     api.tally.decided(answered.decision.answer, reasons[0].code if reasons else None)
+    return agent_reply(api, action_answer(api, answered))
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What somebody looks at: one action, for how many seconds, until its revision is above `after`."""
+
+    action: ActionId
+    wait_seconds: float
+    after: int | None
+
+
+async def answer_watch(api: Api, caller: AgentCaller, wanted: Watched, attempt: str | None, receive: Receive) -> Reply:
+    """Return the reply to one look, once there is something to say or the wait is over; `receive` tells who hung up.
+
+    Raises:
+        NotFound, Unauthenticated, LedgerUnavailable: as `flows.watch_actions` says.
+
+    """
+
+    def look(wait_seconds: float) -> Awaitable[Answered]:
+        return watch_action(
+            api.broker, caller, wanted.action, after=wanted.after, attempt=attempt, wait_seconds=wait_seconds
+        )
+
+    answered = await look_for(receive, api, look, wait_seconds=wanted.wait_seconds)
     return agent_reply(api, action_answer(api, answered))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.types import Receive, Scope, Send
 
 from assent.api import hot, problems, replies
-from assent.api.given import Api, ApiSettings, LogReader, Readiness, SlackInbox
+from assent.api.given import Api, ApiSettings, LogReader, Readiness, SlackInbox, Waits
 from assent.api.replies import send_reply
 from assent.console.given import ConsoleSettings, is_of_console
 from assent.core.canonical import Json
@@ -52,6 +52,7 @@ def create_app(
         measure=measure,
         slack=slack,
         closing=closing or asyncio.Event(),
+        waits=Waits((settings or ApiSettings()).max_waits),
         settings=settings or ApiSettings(),
     )
     return InFront(api, console)
@@ -68,7 +69,7 @@ def _raw_path(scope: Scope) -> bytes:
 
 
 class InFront:
-    """Takes the hot route for itself, by one comparison; everything else goes to the framework, which loads meanwhile.
+    """Takes asks and waits for itself, in their usual forms; everything else is the framework's, which loads meanwhile.
 
     A process that was just started answers asks at once. `load` builds the rest, in whatever thread comes first.
     """
@@ -114,6 +115,9 @@ class InFront:
             raw_path = _raw_path(scope)
             if raw_path == hot.RAW_PATH and scope["method"] == "POST":
                 await hot.serve_ask(self._api, scope, receive, send)
+                return
+            if scope["method"] == "GET" and (watched := hot.watched(raw_path, scope["query_string"])) is not None:
+                await hot.serve_watch(self._api, watched, scope, receive, send)
                 return
             if _AMBIGUOUS.search(raw_path):
                 await send_reply(send, replies.of_problem(problems.of_error(NotFound("no such path"))))

@@ -32,7 +32,6 @@ from assent.api import (
 )
 from assent.api.failures import reply_to
 from assent.api.given import Api
-from assent.api.long_poll import Waits
 from assent.api.problems import RequestRefused
 from assent.api.replies import Replied, send_reply
 from assent.api.requests import refused_shape
@@ -71,7 +70,6 @@ def create_framework_app(api: Api) -> FastAPI:
         telemetry=_NO_TELEMETRY,
     )
     app.state.api = api
-    app.state.waits = Waits(api.settings.max_waits)
     for router in _ROUTERS:
         app.include_router(router)
     _install(app, api)

@@ -83,11 +83,30 @@ class SlackInbox(Protocol):
         ...
 
 
+class Waits:
+    """How many callers wait at the moment; a caller too many is answered at once instead of refused."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._waiting = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody more may wait."""
+        return self._waiting >= self._limit
+
+    def __enter__(self) -> None:
+        self._waiting += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting -= 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """Everything that routes work with; `closing` ends long waits when the process shuts down.
 
-    `tally` is counted up by the routes; `measure` finds out the rest when somebody asks for metrics.
+    `waits` counts who waits, `tally` is counted up by the routes; `measure` finds out the rest for metrics.
     """
 
     broker: Broker
@@ -96,6 +115,7 @@ class Api:
     key_set: Callable[[], Mapping[str, Json]]
     measure: Callable[[], Awaitable[Measured]]
     closing: asyncio.Event
+    waits: Waits
     slack: SlackInbox | None = None
     tally: Tally = field(default_factory=Tally)
     settings: ApiSettings = field(default_factory=ApiSettings)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from starlette.requests import Request
+from starlette.types import Receive
 
 from assent.api.given import Api
 from assent.wire.shapes import MAX_WAIT_SECONDS
@@ -15,39 +15,19 @@ Look = Callable[[float], Awaitable[T]]
 """Takes how many seconds it may wait, returns what it saw."""
 
 
-class Waits:
-    """How many callers wait at the moment; a caller too many is answered at once instead of refused."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._waiting = 0
-
-    @property
-    def full(self) -> bool:
-        """Whether nobody more may wait."""
-        return self._waiting >= self._limit
-
-    def __enter__(self) -> None:
-        self._waiting += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._waiting -= 1
-
-
-async def look_for(request: Request, api: Api, look: Look[T], *, wait_seconds: float) -> T:
+async def look_for(receive: Receive, api: Api, look: Look[T], *, wait_seconds: float) -> T:
     """Return what `look` sees within `wait_seconds`, at most 55; or what it sees now, once waiting has no point."""
-    waits: Waits = request.app.state.waits
-    if wait_seconds <= 0 or waits.full or api.closing.is_set():
+    if wait_seconds <= 0 or api.waits.full or api.closing.is_set():
         return await look(0.0)
-    with waits:
-        seen = await _first(request, api, look, min(wait_seconds, MAX_WAIT_SECONDS))
+    with api.waits:
+        seen = await _first(receive, api, look, min(wait_seconds, MAX_WAIT_SECONDS))
     return await look(0.0) if seen is None else seen.result()
 
 
-async def _first(request: Request, api: Api, look: Look[T], wait_seconds: float) -> "asyncio.Future[T] | None":
+async def _first(receive: Receive, api: Api, look: Look[T], wait_seconds: float) -> "asyncio.Future[T] | None":
     """Return the wait when it came to its end, or None when the caller or the process left first."""
     looking = asyncio.ensure_future(look(wait_seconds))
-    interruptions = [asyncio.ensure_future(_gone(request)), asyncio.ensure_future(api.closing.wait())]
+    interruptions = [asyncio.ensure_future(_gone(receive)), asyncio.ensure_future(api.closing.wait())]
     try:
         await asyncio.wait([looking, *interruptions], return_when=asyncio.FIRST_COMPLETED)
         return looking if looking.done() else None
@@ -58,7 +38,7 @@ async def _first(request: Request, api: Api, look: Look[T], wait_seconds: float)
         await asyncio.gather(looking, *interruptions, return_exceptions=True)
 
 
-async def _gone(request: Request) -> None:
+async def _gone(receive: Receive) -> None:
     """Return when the caller has hung up. Source: ASGI, `http.disconnect`."""
-    while (await request.receive())["type"] != "http.disconnect":
+    while (await receive())["type"] != "http.disconnect":
         pass

@@ -31,7 +31,7 @@ class LocalSignals:
     def wake(self, topic: str) -> None:
         """Wake everybody who subscribed to `topic`."""
         for subscription in self._waiting.get(topic, ()):
-            subscription.woken.set()
+            subscription.wake()
 
     def subscribe(self, topics: Sequence[str]) -> "LocalSubscription":
         """Return a subscription that misses no wake-up from now on; close it."""
@@ -149,21 +149,34 @@ def _make_room(counters: dict[str, _Sum], now: int) -> None:
 
 
 class LocalSubscription:
-    """A wait announced before the ledger was read."""
+    """A wait announced before the ledger was read. Ten thousand wait at once, so it holds no more than it needs."""
+
+    __slots__ = ("_is_woken", "_signals", "_waiter", "topics")
 
     def __init__(self, signals: LocalSignals, topics: tuple[str, ...]) -> None:
         self.topics = topics
-        self.woken = asyncio.Event()
         self._signals = signals
+        self._is_woken = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Remember a wake-up, and end the wait that is under way."""
+        self._is_woken = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def wait(self, timeout_seconds: float) -> bool:
         """Wait for a wake-up since the subscription began, or the last wait; return False when time is over first."""
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await self.woken.wait()
-        except TimeoutError:
-            return False
-        self.woken.clear()
+        if not self._is_woken:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                async with asyncio.timeout(timeout_seconds):
+                    await self._waiter
+            except TimeoutError:
+                return False
+            finally:
+                self._waiter = None
+        self._is_woken = False
         return True
 
     def close(self) -> None:
