@@ -321,7 +321,12 @@ def presence(identifier: str = "act_1", **changes: object) -> Presence:
 
 
 FULL_PRESENCE = presence(
-    "act_full", gone_after=timedelta(minutes=5, microseconds=3), is_quiet=True, due_at=LATER, revision=7
+    "act_full",
+    gone_after=timedelta(minutes=5, microseconds=3),
+    is_waiting=True,
+    is_quiet=True,
+    due_at=LATER,
+    revision=7,
 )
 
 FULL_LINK = AccountLink(

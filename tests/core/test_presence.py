@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from assent.core.actions import ActionId
 from assent.core.agents import AgentId
 from assent.core.approvals import Need, Route
-from assent.core.presence import QUIET_AFTER, WRITTEN_EACH, Presence, begin, forget, is_gone, looked_at, seen
+from assent.core.presence import CREDIT, QUIET_AFTER, Presence, begin, forget, is_gone, looked_at, seen, waits
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NEEDS = (Need(count=1, of="oncall"),)
@@ -18,7 +18,7 @@ NEEDS = (Need(count=1, of="oncall"),)
 def presence(*minutes: int | None) -> Presence:
     waits = [None if one is None else timedelta(minutes=one) for one in minutes]
     routes = [Route(name=f"r{n}", needs=NEEDS, agent_gone_after=wait) for n, wait in enumerate(waits)]
-    return begin(ActionId("act_1"), AgentId("bot"), routes, now=T0)
+    return seen(begin(ActionId("act_1"), AgentId("bot"), routes, now=T0), now=T0)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_the_most_patient_route_counts(minutes: tuple[int | None, ...], after: i
 def test_nobody_is_gone_before_they_were_looked_for_long_enough(away: int, began: int) -> None:
     now, since = T0 + timedelta(seconds=away), T0 + timedelta(seconds=began)
     gone = is_gone(presence(5), watched_since=since, now=now)
-    assert gone is (now - max(T0, since) >= timedelta(minutes=5) + WRITTEN_EACH)
+    assert gone is (now - max(T0, since) >= timedelta(minutes=5))
 
 
 @given(away=some.integers(0, 10**7))
@@ -47,15 +47,24 @@ def test_who_may_stay_away_is_quiet_and_never_gone(away: int) -> None:
 
 def test_a_sign_of_life_begins_anew() -> None:
     quiet = looked_at(presence(5), watched_since=T0, now=T0 + QUIET_AFTER)
-    assert (quiet.is_quiet, quiet.due_at) == (True, T0 + timedelta(minutes=5) + WRITTEN_EACH)
+    assert (quiet.is_quiet, quiet.due_at) == (True, T0 + timedelta(minutes=5))
 
     back = seen(quiet, now=T0 + timedelta(minutes=4))
     assert (back.is_quiet, back.due_at) == (False, T0 + timedelta(minutes=4) + QUIET_AFTER)
-    assert not is_gone(back, watched_since=T0, now=T0 + timedelta(minutes=9))
-    assert (forget(back).due_at, forget(back).revision) == (None, 4)
+    assert not is_gone(back, watched_since=T0, now=T0 + timedelta(minutes=8))
+    assert (forget(back).due_at, forget(back).revision) == (None, 5)
 
 
 def test_what_was_missed_while_nobody_looked_is_nobodys_absence() -> None:
     began = T0 + timedelta(hours=1)
     looked = looked_at(presence(5), watched_since=began, now=began)
     assert (looked.is_quiet, looked.due_at) == (False, began + QUIET_AFTER)
+
+
+@given(away=some.integers(0, 3_600))
+def test_whoever_was_seen_waiting_has_credit_because_who_saw_it_may_have_died(away: int) -> None:
+    now, waiting = T0 + timedelta(seconds=away), waits(presence(5), now=T0)
+    assert is_gone(waiting, watched_since=T0, now=now) is (timedelta(seconds=away) >= CREDIT + timedelta(minutes=5))
+    looked = looked_at(waiting, watched_since=T0, now=now)
+    assert looked.is_quiet is (timedelta(seconds=away) >= CREDIT + QUIET_AFTER)
+    assert waiting.due_at == T0 + CREDIT

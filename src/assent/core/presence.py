@@ -2,8 +2,8 @@
 
     unheard of → waits ⇄ quiet → gone
 
-An agent says that it waits by asking with a wait. One that never did may be paused and come back: it is never gone. How
-long ago it was seen is written down every half minute at most, so whatever is counted from it allows for that much.
+An agent says that it waits by asking with a wait. One that never did may be paused and come back: it is never gone.
+While it waits, that is written down now and then alone, and it has credit for longer; when it leaves, at once.
 """
 
 from collections.abc import Iterable
@@ -15,8 +15,12 @@ from assent.core.actions import ActionId
 from assent.core.agents import AgentId
 from assent.core.approvals import Route
 
-WRITTEN_EACH: Final = timedelta(seconds=30)
-"""So far what is written may lie behind what was seen."""
+WRITTEN_EACH: Final = timedelta(minutes=5)
+"""So often it is written down of somebody who goes on waiting."""
+CREDIT: Final = timedelta(minutes=10)
+"""Whoever was written down as waiting is taken for there so long: the process that saw it may have died since."""
+SEEN_EACH: Final = timedelta(seconds=30)
+"""So often it is written down of somebody who gives another sign of life."""
 QUIET_AFTER: Final = timedelta(seconds=90)
 """Nobody who waits is silent for so long: one wait ends after 55 seconds, and the next begins."""
 LOOKED_EACH: Final = timedelta(hours=1)
@@ -26,16 +30,18 @@ LEAST_GONE_AFTER: Final = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
-    """When the agent of one action was last known to wait; `id` is the action's. A row of the ledger.
+    """When the agent of one action was last known to be there; `id` is the action's. A row of the ledger.
 
-    `gone_after` is how long it may stay away before nobody is asked any more, None for as long as it likes. `due_at` is
-    when to look again, None when there is no reason to. `is_quiet` says that people were told that it is away.
+    `is_waiting`: it waited then, and nobody has seen it leave. `gone_after` is how long it may stay away before nobody
+    is asked any more, None for as long as it likes. `due_at` is when to look again, None when there is no reason to.
+    `is_quiet` says that people were told that it is away.
     """
 
     id: ActionId
     agent: AgentId
     seen_at: datetime
     gone_after: timedelta | None = None
+    is_waiting: bool = False
     is_quiet: bool = False
     due_at: datetime | None = None
     revision: int = 1
@@ -45,13 +51,18 @@ def begin(action: ActionId, agent: AgentId, routes: Iterable[Route], *, now: dat
     """Return the presence of an agent that says for the first time that it waits; the most patient route counts."""
     waits = [route.agent_gone_after for route in routes]
     patient = None if None in waits else max((wait for wait in waits if wait is not None), default=None)
-    return Presence(id=action, agent=agent, seen_at=now, gone_after=patient, due_at=now + QUIET_AFTER)
+    return Presence(id=action, agent=agent, seen_at=now, gone_after=patient, is_waiting=True, due_at=now + CREDIT)
+
+
+def waits(presence: Presence, *, now: datetime) -> Presence:
+    """Return the presence of an agent that waits and goes on waiting."""
+    return replace(seen(presence, now=now), is_waiting=True, due_at=now + CREDIT)
 
 
 def seen(presence: Presence, *, now: datetime) -> Presence:
-    """Return the presence of an agent that is there now."""
-    revision = presence.revision + 1
-    return replace(presence, seen_at=now, is_quiet=False, due_at=now + QUIET_AFTER, revision=revision)
+    """Return the presence of an agent that gave a sign of life now and is not known to wait any longer."""
+    revision, due_at = presence.revision + 1, now + QUIET_AFTER
+    return replace(presence, seen_at=now, is_waiting=False, is_quiet=False, due_at=due_at, revision=revision)
 
 
 def looked_at(presence: Presence, *, watched_since: datetime, now: datetime) -> Presence:
@@ -61,21 +72,21 @@ def looked_at(presence: Presence, *, watched_since: datetime, now: datetime) -> 
     """
     if is_gone(presence, watched_since=watched_since, now=now):
         return replace(forget(presence), is_quiet=True)
-    since = max(presence.seen_at, watched_since)
+    since = _since(presence, watched_since)
     is_quiet = presence.is_quiet or now >= since + QUIET_AFTER
     due_at = (_gone_at(presence, since) or now + LOOKED_EACH) if is_quiet else since + QUIET_AFTER
     return replace(presence, is_quiet=is_quiet, due_at=due_at, revision=presence.revision + 1)
 
 
 def is_gone(presence: Presence, *, watched_since: datetime, now: datetime) -> bool:
-    """Whether the agent stayed away for as long as its routes allow; never early, and late by half a minute at most."""
-    at = _gone_at(presence, max(presence.seen_at, watched_since))
+    """Whether the agent stayed away for as long as its routes allow; never early."""
+    at = _gone_at(presence, _since(presence, watched_since))
     return at is not None and now >= at
 
 
 def is_to_be_written(presence: Presence, *, now: datetime) -> bool:
-    """Whether it is time to write down that somebody who waits is there."""
-    return presence.is_quiet or now - presence.seen_at >= WRITTEN_EACH
+    """Whether it is time to write down another sign of life than waiting."""
+    return presence.is_quiet or now - presence.seen_at >= (CREDIT if presence.is_waiting else SEEN_EACH)
 
 
 def forget(presence: Presence) -> Presence:
@@ -84,4 +95,8 @@ def forget(presence: Presence) -> Presence:
 
 
 def _gone_at(presence: Presence, since: datetime) -> datetime | None:
-    return None if presence.gone_after is None else since + presence.gone_after + WRITTEN_EACH
+    return None if presence.gone_after is None else since + presence.gone_after
+
+
+def _since(presence: Presence, watched_since: datetime) -> datetime:
+    return max(presence.seen_at + (CREDIT if presence.is_waiting else timedelta(0)), watched_since)

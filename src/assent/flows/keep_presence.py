@@ -1,13 +1,13 @@
 """Whether agents that wait are still there: written down coarsely, told on cards, acted on where a route says so.
 
-Nothing is written for a poll. A round writes down who is there, at most every half minute for each; tells people once
-when somebody was not seen for a while, and once when they are back; and cancels what an agent that is gone asked, so
-that nobody is woken for it. A process that began lately, or stood still, takes nobody for gone before it has looked for
-as long as the route allows: agents could not have been seen meanwhile.
+Nothing is written for a poll. A round writes down who waits, every five minutes for each, and who left; tells people
+once when somebody was not seen for a while, and once when they are back; and cancels what an agent that is gone asked,
+so that nobody is woken for it. A process that began lately, or stood still, takes nobody for gone before it has looked
+for as long as the route allows: agents could not have been seen meanwhile.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -93,10 +93,10 @@ async def _round(broker: Broker, watched: Watched, gathered: Gathered) -> Kept:
     async def work(tx: Tx) -> tuple[Kept, datetime, list[ActionId]]:
         since = _since(watched, tx.now)
         told = [action for action in sorted(gathered.waiting) if is_due(action, tx.now)]
+        cards = [await _is_there(tx, action, presences.waits) for action in told[:AT_ONCE]]
         # Whoever left is written down now: from here on their absence counts.
-        there = [*left, *told[:AT_ONCE]]
-        there += await _of(tx, gathered.agents)
-        cards = [await _is_there(tx, action) for action in dict.fromkeys(there)]
+        others = [*left, *await _of(tx, gathered.agents)]
+        cards += [await _is_there(tx, action, presences.seen) for action in dict.fromkeys(others)]
         due = await tx.presences_due(AT_ONCE)
         absent = [await _is_absent(tx, one, since) for one in due if one.id not in gathered.waiting]
         gone = tuple(action for action, _ in absent if action is not None)
@@ -121,24 +121,25 @@ async def _of(tx: Tx, agents: Iterable[AgentId]) -> list[ActionId]:
     return [one.id for one in found if presences.is_to_be_written(one, now=tx.now)]
 
 
-async def _is_there(tx: Tx, key: ActionId) -> int:
-    """Write down that the agent of this action is there; return how many cards are to say so."""
+async def _is_there(tx: Tx, key: ActionId, how: Callable[..., Presence]) -> int:
+    """Write down that the agent of this action is there, and how; return how many cards are to say so."""
     try:
-        return await _written(tx, key)
+        return await _written(tx, key, how)
     except Forged:
         return 0  # nobody believes a row that was changed; the others go on
 
 
-async def _written(tx: Tx, key: ActionId) -> int:
+async def _written(tx: Tx, key: ActionId, how: Callable[..., Presence]) -> int:
     old = await tx.get(Presence, key)
     if old is not None and old.due_at is not None:
-        await tx.replace(old, presences.seen(old, now=tx.now))
+        await tx.replace(old, how(old, now=tx.now))
         return await _change_cards(tx, key) if old.is_quiet else 0
     action = await tx.get(Action, key)
     approval = None if action is None or action.state is not ActionState.PENDING else await tx.approval_of(key)
     if old is not None or action is None or approval is None:
         return 0
-    await tx.add(presences.begin(key, action.agent, approval.routes, now=tx.now))
+    begun = presences.begin(key, action.agent, approval.routes, now=tx.now)
+    await tx.add(begun if how is presences.waits else replace(how(begun, now=tx.now), revision=1))
     return await _change_cards(tx, key)
 
 

@@ -14,6 +14,7 @@ def _split(presence: Presence, _keys: LedgerKeys) -> Split:
     facts: dict[str, object] = {
         "seen_at": stamp(presence.seen_at),
         "gone_after": None if presence.gone_after is None else microseconds(presence.gone_after),
+        "is_waiting": presence.is_waiting,
         "is_quiet": presence.is_quiet,
     }
     return columns, facts, ()
@@ -29,6 +30,7 @@ def _join(stored: Stored) -> Presence:
         due_at=moment_or_none(columns["due_at"]),
         seen_at=moment(facts["seen_at"]),
         gone_after=None if gone_after is None else timedelta(microseconds=gone_after),
+        is_waiting=facts.get("is_waiting", False),
         is_quiet=facts["is_quiet"],
     )
 
