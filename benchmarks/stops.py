@@ -56,6 +56,9 @@ def run(plan: Plan, findings: Findings, folder: Path) -> None:
                     met=p99 <= aim,
                 )
             )
+        p50, p99 = (middle(one[f"cpu_p{part}_us"] for one in rounds) / 1_000 for part in (50, 99))
+        spent = f"trip in the broker, {what}: processor time until durable, p99"
+        findings.add(Row(what=spent, ours=f"{p99:.1f} ms", beside=f"p50 {p50:.1f} ms"))
     house = houses.build(folder / "stops", world(plan.rules))
     with broker_server(house) as server:
         for what, situation, direct, code in SITUATIONS:

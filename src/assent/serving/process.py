@@ -93,12 +93,13 @@ def serve(
         # Only who is shown a link can sign in with more than a token.
         at_console = frozenset() if sign_in is None else frozenset({sign_in.operator})
         assembly = assemble(settings, issuer=url, clocks=clocks, signals=signals, at_console=at_console)
-        _collect_rarely()
+        collect_rarely()
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_Process(assembly, listener, url, on_ready, sign_in).run())
 
 
-def _collect_rarely() -> None:
+def collect_rarely() -> None:
+    """Have garbage looked for as a process does that serves."""
     # What was loaded stays: it is not gone through again. Decisions leave no cycles; what does is collected later.
     gc.freeze()
     gc.set_threshold(COLLECT_EACH, *gc.get_threshold()[1:])

@@ -17,6 +17,7 @@ X_contra = TypeVar("X_contra", contravariant=True)
 
 TOLD_AT_ONCE: Final = 4
 LOOP_HELD_SECONDS: Final = 0.05
+PAUSE_SECONDS: Final = 0.005
 
 
 def drive(work: Callable[[X_contra], Awaitable[T]], argument: X_contra) -> T:
@@ -38,6 +39,28 @@ def drive(work: Callable[[X_contra], Awaitable[T]], argument: X_contra) -> T:
     raise ForeignAwait("a transaction's work may await only its transaction")
 
 
+class _Held:
+    """A loop that is held until its job is settled, 50 ms at most, and the thread that settles it.
+
+    That thread pauses until the loop has begun to go on: it would else keep the interpreter to itself for the next
+    batch, and whoever waits for the answer would wait for that.
+    """
+
+    def __init__(self) -> None:
+        self._settled, self._goes_on = Event(), Event()
+
+    def until_settled(self) -> bool:
+        """Hold the loop; return whether the job was settled meanwhile."""
+        is_settled = self._settled.wait(LOOP_HELD_SECONDS)
+        self._goes_on.set()
+        return is_settled
+
+    def let_go(self) -> None:
+        """Let the loop go on, and see it do so."""
+        self._settled.set()
+        self._goes_on.wait(PAUSE_SECONDS)
+
+
 class Job(Generic[X_contra, T]):
     """A work on its way from a caller's loop to a ledger's thread and back."""
 
@@ -47,7 +70,7 @@ class Job(Generic[X_contra, T]):
         self.loop = asyncio.get_running_loop()
         self.within_seconds = within_seconds
         self.is_urgent = is_urgent
-        self._settled = Event() if is_urgent else None
+        self._held = _Held() if is_urgent else None
         self.error: BaseException | None = None
         self.value: T
         self._work = work
@@ -81,7 +104,7 @@ class Job(Generic[X_contra, T]):
             LedgerUnavailable: no answer within the caller's seconds.
 
         """
-        if self._settled is not None and self._settled.wait(LOOP_HELD_SECONDS):
+        if self._held is not None and self._held.until_settled():
             self.tell()
         timer = self.loop.call_later(self.within_seconds, self._give_up)
         try:
@@ -101,9 +124,9 @@ class Job(Generic[X_contra, T]):
             )
 
     def let_go(self) -> None:
-        """Let a loop that is held for this job go on: what came of it is known."""
-        if self._settled is not None:
-            self._settled.set()
+        """Let a loop that is held for this job go on, and go on oneself when it does: what came of it is known."""
+        if self._held is not None:
+            self._held.let_go()
 
     def tell(self) -> None:
         """Let the caller hear what came of it; on the caller's loop. A caller who went away hears nothing."""
