@@ -38,6 +38,7 @@ hasty:
   expires_after: 10s
 """
 PAGES = ("", "breakers", "activity?all=1", "agents", "agents/demo-agent", "people", "policy", "numbers", "account")
+AXE = Path(__file__).parents[2] / ".venv/node/node_modules/axe-core/axe.min.js"
 NEVER = "files-never-delete"
 
 
@@ -161,6 +162,28 @@ def test_what_happened_is_found_by_agent_tool_decision_and_code(office: Office) 
     page.get_by_label("Code").fill(asked["approval"]["code"])
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/console/approvals/{asked['approval']['id']}")
+
+
+@pytest.mark.skipif(
+    not AXE.is_file(), reason="no axe-core in .venv/node: `npm install --prefix .venv/node` as .ci/run does"
+)
+def test_no_page_keeps_anybody_out(office: Office) -> None:
+    asked = office.broker.ask("vault.put", name="open", value="x")
+    page = office.at("you", "/console/")
+    found: dict[str, list[str]] = {}
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for path in (*PAGES, f"approvals/{asked['approval']['id']}", f"activity/{asked['action_id']}"):
+            page.goto(f"{office.broker.url}/console/{path}")
+            page.evaluate(AXE.read_text())
+            told = page.evaluate("async () => (await axe.run({resultTypes: ['violations']})).violations")
+            found[f"{scheme} {path}"] = [
+                f"{one['impact']}: {one['id']}: {node['target']}" for one in told for node in one["nodes"]
+            ]
+    assert {path: wrong for path, wrong in found.items() if wrong} == {}
+    page.evaluate("document.querySelector('main').append(document.createElement('button'))")
+    told = page.evaluate("async () => (await axe.run()).violations.map(one => one.id)")
+    assert told == ["button-name"], "what has no name is noticed"
 
 
 def test_every_page_fits_a_phone_in_the_light_and_in_the_dark(office: Office, tmp_path: Path) -> None:
