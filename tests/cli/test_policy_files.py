@@ -169,3 +169,18 @@ def test_files_are_looked_at_without_what_a_server_needs(tmp_path: Path, command
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_of_every_route_it_says_whom_it_wakes(shell: Shell, tmp_path: Path) -> None:
+    steps = "steps: [{tell: [slack:C0PROD, dm:oncall:primary]}, {after: 4m, tell: [dm:oncall@S0DUTY]}]"
+    where = directory(tmp_path, edited("routes.yaml", "of: oncall}]}\noncall", f"of: oncall}}], {steps}}}\noncall"))
+    said = shell("policy", "check", where)
+    assert said.code == 0
+    assert [line for line in said.out.splitlines() if line.startswith("route ")] == [
+        "route `default` tells 1 person (eve) and slack:C0PROD",
+        "route `oncall` tells nobody: people look by themselves",
+    ]
+    assert json.loads(shell("policy", "check", where, "--json").out)["routes"] == [
+        {"route": "default", "people": ["eve"], "places": ["slack:C0PROD"]},
+        {"route": "oncall", "people": [], "places": []},
+    ]

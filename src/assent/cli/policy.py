@@ -5,6 +5,7 @@ named.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -48,12 +49,20 @@ def check(
         for finding in checked.findings:
             said = f"{finding.severity.value}: {finding.message}"
             print(f"{visible(str(where / finding.place.file))}:{finding.place.line}:{finding.place.column}: {said}")
+        for name, told in policy_files.told_by_routes(checked).items():
+            print(f"route `{visible(name)}` tells {_told(told.people, told.places)}")
         more = f", {checked.left_out} more not shown" if checked.left_out else ""
         version = f", version {checked.version[:12]}" if checked.version else ""
         counts = f"{_count(checked.errors, 'error')}, {_count(checked.advice, 'piece')} of advice"
         print(f"{visible(str(where))}: {counts}{more}{version}")
     if checked.errors or (strict and checked.advice):
         raise typer.Exit(Exit.FINDINGS)
+
+
+def _told(people: Sequence[str], places: Sequence[str]) -> str:
+    count = "1 person" if len(people) == 1 else f"{len(people)} people"
+    whom = [f"{count} ({visible(output.words(people))})"] if people else []
+    return " and ".join([*whom, *map(visible, places)]) or "nobody: people look by themselves"
 
 
 @app.command("test")

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from assent.cli.output import Usage
 from assent.core.canonical import Json
+from assent.core.deliveries import Reached, reached
 from assent.core.explanations import Asking, DocumentFormat
 from assent.policy.checking import Checked, check, sound
 from assent.policy.document import written_out
@@ -60,7 +61,19 @@ def checked_as_json(directory: Path, found: Checked) -> dict[str, Any]:
         "advice": found.advice,
         "left_out": found.left_out,
         "findings": [_finding(finding) for finding in found.findings],
+        "routes": [
+            {"route": name, "people": list(told.people), "places": list(told.places)}
+            for name, told in told_by_routes(found).items()
+        ],
     }
+
+
+def told_by_routes(found: Checked) -> dict[str, Reached]:
+    """Return whom every route tells, by its name; nothing of a directory that cannot serve."""
+    policy = found.policy
+    if policy is None:
+        return {}
+    return {route.name: reached(route, policy.operators()) for route in policy.all_routes()}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -306,6 +306,27 @@ def _chosen(members: Sequence[Operator], which: str) -> Sequence[Operator]:
     return {PRIMARY: here[:1], SECONDARY: here[1:2] or here[:1]}.get(which, here)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """Whom one route tells, over all its steps: people, each once however they are told, and other destinations."""
+
+    people: tuple[OperatorId, ...]
+    places: tuple[str, ...]
+
+
+def reached(route: Route, operators: Sequence[Operator]) -> Reached:
+    """Return whom a route tells at most; of a live user group the whole group, as where nobody says who is in it."""
+    told = [tell for step in route.steps for tell in step.tell]
+    named = [tell for tell in told if tell.partition(":")[0] in {DIRECT, EMAIL}]
+    where = {one for tell in named for one in resolved(tell, operators)}
+    people = [o.id for o in operators if f"{EMAIL}:{o.id}" in where or (is_reached(o, DIRECT) and _direct(o) in where)]
+    return Reached(people=tuple(people), places=tuple(dict.fromkeys(tell for tell in told if tell not in named)))
+
+
+def _direct(operator: Operator) -> str:
+    return f"{SLACK}:{_account(operator)}"
+
+
 def user_groups(routes: Iterable[Route]) -> frozenset[str]:
     """Return the ids of the user groups of Slack that these routes look at."""
     told = (tell.partition(":") for route in routes for step in route.steps for tell in step.tell)
