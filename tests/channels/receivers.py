@@ -6,7 +6,7 @@ import socketserver
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -61,6 +61,24 @@ def program() -> Iterator[Program]:
     with _running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
         here.url = f"http://127.0.0.1:{port}/hook"
         yield here
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """Run a program that answers one byte after the other, without an end, until whoever asked is gone."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                while self.request.send(b"H"):
+                    gone.wait(0.05)
+
+    gone = threading.Event()
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    with _running(server) as port:
+        yield f"http://127.0.0.1:{port}/"
+        gone.set()
 
 
 @dataclass(slots=True)

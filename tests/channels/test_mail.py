@@ -64,13 +64,12 @@ async def test_a_person_reads_who_asks_for_what_and_where_to_answer(house: MailH
     assert house.signed_in == [True]
     (text,) = house.texts()
     assert text.splitlines()[2:] == [
+        f"Answer: {PAGE}apr_1",
         "Agent: bot, of owner",
-        "Tool: k8s.scale",
-        "Where: production, prod-eu/payments/deployments/api",
-        "How bad: a write action; its entry does not say more",
+        "Tool: k8s.scale, a write action",
+        "Where: production",
         "Can answer: eve, sam",
         "Until: 2026-11-23 10:15 UTC, then it is denied by itself",
-        f"Answer: {PAGE}apr_1",
         "",
         "What exactly would run stands there. An answer to this e-mail reaches nobody.",
     ]
@@ -96,7 +95,9 @@ async def test_they_are_written_to_once_more_when_it_is_over_and_not_when_it_run
 async def test_nothing_of_an_approval_becomes_a_header_or_a_letter_of_its_own(house: MailHouse) -> None:
     hostile = "prod\r\nBcc: all@example.com\r\n\r\n.\r\nMAIL FROM:<x@y>"
     shown = replace(
-        asked(), approval=an_approval(environment=hostile), action=an_action(resource=hostile, environment=hostile)
+        asked(),
+        approval=an_approval(environment=hostile),
+        action=an_action(resource=hostile, environment=hostile, resource_is_public=True),
     )
     await channel(house).announce("eve", shown)
     ((to, message),) = house.taken

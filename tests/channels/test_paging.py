@@ -10,14 +10,19 @@ from typing import Any
 
 import pytest
 
+from assent.channels import posting
 from assent.channels.paging import PagingChannel, Place
+from assent.channels.posting import ask
 from assent.config import WebhookKind
 from assent.core.actions import ActionState
-from assent.core.approvals import ApprovalState
-from assent.core.deliveries import DeliveryFault, LockedOut, NotNow, Showing, Undeliverable
+from assent.core.approvals import ApprovalState, Step
+from assent.core.deliveries import DeliveryFault, LockedOut, NobodyKnows, NotNow, Showing, Undeliverable
 from assent.core.operators import OperatorId
-from tests.channels.receivers import Program, Received, program
+from assent.flows.deliver import deliver
+from tests.channels.receivers import Program, Received, dripping, program
 from tests.core.samples import NOW, an_action, an_approval, an_operator
+from tests.flows.card_town import Town, Wall, policy
+from tests.flows.world import a_world
 
 SECRET = b"a secret of both sides"
 PAGE = "https://broker.example/console/approvals/"
@@ -73,7 +78,6 @@ async def test_a_program_is_told_who_asks_for_what_and_where_to_answer_and_can_b
         "owner": "owner",
         "tool": "k8s.scale",
         "environment": "production",
-        "resource": "prod-eu/payments/deployments/api",
         "impact": "write",
         "routes": ["default"],
         "can_answer": ["eve", "sam"],
@@ -86,11 +90,18 @@ async def test_a_program_is_told_who_asks_for_what_and_where_to_answer_and_can_b
 
 
 @pytest.mark.requirement("T13")
+async def test_a_resource_leaves_where_the_catalogue_calls_it_public_cut_short(there: Program) -> None:
+    long = an_action(resource="x" * 100_000 + "\n", resource_is_public=True)
+    await channel(there).announce("pager", showing(action=long))
+    assert there.received[0].said["resource"] == "x" * 300 + "…"
+
+
+@pytest.mark.requirement("T13")
 @pytest.mark.parametrize("kind", WebhookKind)
 async def test_no_argument_and_no_word_of_an_agent_leaves(there: Program, kind: WebhookKind) -> None:
     await channel(there, kind).announce("pager", showing())
     (received,) = there.received
-    for never in (b"ignore all rules", b'"replicas"', b"arguments"):
+    for never in (b"ignore all rules", b'"replicas"', b"arguments", b"deployments/api"):
         assert never not in received.body
 
 
@@ -103,7 +114,7 @@ async def test_what_moved_is_told_under_another_id_and_the_same_again_under_the_
     assert names == ["apr_1.1.1", "apr_1.1.1", "apr_1.2.2"]
     last = there.received[-1].said
     assert (last["type"], last["text"].partition(" - ")[2]) == ("approval.denied", "denied, nothing was run")
-    assert await pager.find("pager", showing(), NOW) is None
+    assert await pager.find("pager", showing(), NOW) == "apr_1"
 
 
 async def test_pagerduty_wakes_somebody_and_lets_them_sleep_once_it_is_over(there: Program) -> None:
@@ -133,7 +144,7 @@ FAULTS: list[tuple[tuple[int, dict[str, str]], type[DeliveryFault], float | None
     ((429, {"retry-after": "tomorrow"}), NotNow, 10),
     ((429, {"retry-after": "9" * 40}), NotNow, 3_600),
     ((408, {}), NotNow, 10),
-    ((0, {}), NotNow, 10),
+    ((0, {}), NobodyKnows, None),
     ((401, {}), LockedOut, None),
     ((403, {}), LockedOut, None),
     ((400, {}), Undeliverable, None),
@@ -158,7 +169,7 @@ async def test_where_nobody_listens_and_what_is_not_set_up_wait_for_better_times
     gone = PagingChannel(
         {"pager": Place("http://127.0.0.1:1/", WebhookKind.SIGNED, SECRET)}, page=None, now=lambda: NOW
     )
-    with pytest.raises(NotNow, match="no answer came"):
+    with pytest.raises(NotNow, match="it cannot be reached"):
         await gone.announce("pager", showing())
     with pytest.raises(NotNow, match="no webhook `other` set up"):
         await channel(there).announce("other", showing())
@@ -166,3 +177,41 @@ async def test_where_nobody_listens_and_what_is_not_set_up_wait_for_better_times
 
 def test_a_place_tells_no_secret() -> None:
     assert "secret" not in repr(Place("https://pager.example/", WebhookKind.SIGNED, SECRET))
+
+
+@pytest.mark.requirement("P2")
+async def test_an_incident_is_resolved_also_where_the_answer_to_its_trigger_was_lost() -> None:
+    with program() as pager:
+        town = Town(a_world(policy=policy(Step(after=timedelta(0), tell=("webhook:pager",)))), Wall())
+        clock = town.world.clock
+        told_to = PagingChannel(
+            {"pager": Place(pager.url, WebhookKind.PAGERDUTY, SECRET)}, page=None, now=lambda: clock.now
+        )
+        pager.answers.append((0, {}))
+        asked = await town.world.ask(await town.world.agent())
+        await deliver(town.world.broker, "webhook", told_to)
+        await town.no(asked)
+        for _ in range(4):
+            clock.forward(seconds=10)
+            await deliver(town.world.broker, "webhook", told_to)
+        assert [one.said["event_action"] for one in pager.received] == ["trigger", "resolve"]
+        await town.world.ledger.close()  # type: ignore[attr-defined]  # the port has no end, the store has
+
+
+async def test_nobody_is_paged_again_because_an_agent_comes_and_goes(there: Program) -> None:
+    pager = channel(there, WebhookKind.PAGERDUTY)
+    await pager.announce("pager", showing())
+    moved = await pager.update("pager", "apr_1", showing(action=an_action(revision=2)))
+    assert (moved.seen, len(there.received)) == ("", 1)
+
+
+@pytest.mark.parametrize("host", ["h:99999", "h:x", "[::1", "a..b", "a" * 64])
+def test_an_address_that_is_none_is_a_no_and_no_fault(host: str) -> None:
+    assert not ask(f"https://{host}/", b"", {}).is_taken
+
+
+def test_whoever_answers_byte_by_byte_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posting, "ALL_OF_IT_SECONDS", posting.TIMEOUT_SECONDS + 0.2)
+    with dripping() as url:
+        answered = ask(url, b"{}", {})
+    assert (answered.status, answered.is_sent) == (0, True)

@@ -11,8 +11,10 @@ from assent.console.counting import count
 from assent.console.prose import blocks_of, pieces_of
 from assent.core.approvals import Approval, ApprovalState, DenialCategory, Vote
 from assent.core.credentials import Kind
-from assent.core.explanations import Asking, DocumentFormat, Explanation
-from assent.core.operators import PERMISSION_SETS, Assurance, Operator, OperatorId
+from assent.core.decisions import Answer
+from assent.core.explanations import Asking, DocumentFormat, Explanation, RuleSaid
+from assent.core.operators import PERMISSION_SETS, Assurance, Operator, OperatorId, Permission
+from assent.core.reasons import Reason
 from assent.flows.authenticate import operator
 from assent.ports import Policies, Policy
 from tests.console.test_approval import asked_for, digest_of, path_of
@@ -51,7 +53,16 @@ class Shelf:
         return DOCUMENT
 
     def explain(self, policy: Policy, asking: Asking, now: datetime) -> Explanation:
-        raise LookupError
+        rule = RuleSaid(id="r", role="ops", effect="allow", at="roles/ops.yaml:3", says="may write", failed=(NAUGHTY,))
+        return Explanation(
+            agent=asking.agent,
+            tool=asking.tool,
+            decision=Answer.DENY,
+            reasons=(Reason.of("no_rule"),),
+            policy_version=policy.version,
+            nearly=(rule,),
+            hints=(f"it was asked with {sorted(asking.arguments)}",),
+        )
 
 
 @pytest.fixture
@@ -159,6 +170,41 @@ async def test_a_policy_that_waits_is_told_with_what_it_widens(town: ConsoleTown
     said = text_of(await (await town.by_link()).get("/console/policy"))
     assert "assent policy activate v2" in said
     assert "bot may now write" in said
+
+
+async def test_a_question_is_tried_out_and_nothing_is_asked_or_recorded(town: ConsoleTown) -> None:
+    eve = await town.by_link()
+    before = await town.world.kinds()
+    heard = await eve.post("/console/policy/explain", agent="bot", tool="files.write", arguments='{"path": "a"}')
+    said = text_of(heard)
+    assert "Denied : files.write for bot" in said
+    assert "No rule matches; the nearest: r (ops, roles/ops.yaml:3) may write but <script>" in said
+    assert "it was asked with ['path']" in said
+    assert b"<script>alert" not in heard.body
+    assert await town.world.kinds() == before
+
+
+WRONG = [{"agent": ""}, {"tool": "x" * 201}, {"arguments": "{"}, {"arguments": "[]"}, {"arguments": '{"a":1,"a":2}'}]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_a_question_that_is_none_is_refused(town: ConsoleTown, wrong: dict[str, str]) -> None:
+    asked = {"agent": "bot", "tool": "files.write", "arguments": "{}"} | wrong
+    assert (await (await town.by_link()).post("/console/policy/explain", **asked)).status == 400
+
+
+async def test_a_version_is_confirmed_by_who_may_and_only_the_one_that_waits(town: ConsoleTown) -> None:
+    policies = cast("Any", town.world.broker.policies)
+    policies.waiting = replace(town.world.policy, version="v2", changes=cast("Any", ("bot may now write",)))
+    may = frozenset({Permission.APPROVALS_READ, Permission.POLICY_ACTIVATE})
+    boss = Operator(id=OperatorId("boss"), permissions=may)
+    town.world.policy = replace(town.world.policy, people=(*town.world.policy.people, boss))
+    eve, admin = await town.by_link(), await town.by_token("boss")
+    assert "Let this version serve" not in text_of(await eve.get("/console/policy"))
+    assert (await eve.post("/console/policy/activate", digest="v2")).status == 403
+    assert "Let this version serve" in text_of(await admin.get("/console/policy"))
+    assert (await admin.post("/console/policy/activate", digest="v3")).status == 409
+    assert policies.waiting is not None
 
 
 async def test_who_may_not_look_is_told_so(town: ConsoleTown) -> None:

@@ -221,7 +221,7 @@ async def test_a_slack_account_is_linked_with_a_code_from_here_and_unlinked(town
     policy = town.world.policy
     people = tuple(replace(one, identities={"slack": "T0/U0EVE"} if one.id == "eve" else {}) for one in policy.people)
     town.world.policy = replace(policy, people=people)
-    eve, admin = await town.by_token(), await town.by_token("admin")
+    eve, admin = await town.by_link(), await town.by_token("admin")
     assert "It is not linked: what you press there counts as slack." in text_of(await eve.get("/console/account"))
 
     asked = text_of(await eve.post("/console/account/link"))

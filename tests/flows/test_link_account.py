@@ -17,6 +17,7 @@ from assent.flows.manage_principals import revoke_credential
 from assent.flows.read_principals import list_operators
 from assent.flows.resolve_approval import approve_action
 from assent.ports import Tx
+from tests.flows.test_show_whole import at_console
 from tests.flows.world import World, a_world
 
 PLACES = {"eve": "T0/U0EVE", "sam": "T0/U0SAM", "owner": "T0/U0OWNER"}
@@ -40,7 +41,7 @@ async def town() -> AsyncIterator[World]:
 
 
 async def code_of(town: World, name: str = "eve") -> str:
-    return (await ask_for_code(town.broker, await town.operator(name))).code
+    return (await ask_for_code(town.broker, await at_console(town, name))).code
 
 
 async def linked(town: World, name: str = "eve") -> None:
@@ -73,7 +74,7 @@ async def test_a_code_typed_at_the_declared_account_links_it_once(town: World) -
     assert (caller.assurance, caller.surface) == (Assurance.LINKED, "slack")
     assert isinstance(await type_code(town.broker, account="T0/U0EVE", code=code), Reason)
     assert await told(town) == [
-        ("account.link_asked", "eve", {"account": "T0/U0EVE", "surface": "api"}),
+        ("account.link_asked", "eve", {"account": "T0/U0EVE", "surface": "console"}),
         ("account.linked", "eve", {"account": "T0/U0EVE", "surface": "slack"}),
         ("account.link_refused", "eve", {"account": "T0/U0EVE", "surface": "slack"}),
     ]
@@ -186,3 +187,14 @@ async def test_a_row_that_somebody_wrote_into_the_ledger_links_nobody(town: Worl
     await town.ledger.transact(forge)
     assert not await is_linked(town.broker, operator(town))
     assert AccountLink(id=operator(town).id).account is None
+
+
+@pytest.mark.requirement("P5", "T22")
+async def test_whoever_issued_a_token_a_moment_ago_links_nobody_with_it(town: World) -> None:
+    eve = await town.operator("eve")
+    with pytest.raises(IllegalMove, match="`admin` issued your token less than 24 hours ago"):
+        await ask_for_code(town.broker, eve)
+    assert await told(town) == []
+    town.clock.forward(hours=24)
+    code = (await ask_for_code(town.broker, eve)).code
+    assert isinstance(await type_code(town.broker, account=PLACES["eve"], code=code), Operator)

@@ -106,6 +106,31 @@ async def test_who_can_be_there_is_heard_from_there_alone(world: World, stop: St
     assert (await says(await at(world, "eve", Assurance.CONSOLE))).goes_on
 
 
+@pytest.mark.requirement("P5", "P6")
+@STOPS
+async def test_where_an_issuer_vouches_for_people_they_are_heard_from_the_console(world: World, stop: Stop) -> None:
+    people = tuple(replace(one, identities={"oidc": "s"} if one.id == "eve" else {}) for one in world.policy.people)
+    world.policy = replace(world.policy, people=people)
+    world.broker = replace(world.broker, signs_on=True)
+    says = await stop(world)
+    assert (await says(await at(world, "eve", Assurance.TOKEN))).code == "step_up_required"
+    assert (await says(await at(world, "sam", Assurance.TOKEN))).who == ("eve",)
+    assert (await says(await at(world, "admin", Assurance.TOKEN))).code == "step_up_required"
+    assert (await says(await at(world, "eve", Assurance.CONSOLE))).goes_on
+
+
+@pytest.mark.requirement("P5", "P6")
+@STOPS
+async def test_a_first_word_of_somebody_who_may_say_none_any_more_is_none(world: World, stop: Stop) -> None:
+    says = await stop(world)
+    await says(await at(world, "eve", Assurance.TOKEN))
+    people = tuple(replace(one, permissions=frozenset()) if one.id == "eve" else one for one in world.policy.people)
+    world.policy = replace(world.policy, people=people)
+    told = await says(await at(world, "sam", Assurance.TOKEN))
+    assert (told.goes_on, told.code) == (False, None)
+    assert (await says(await at(world, "admin", Assurance.TOKEN))).goes_on
+
+
 @STOPS
 async def test_one_of_the_two_is_enough_there_and_it_may_be_the_first(world: World, stop: Stop) -> None:
     let_in(world, "eve", "owner")

@@ -17,7 +17,7 @@ from tests.flows.world import Tool, TownPolicy, World
 
 
 async def at_console(world: World, name: str = "eve", kind: Kind = Kind.LINK) -> SessionCaller:
-    issued = await sign_in(world.broker, await world.token(kind, name), before_look_up=lambda: None)
+    issued = await sign_in(world.broker, await world.token(kind, name))
     return await authenticate.session(world.broker, issued.token)
 
 
@@ -152,9 +152,7 @@ async def test_a_session_by_token_approves_no_more_than_the_token(world: World) 
 
 @pytest.mark.requirement("T4", "T22")
 async def test_a_session_by_a_fresh_token_from_the_owner_does_not_vote_on_what_the_owner_owns(world: World) -> None:
-    issued = await sign_in(
-        world.broker, await world.token(Kind.OPERATOR, "sam", issued_by="owner"), before_look_up=lambda: None
-    )
+    issued = await sign_in(world.broker, await world.token(Kind.OPERATOR, "sam", issued_by="owner"))
     sam, asked = await authenticate.session(world.broker, issued.token), await asked_for(world)
     await read(world, sam, asked)
     assert await yes(world, sam, asked) == "not_eligible"

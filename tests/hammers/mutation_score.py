@@ -34,7 +34,7 @@ DECIDING: Final = {
         "why_barred",
         "_single_person_holds",
         "why_not_vote",
-        "_is_fresh",
+        "is_fresh",
         "why_closed",
         "_counted",
         "_votes_that_count",

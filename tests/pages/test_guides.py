@@ -20,6 +20,7 @@ ELSEWHERE = {
     "quick-start.md": "test_quick_start.py",
     "set-up.md": "test_service.py",
     "keeping.md": "test_service.py",
+    "policy.md": "cli/test_releases.py",
     "packs/index.md": "tests of the packs",
     "tool-side.md": "below, with the tool's service in a process of its own",
 }

@@ -27,7 +27,7 @@ async def test_where_slack_tells_nobody_the_next_step_begins_after_twenty_second
     slack = Step(after=timedelta(0), tell=("slack:C0PROD",))
     town = Town(a_world(policy=policy(slack, SECOND_STEP)), Wall())
     await town.world.ask(await town.world.agent())
-    for _ in range(5):
+    for _ in range(4):
         await deliver(town.world.broker, SLACK, channel)
         assert town.wall.cards == {}
         await town.round(seconds=SET_UP_EACH_SECONDS / 4)

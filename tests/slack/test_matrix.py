@@ -28,6 +28,7 @@ from assent.flows import manage_principals
 from assent.flows.link_account import ask_for_code, is_linked
 from assent.slack.view import Press
 from tests.api.town import Town
+from tests.flows.test_show_whole import at_console
 from tests.flows.world import TownPolicy
 from tests.serving.broker_process import clean_environment
 from tests.slack.office import ALIAS, EVE, FOREIGN, NOBODY, OWNER, Office, an_office, town_policy
@@ -242,10 +243,10 @@ async def test_a_route_that_wants_a_linked_account_takes_a_yes_once_it_is_linked
     assert "`/assent link CODE`" in told
     assert await office.states() == ("pending", "pending")
 
-    asked = await ask_for_code(office.world.broker, await office.world.operator("eve"))
+    asked = await ask_for_code(office.world.broker, await at_console(office.world))
     for person in ("sam", "eve"):
         await office.slack.as_user(person).type_command(f"link {asked.code}", channel="C0PROD")
-    asked = await ask_for_code(office.world.broker, await office.world.operator("eve"))
+    asked = await ask_for_code(office.world.broker, await at_console(office.world))
     await office.slack.as_user("eve").type_command(f"link {asked.code}", channel="C0PROD")
     await office.hearing.settle()
     assert ["not yours" in one for one in office.heard_by("sam")] == [True]
@@ -263,7 +264,7 @@ async def test_a_route_that_wants_a_linked_account_takes_a_yes_once_it_is_linked
 @pytest.mark.parametrize("name", ["deactivated", "guest", "bot", "stranger", "shared channel", "other workspace"])
 async def test_nobody_links_an_account_that_is_not_live_or_not_declared(office: Office, name: str) -> None:
     account = MATRIX[name].account
-    asked = await ask_for_code(office.world.broker, await office.world.operator("eve"))
+    asked = await ask_for_code(office.world.broker, await at_console(office.world))
     office.slack.slack.set_person(account)
     await office.slack.as_user(account.id).type_command(f"link {asked.code}", channel="C0PROD")
     await office.hearing.settle()

@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,8 @@ async def test_a_ledger_of_every_earlier_version_is_brought_to_this_one(tmp_path
         await ledger.transact(adding("one"))
     assert version(path) == len(shipped())
     assert path.with_name(f"ledger.db.version-{first}").exists() == (first < len(shipped()))
+
+
+def test_migrations_are_numbered_without_a_gap_and_no_number_twice() -> None:
+    names = sorted(one.name for one in files("assent.stores.sqlite.migrations").iterdir() if one.name.endswith(".sql"))
+    assert [int(name.partition("_")[0]) for name in names] == list(range(1, len(names) + 1))

@@ -8,6 +8,7 @@ import asyncio
 import smtplib
 import ssl
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +19,15 @@ from typing import Final
 
 from assent.channels import told
 from assent.channels.paging import not_now
+from assent.channels.posting import hung_up_after
 from assent.config import MailSecurity
 from assent.core.approvals import OPEN
 from assent.core.deliveries import LockedOut, NobodyKnows, Showing, Told, Undeliverable
 from assent.core.operators import OperatorId
 
 TIMEOUT_SECONDS: Final = 4.0
+ALL_OF_IT_SECONDS: Final = 8.0
+MOST_AT_ONCE: Final = 4
 _PERMANENT: Final = range(500, 600)
 _MAX_SUBJECT: Final = 200
 _ASKED: Final = "asked"
@@ -58,7 +62,8 @@ class MailServer:
         else:
             server = smtplib.SMTP(self.host, self.port, timeout=TIMEOUT_SECONDS)
         try:
-            self._secure(server)
+            with hung_up_after(ALL_OF_IT_SECONDS, lambda: server.sock):
+                self._secure(server)
         except BaseException:
             server.close()
             raise
@@ -78,21 +83,26 @@ class MailChannel:
         self._server = server
         self._page = page
         self._now = now
+        self._threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="e-mail")
 
     async def announce(self, where: str, showing: Showing) -> Told:
         """Write to a person that they are asked."""
-        return await asyncio.to_thread(self._send, where, showing, _ASKED)
+        return await self._in_thread(where, showing, _ASKED)
 
     async def update(self, where: str, place: str, showing: Showing) -> Told:
         """Write once that it is over; what moves before or after that is no reason to write."""
         if showing.approval.state in OPEN or place.endswith(_OVER):
             return Told(place=place, seen="", approvable=False)
-        return await asyncio.to_thread(self._send, where, showing, _OVER)
+        return await self._in_thread(where, showing, _OVER)
 
     async def find(self, where: str, showing: Showing, since: datetime) -> str | None:
         """Return None: nobody can look into other people's mail, so it is sent again."""
         del where, showing, since
         return None
+
+    async def _in_thread(self, where: str, showing: Showing, part: str) -> Told:
+        # Threads of its own: a mail server that answers slowly keeps nothing else of the process waiting.
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._send, where, showing, part)
 
     def _send(self, where: str, showing: Showing, part: str) -> Told:
         address = _address(showing, where)
@@ -123,7 +133,8 @@ class MailChannel:
         except (OSError, smtplib.SMTPException) as fault:
             raise not_now(_said(fault), None) from None
         try:
-            server.send_message(message, from_addr=self._server.sender, to_addrs=[address])
+            with hung_up_after(ALL_OF_IT_SECONDS, lambda: server.sock):
+                server.send_message(message, from_addr=self._server.sender, to_addrs=[address])
         except smtplib.SMTPRecipientsRefused as fault:
             raise self._refused(fault.recipients, address) from None
         except smtplib.SMTPResponseException as fault:

@@ -7,6 +7,7 @@ that the other side takes what comes twice as one: telling it again is always sa
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -19,9 +20,10 @@ from assent.channels.webhook import signed
 from assent.config import WebhookKind
 from assent.core.approvals import OPEN
 from assent.core.canonical import Json
-from assent.core.deliveries import LockedOut, NotNow, Showing, Told, Undeliverable, shows
+from assent.core.deliveries import LockedOut, NobodyKnows, NotNow, Showing, Told, Undeliverable, shows
 
 RETRY_SECONDS: Final = 10.0
+MOST_AT_ONCE: Final = 8
 _JSON: Final = {"content-type": "application/json"}
 _NOT_LET_IN: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
@@ -48,20 +50,27 @@ class PagingChannel:
         self._places = places
         self._page = page
         self._now = now
+        self._threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="webhooks")
 
     async def announce(self, where: str, showing: Showing) -> Told:
         """Tell of an approval at the place of that name."""
-        return await asyncio.to_thread(self._tell, where, showing)
+        return await self._in_thread(where, showing)
 
     async def update(self, where: str, place: str, showing: Showing) -> Told:
-        """Tell how it stands now."""
-        del place
-        return await asyncio.to_thread(self._tell, where, showing)
+        """Tell how it stands now; who is on call is paged once, and told when it is over."""
+        told_to = self._places.get(where)
+        if told_to is not None and told_to.kind is WebhookKind.PAGERDUTY and showing.approval.state in OPEN:
+            return Told(place=place, seen="", approvable=False)
+        return await self._in_thread(where, showing)
 
     async def find(self, where: str, showing: Showing, since: datetime) -> str | None:
-        """Return None: it is told again, under the same id."""
-        del where, showing, since
-        return None
+        """Return what it would be called there: whether it arrived nobody knows, and it is told again."""
+        del where, since
+        return showing.approval.id
+
+    async def _in_thread(self, where: str, showing: Showing) -> Told:
+        # Threads of its own: whoever answers slowly keeps nothing else of the process waiting.
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._tell, where, showing)
 
     def _tell(self, where: str, showing: Showing) -> Told:
         place = self._places.get(where)
@@ -84,7 +93,7 @@ def require_taken(answered: Answered) -> None:
     if answered.is_taken:
         return
     if not answered.status:
-        raise not_now("no answer came", None)
+        raise NobodyKnows("no answer came") if answered.is_sent else not_now("it cannot be reached", None)
     said = f"it answered {answered.status}"
     if answered.status in _NOT_LET_IN:
         raise LockedOut(said, hint="see to the secret of this webhook")

@@ -1,18 +1,20 @@
 """What is told of an approval where nobody can answer: who asks for what, how long is left, and where to answer.
 
-No argument is told, and no word of an agent: whoever decides reads all of it where they sign in. What is told is
-spelled out, so that nothing in it can be taken for something else.
+No argument is told, nothing that is made of one, and no word of an agent: whoever decides reads all of it where they
+sign in. Only a resource that the catalogue calls public stands there, cut short. What is told is spelled out, so that
+nothing in it can be taken for something else.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-from assent.core.actions import ActionState
+from assent.core.actions import Action, ActionState
 from assent.core.approvals import OPEN, Approval, ApprovalState
 from assent.core.canonical import Json
 from assent.core.deliveries import Showing, shows
 from assent.core.rendering import spelled_out
 
+MAX_VALUE: Final = 300
 _SECONDS_IN_A_MINUTE: Final = 60
 _NOT_RUN: Final = "nothing was run"
 _NOT_APPROVED: Final = {
@@ -46,15 +48,23 @@ def facts(showing: Showing, page: str | None) -> Mapping[str, str]:
     """Return what stands below the headline, by its name."""
     approval, action = showing.approval, showing.action
     told = {
+        "Answer": address(approval, page) or f"assent approvals show {approval.code}",
         "Agent": f"{approval.agent}, of {approval.owner}",
-        "Tool": approval.tool,
-        "Where": f"{action.environment}, {action.resource}",
-        "How bad": action.how_bad or f"a {action.impact} action; its entry does not say more",
+        "Tool": f"{approval.tool}, a {action.impact} action",
+        "Where": ", ".join(filter(None, (action.environment, resource(action)))),
         "Can answer": ", ".join(showing.who) or "nobody any more",
         "Until": f"{approval.expires_at:%Y-%m-%d %H:%M} UTC, then it is denied by itself",
-        "Answer": address(approval, page) or f"assent approvals show {approval.code}",
     }
-    return {name: spelled_out(value) for name, value in told.items()}
+    return {name: _cut(spelled_out(value)) for name, value in told.items()}
+
+
+def resource(action: Action) -> str:
+    """Return what it is about, where the catalogue says that anybody may know; else nothing."""
+    return _cut(spelled_out(action.resource)) if action.resource_is_public else ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}…"
 
 
 def address(approval: Approval, page: str | None) -> str | None:
@@ -78,9 +88,8 @@ def body_of(showing: Showing, page: str | None) -> dict[str, Json]:
         "owner": approval.owner,
         "tool": approval.tool,
         "environment": action.environment,
-        "resource": action.resource,
+        "resource": resource(action),
         "impact": action.impact.value,
-        "how_bad": action.how_bad,
         "routes": [route.name for route in approval.routes],
         "can_answer": list(showing.who),
         "asked_at": approval.asked_at.isoformat(),

@@ -106,7 +106,7 @@ def _before(replaces: str, found: LoadedPolicy) -> tuple[str, Sequence[Change] |
 def _put(directory: Path, note: bytes) -> Path:
     """Put the note in its place in one step: a broker that watches finds the old one or the new one whole."""
     file = directory / RELEASE
-    making = directory.parent / f".{directory.resolve().name}.{RELEASE}.{os.getpid()}"
+    making = directory.resolve().parent / f".{directory.resolve().name}.{RELEASE}.{os.getpid()}"
     write(making, note, _FILE_MODE)
     making.replace(file)
     return file

@@ -1,19 +1,16 @@
-"""Looking: what the log says, newest first, by who and what; the life of one action; the policy; numbers for people."""
+"""Looking: what the log says, newest first, by who and what; the life of one action; numbers for people."""
 
 from typing import Final
 
 from starlette.responses import Response
 
 from assent.console.counting import count
-from assent.console.prose import blocks_of
 from assent.console.visits import Visit, page
 from assent.core.approvals import OPEN, ApprovalState
 from assent.core.errors import BadRequest
-from assent.core.explanations import DocumentFormat
 from assent.core.looking import RecordFilter
 from assent.core.records import RecordKind
 from assent.core.telling import tell
-from assent.flows.read_policy import read_document, show_policy
 from assent.flows.read_records import list_records
 from assent.flows.resolve_approval import list_approvals
 from assent.flows.tell_story import leaf_of, tell_story
@@ -68,13 +65,6 @@ async def show_story(visit: Visit) -> Response:
     return visit.page("story.html", story=story, tell=lambda record: tell(leaf_of(record)))
 
 
-async def show_the_policy(visit: Visit) -> Response:
-    """Show which policy serves, what waits to be confirmed, and the document of everything that agents may do."""
-    serving = await show_policy(visit.broker, visit.caller)
-    _, document = await read_document(visit.broker, visit.caller, DocumentFormat.MARKDOWN, agent=None, role=None)
-    return visit.page("policy.html", serving=serving, document=blocks_of(document))
-
-
 async def show_numbers(visit: Visit) -> Response:
     """Show how questions were answered lately: by whom, how fast, how often with a no."""
     listed = await list_approvals(visit.broker, visit.caller, _DECIDED, limit=COUNTED)
@@ -84,6 +74,5 @@ async def show_numbers(visit: Visit) -> Response:
 routes: Final = (
     page("/activity", show_activity),
     page("/activity/{action}", show_story),
-    page("/policy", show_the_policy),
     page("/numbers", show_numbers),
 )

@@ -29,10 +29,10 @@ async def show_sign_in(request: Request) -> Response:
     after = own_path(request.query_params.get("next"))
     if link is None:
         return _form(console, after)
-    slow_down(console, request)
     try:
         who = await who_would_sign_in(console.broker, link)
     except Unauthenticated as fault:
+        slow_down(console, request)
         return refuse(console, after, fault)
     return _form(console, after, link=link, who=who)
 
@@ -48,24 +48,26 @@ def refuse(console: Console, after: str, fault: Unauthenticated) -> Response:
 
 
 async def do_sign_in(request: Request) -> Response:
-    """Open a session for whoever shows a link's secret or a token; anybody may try, at a measured pace."""
+    """Open a session for whoever shows a link's secret or a token; anybody may guess, at a measured pace."""
     console, form = console_of(request), await form_of(request)
     after = own_path(form.get("next"))
     try:
         shown = form.get("secret", "").strip()
-        issued = await sign_in(console.broker, shown, before_look_up=lambda: slow_down(console, request))
+        issued = await sign_in(console.broker, shown)
     except Unauthenticated as fault:
+        # Only who shows something wrong is slowed down: else a stranger at the same address could keep people out.
+        slow_down(console, request)
         return refuse(console, after, fault)
     answer = RedirectResponse(after, status_code=303)
     put_cookie(console, answer, issued)
     return answer
 
 
-def slow_down(console: Console, request: Request) -> None:
+def slow_down(console: Console, request: Request, what: str = "sign-in") -> None:
     """Let an attempt to sign in through, at a measured pace. Raises RateLimited."""
     limits, peer = console.settings, request.client.host if request.client else _NOBODY
     wait = console.broker.signals.take(
-        f"sign-in:{peer}", per_second=limits.sign_ins_per_second, burst=limits.sign_in_burst
+        f"{what}:{peer}", per_second=limits.sign_ins_per_second, burst=limits.sign_in_burst
     )
     if wait > 0:
         seconds = max(1, math.ceil(wait))

@@ -44,7 +44,7 @@ async def leave(request: Request) -> Response:
     """Send the browser to the issuer."""
     console = console_of(request)
     issuer = _issuer_of(console)
-    slow_down(console, request)
+    slow_down(console, request, "single-sign-on")
     secrets = (console.broker.new_secret() for _ in range(3))
     away = Away(
         state=next(secrets),
@@ -59,7 +59,7 @@ async def leave(request: Request) -> Response:
         return refuse(console, away.after, fault)
     answer = RedirectResponse(address, status_code=303)
     answer.set_cookie(
-        COOKIE,
+        _cookie(console),
         _sealed(console, away),
         max_age=LIVES_SECONDS,
         path=PATH,
@@ -74,9 +74,8 @@ async def come_back(request: Request) -> Response:
     """Open a session for whom the issuer vouches, who must be declared as an operator."""
     console, away = console_of(request), None
     issuer = _issuer_of(console)
-    slow_down(console, request)
     try:
-        away = _opened(console, request.cookies.get(COOKIE, ""))
+        away = _opened(console, request.cookies.get(_cookie(console), ""))
         code = _code(request.query_params, away, console)
         subject = await issuer.subject(code, nonce=away.nonce, verifier=away.verifier)
         issued = await sign_in_as(console.broker, subject)
@@ -86,8 +85,13 @@ async def come_back(request: Request) -> Response:
         # Not a redirection: the browser still comes from the issuer, and would leave the strict cookie behind.
         answer = console.pages.render("signed_in.html", after=away.after, who=issued.credential.principal)
         put_cookie(console, answer, issued)
-    answer.delete_cookie(COOKIE, path=PATH, secure=console.settings.has_tls, httponly=True, samesite="lax")
+    answer.delete_cookie(_cookie(console), path=PATH, secure=console.settings.has_tls, httponly=True, samesite="lax")
     return answer
+
+
+def _cookie(console: Console) -> str:
+    # The prefix keeps other hosts of a domain from planting one.
+    return f"__Secure-{COOKIE}" if console.settings.has_tls else COOKIE
 
 
 def _issuer_of(console: Console) -> Issuer:

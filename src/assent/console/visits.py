@@ -119,6 +119,7 @@ STATUS_OF: Final = {
     "bad_request": 400,
     "rate_limited": 429,
     "illegal_move": 409,
+    "digest_changed": 409,
     "not_eligible": 403,
     "step_up_required": 403,
     "not_shown": 403,

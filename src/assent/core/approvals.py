@@ -263,7 +263,7 @@ def why_not_vote(approval: Approval, voter: Voter, now: datetime) -> Reason | No
     if not mine:
         return Reason.of("not_eligible", "you are in none of the groups that must answer")
     # Not the key issuer's: who hands out credentials hands out both, and that record names them.
-    if voter.token_issued_by in {approval.owner, *approval.drivers} - {operator.id} and _is_fresh(voter, now):
+    if voter.token_issued_by in {approval.owner, *approval.drivers} - {operator.id} and is_fresh(voter, now):
         return Reason.of("not_eligible", "somebody who may not vote here issued your token less than 24 hours ago")
     if all(voter.assurance < seat.assurance for seat in mine):
         least = min(seat.assurance for seat in mine)
@@ -271,7 +271,8 @@ def why_not_vote(approval: Approval, voter: Voter, now: datetime) -> Reason | No
     return None
 
 
-def _is_fresh(voter: Voter, now: datetime) -> bool:
+def is_fresh(voter: Voter, now: datetime) -> bool:
+    """Whether the token of `voter` was issued within the last day, or nobody knows when."""
     return voter.token_issued_at is None or now - voter.token_issued_at < NEW_TOKEN_FROM_OWNER_WAITS
 
 

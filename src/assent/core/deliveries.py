@@ -260,9 +260,22 @@ def unconfirmed_step(deliveries: Sequence[Delivery], *, now: datetime) -> int | 
     """Return the latest step that began 20 seconds ago or more and reached nobody, or None."""
     begun = [d for d in deliveries if d.handed_over_at or d.place or d.state is DeliveryState.DEAD]
     steps = {d.step for d in begun}
-    silent = [step for step in steps if not any(d.step == step and d.place is not None for d in begun)]
+    silent = [step for step in steps if not any(d.step == step and d.shown for d in begun)]
     late = [step for step in silent if _is_late([d for d in begun if d.step == step], now)]
     return max(late, default=None)
+
+
+def begins_at(deliveries: Sequence[Delivery], step: int) -> datetime | None:
+    """Return when the next step begins because this one tells nobody before that, or None where it still may.
+
+    It may as long as something of it was not tried, was told, or is tried again within the 20 seconds.
+    """
+    mine = [d for d in deliveries if d.step == step and d.state is not DeliveryState.DEAD]
+    tried = [d.handed_over_at for d in mine if d.handed_over_at is not None]
+    if not tried or any(d.shown or d.state is not DeliveryState.QUEUED or d.handed_over_at is None for d in mine):
+        return None
+    at = min(tried) + CONFIRMED_WITHIN
+    return at if all(d.due_at >= at for d in mine) else None
 
 
 def _is_late(step: Sequence[Delivery], now: datetime) -> bool:

@@ -56,6 +56,10 @@ class SinglePerson:
     until: datetime
 
 
+OIDC = "oidc"
+"""The name under which an operator's subject at the issuer of single sign-on stands among their identities."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
     """One human: groups (ordered, primary first), permissions, and channel identities as declared.

@@ -4,6 +4,7 @@ It holds for a breaker that is reset and for a suspended agent that is resumed. 
 row of what they want to let go on, and ends with whatever else happens to it.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -26,6 +27,11 @@ class FirstAsk:
 def still_open(first: FirstAsk | None, now: datetime) -> FirstAsk | None:
     """Return the wish while a second person may agree to it, else None."""
     return None if first is None or now - first.at > SECOND_PERSON_WITHIN else first
+
+
+def heard_still(first: FirstAsk | None, who: Collection[str]) -> FirstAsk | None:
+    """Return the wish of a first person who is still one of `who` may have it, else None: it counts no more."""
+    return first if first is not None and first.by in who else None
 
 
 def waits_for(first: FirstAsk | None, by: OperatorId, now: datetime) -> FirstAsk | None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from assent.core.canonical import Json
 from assent.core.decisions import Limits
 from assent.core.notes import Verifier
+from assent.core.operators import OIDC
 from assent.core.privileges import Activation
 from assent.flows.held import Held
 from assent.flows.looks import Looks
@@ -25,7 +26,8 @@ class Broker:
     grant may take to report, `pick_up_within` how long a grant that no human was asked about may wait. `policies`
     takes up other versions, as `activation` says; without it the one version serves. `release_keys` may vouch for
     what widens, on the log called `log_name`. `legal_hold` names what has to be kept, so that nothing is erased;
-    empty for nothing. `at_console` are the operators who can sign in at the console with more than a token.
+    empty for nothing. `at_console` are the operators who can sign in at the console with more than
+    a token, whoever is declared to the issuer of single sign-on among them where `signs_on`.
     """
 
     ledger: Ledger
@@ -52,3 +54,10 @@ class Broker:
     on_duty: OnDuty = field(default_factory=OnDuty)
     legal_hold: str = ""
     at_console: frozenset[str] = frozenset()
+    signs_on: bool = False
+
+    def who_can_be_at_console(self) -> frozenset[str]:
+        """Return the operators of the loaded policy who can sign in at the console with more than a token."""
+        if not self.signs_on:
+            return self.at_console
+        return self.at_console | {one.id for one in self.policy().operators() if OIDC in one.identities}

@@ -216,7 +216,7 @@ async def _settle(broker: Broker, errand: _Errand, result: Told | str | Delivery
             await _arrived(tx, fresh, errand.showing, result)
             return
         await tx.replace(fresh, _after(fresh, errand, result, tx.now))
-        await _hurry(tx, errand.showing.approval, tx.now)
+        await _hurry(tx, errand.showing.approval, fresh.step)
 
     try:
         await broker.ledger.transact(work)
@@ -260,21 +260,25 @@ def _wait_for(fault: DeliveryFault) -> timedelta | None:
     return LOCKED_OUT_WAIT if isinstance(fault, LockedOut) else None
 
 
-async def _hurry(tx: Tx, approval: Approval, now: datetime) -> None:
-    """Start the next step at once where one has reached nobody."""
+async def _hurry(tx: Tx, approval: Approval, tried: int) -> None:
+    """Start the next step at once where one has reached nobody, and in time where `tried` will not."""
     try:
         every = await tx.deliveries_of(approval.id)
     except Forged:
         return  # one of them cannot be believed: every other step begins at its own time
-    step = deliveries.unconfirmed_step(every, now=now)
-    later = [d for d in every if d.state is DeliveryState.QUEUED and d.due_at > now and step is not None]
-    for delivery in later:
-        if step is not None and delivery.step == step + 1:
-            await tx.replace(delivery, deliveries.hurried(delivery, now=now))
+    begins = {}
+    if (step := deliveries.unconfirmed_step(every, now=tx.now)) is not None:
+        begins[step + 1] = tx.now
+    if (at := deliveries.begins_at(every, tried)) is not None:
+        begins.setdefault(tried + 1, max(at, tx.now))
+    for delivery in every:
+        due = begins.get(delivery.step)
+        if due is not None and delivery.state is DeliveryState.QUEUED and delivery.due_at > due:
+            await tx.replace(delivery, deliveries.hurried(delivery, now=due))
 
 
 async def _end(tx: Tx, delivery: Delivery, why: str) -> None:
     await tx.replace(delivery, deliveries.dead(delivery, why=why))
     approval = await tx.get(Approval, delivery.approval)
     if approval is not None and approval.state in OPEN:
-        await _hurry(tx, approval, tx.now)
+        await _hurry(tx, approval, delivery.step)

@@ -11,6 +11,7 @@ from typing import Final
 
 from assent.core import account_links
 from assent.core.account_links import AccountLink
+from assent.core.approvals import is_fresh
 from assent.core.errors import Forbidden, Forged, IllegalMove, NotFound
 from assent.core.operators import Assurance, Operator, OperatorId, Permission
 from assent.core.reasons import Reason
@@ -49,11 +50,19 @@ async def ask_for_code(broker: Broker, caller: OperatorCaller) -> CodeAsked:
         )
     if caller.surface == SURFACE:
         raise IllegalMove("a code is not asked for where it is typed", hint="sign in at the console")
+    voter = caller.voter()
+    others = {one.id for one in broker.policy().operators()} - {caller.operator.id}
     code = broker.new_code()
     code_mac = _mac(broker, code)
 
     async def work(tx: Tx) -> datetime:
         await confirm_operator(tx, caller)
+        if voter.token_issued_by in others and is_fresh(voter, tx.now):
+            # Else whoever issued it would link an account in the place of its holder, and be two people.
+            raise IllegalMove(
+                f"`{voter.token_issued_by}` issued your token less than 24 hours ago",
+                hint="sign in at the console with a link or by single sign-on, or wait",
+            )
         old = await tx.get(AccountLink, caller.operator.id)
         await _put(tx, old, account_links.ask(old, caller.operator, account=account, code_mac=code_mac, now=tx.now))
         await tx.append(link_entries.asked(caller, account))

@@ -1,11 +1,12 @@
 """A suspended agent may go on: one person asks for it, a second, different one agrees within 15 minutes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assent.core import agents
 from assent.core.agents import AgentId, AgentStatus, is_suspended
 from assent.core.operators import Assurance, Operator, Permission
 from assent.core.reasons import Reason
+from assent.core.second_person import heard_still
 from assent.flows import entries
 from assent.flows.agent_status import refuse_unheard_of
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
@@ -54,6 +55,7 @@ async def resume_agent(broker: Broker, caller: OperatorCaller, agent: AgentId, *
         if status is None or not is_suspended(status):
             return ResumeAnswer(agent=agent, status=status)
         who = _who(policy, agent)
+        status = replace(status, resume_asked=heard_still(status.resume_asked, who))
         refused = _why_not(policy, agent, caller.operator) or await why_not_heard(
             tx, broker, caller, first=status.resume_asked, who=who
         )

@@ -31,7 +31,7 @@ async def why_not_heard(
     """Return why the word of the caller, who is one of `who` may let it go on, does not count; None when it does."""
     by, is_sure = caller.operator.id, caller.assurance >= Assurance.CONSOLE
     # (1) whoever can be at the console is heard from there
-    if by in broker.at_console and not is_sure:
+    if by in broker.who_can_be_at_console() and not is_sure:
         return Reason.of("step_up_required", "you can sign in at the console here, so your word counts from there")
     # (2) a first word opens nothing: all else is asked of the second
     asked = waits_for(first, by, tx.now)
@@ -41,7 +41,7 @@ async def why_not_heard(
     if await is_one_hand(tx, asked.by, by):
         return Reason.of("not_eligible", f"{ONE_HAND}, so you are no second person beside `{asked.by}`")
     # (4) where somebody can be at the console, one of the two was
-    if broker.at_console.intersection(who) and not is_sure and asked.assurance < Assurance.CONSOLE:
+    if broker.who_can_be_at_console().intersection(who) and not is_sure and asked.assurance < Assurance.CONSOLE:
         return Reason.of(
             "step_up_required", f"neither you nor `{asked.by}` spoke at the console, and one of two has to"
         )
@@ -51,6 +51,7 @@ async def why_not_heard(
 def sought(broker: Broker, caller: OperatorCaller, who: Sequence[str]) -> Sought:
     """Return who of `who` may be the second person when the caller was the first."""
     others = tuple(one for one in who if one != caller.operator.id)
-    if caller.assurance >= Assurance.CONSOLE or not broker.at_console.intersection(who):
+    at_console = broker.who_can_be_at_console()
+    if caller.assurance >= Assurance.CONSOLE or not at_console.intersection(who):
         return Sought(who=others)
-    return Sought(who=tuple(one for one in others if one in broker.at_console), assurance=Assurance.CONSOLE)
+    return Sought(who=tuple(one for one in others if one in at_console), assurance=Assurance.CONSOLE)

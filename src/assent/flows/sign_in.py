@@ -21,11 +21,11 @@ from assent.core.credentials import (
     take_apart,
 )
 from assent.core.errors import Unauthenticated
+from assent.core.operators import OIDC
 from assent.core.rendering import spelled_out
 from assent.flows import entries
 from assent.flows.authenticate import (
     CREDENTIAL,
-    BeforeLookUp,
     OperatorCaller,
     SessionCaller,
     believed,
@@ -38,11 +38,10 @@ from assent.flows.manage_principals import Issued
 from assent.ports import Tx, View
 
 _WAYS = {Kind.LINK: SignedInBy.LINK, Kind.OPERATOR: SignedInBy.TOKEN}
-OIDC = "oidc"
 _LOOKED_AT = 2 * MAX_LIVE_PER_PRINCIPAL
 
 
-async def sign_in(broker: Broker, shown: str, *, before_look_up: BeforeLookUp) -> Issued:
+async def sign_in(broker: Broker, shown: str) -> Issued:
     """Return a session for whoever shows the secret of a sign-in link, or an operator's token.
 
     Whoever holds as many sessions as anybody may have loses the oldest one for it.
@@ -54,7 +53,6 @@ async def sign_in(broker: Broker, shown: str, *, before_look_up: BeforeLookUp) -
     presented = take_apart(shown)
     if presented is None or presented.kind not in _WAYS:
         raise Unauthenticated("this is neither a sign-in link nor an operator's token", hint="copy it whole")
-    before_look_up()
 
     async def work(tx: Tx, fresh: _Fresh) -> Credential:
         opened_with = await believed(broker, tx, presented)

@@ -11,6 +11,7 @@ from assent.core.canonical import Json
 from assent.core.errors import HeldNotDurable, IllegalMove, LedgerUnavailable, NotFound
 from assent.core.operators import Assurance, Operator, OperatorId, Permission
 from assent.core.reasons import Reason
+from assent.core.second_person import heard_still
 from assent.flows import breaker_entries
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
@@ -205,6 +206,7 @@ async def reset(broker: Broker, caller: OperatorCaller, key: BreakerId, *, reaso
         await confirm_operator(tx, caller)
         breaker = await find(tx, key)
         who, alone = _who(breaker, policy), _is_enough_alone(breaker, policy)
+        breaker = replace(breaker, reset_asked=heard_still(breaker.reset_asked, who))
         refused = _why_not(breaker, caller.operator, policy)
         if refused is None and not alone:
             refused = await why_not_heard(tx, broker, caller, first=breaker.reset_asked, who=who)

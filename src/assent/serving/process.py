@@ -90,7 +90,7 @@ def serve(
         require_private(settings.tls_key_file, "tls_key_file")
     with contextlib.closing(listen(settings)) as listener, ServingLock(settings.ledger_file):
         url = url_of(settings, listener)
-        # Only who is shown a link can sign in with more than a token.
+        # Beside whom an issuer vouches for, only who is shown a link can sign in with more than a token.
         at_console = frozenset() if sign_in is None else frozenset({sign_in.operator})
         assembly = assemble(settings, issuer=url, clocks=clocks, signals=signals, at_console=at_console)
         collect_rarely()

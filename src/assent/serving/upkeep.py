@@ -105,8 +105,13 @@ class PolicyWatch:
         found = await asyncio.to_thread(fingerprint, self._directory)
         if self._asked.is_set() or found != self._seen:
             self._asked.clear()
+            try:
+                await self._reload()
+            except BaseException:
+                # What was asked for and could not be done is asked for still.
+                self._asked.set()
+                raise
             self._seen = found
-            await self._reload()
         return 0.0
 
     async def _reload(self) -> None:

@@ -117,6 +117,7 @@ def assemble(
         log_name=settings.log_origin,
         legal_hold=settings.legal_hold or "",
         at_console=at_console,
+        signs_on=settings.oidc_issuer is not None,
     )
     return Assembly(
         settings=settings,
