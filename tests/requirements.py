@@ -76,7 +76,11 @@ THREATS = (
     _threat(23, "a policy author who widens at run time"),
     _threat(24, "a database writer who inserts approvals, votes or credentials"),
     _threat(25, "lying outcomes"),
-    _threat(26, "one factor behind many clicks", deferred="routes with a vote at the console"),
+    _threat(
+        26,
+        "one factor behind many clicks",
+        deferred="destructive changes that ask for the console by themselves",
+    ),
 )
 
 REQUIREMENTS = {requirement.id: requirement for requirement in (*PROMISES, *THREATS)}

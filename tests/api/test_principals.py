@@ -241,6 +241,9 @@ async def test_a_slack_account_is_linked_with_a_code_and_unlinked(town: Town) ->
     people = tuple(replace(one, identities={"slack": f"T0/{one.id}"}) for one in town.world.policy.people)
     town.world.policy = replace(town.world.policy, people=people)
     eve, sam, admin = [await town.operator(name) for name in ("eve", "sam", "admin")]
+    # Whoever issued their token a moment ago holds it too, and could link in their place.
+    assert (await town.post(eve, "/v1/operators/me/link", {})).code == "illegal_move"
+    town.world.clock.forward(hours=24)
     asked = (await town.post(eve, "/v1/operators/me/link", {})).json
     assert (asked["operator"], asked["account"]) == ("eve", "T0/eve")
     assert (await town.get(eve, "/v1/operators/me")).json["operator"]["linked"] is False

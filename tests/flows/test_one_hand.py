@@ -11,7 +11,7 @@ from assent.core.credentials import Kind
 from assent.core.operators import Assurance
 from assent.flows import authenticate, trip_breaker
 from assent.flows.answers import Answered
-from assent.flows.authenticate import TokenCaller
+from assent.flows.authenticate import OperatorCaller, TokenCaller
 from assent.flows.issue_credentials import issue_operator_token, revoke
 from assent.flows.resolve_approval import Resolved, approve_action, show_approval
 from tests.flows.world import TownPolicy, World, a_world
@@ -37,7 +37,7 @@ async def issued(world: World, by: TokenCaller, to: str) -> TokenCaller:
     return await authenticate.operator(world.broker, made.token, "api")
 
 
-async def yes(world: World, who: TokenCaller, answered: Answered) -> Resolved:
+async def yes(world: World, who: OperatorCaller, answered: Answered) -> Resolved:
     assert answered.approval is not None
     return await approve_action(world.broker, who, answered.approval.code, digest_prefix=answered.action.digest)
 
@@ -106,3 +106,41 @@ async def test_they_do_not_close_a_breaker_together(world: World) -> None:
     assert (refused.closed, HINT in refused.refused.message) == (False, True)
     eve = await world.operator("eve", issued_by="assent init")
     assert (await trip_breaker.reset(world.broker, eve, tripped.breaker.id, reason="z")).closed
+
+
+# --- one factor behind two people -------------------------------------------------------------------------------------
+
+
+async def surely(world: World, name: str) -> OperatorCaller:
+    caller = await world.operator(name, issued_by="assent init")
+    return replace(caller, assurance=Assurance.CONSOLE, surface="console")
+
+
+@pytest.mark.requirement("P5")
+async def test_where_somebody_can_answer_at_the_console_one_of_two_does(world: World) -> None:
+    world.broker = replace(world.broker, at_console=frozenset({"sam"}))
+    waiting = await asked(world)
+    eve, admin = [await world.operator(name, issued_by="assent init") for name in ("eve", "admin")]
+    assert (await yes(world, eve, waiting)).approval.state is ApprovalState.PARTIAL
+    refused = (await yes(world, admin, waiting)).refused
+    assert refused is not None
+    assert refused.code == "step_up_required"
+    assert "one of them answers at the console: `sam` can" in refused.message
+    assert (await yes(world, await surely(world, "sam"), waiting)).approval.state is ApprovalState.APPROVED
+
+
+@pytest.mark.requirement("P5")
+async def test_the_first_of_the_two_may_be_the_one_at_the_console(world: World) -> None:
+    world.broker = replace(world.broker, at_console=frozenset({"sam"}))
+    waiting = await asked(world)
+    await yes(world, await surely(world, "sam"), waiting)
+    eve = await world.operator("eve", issued_by="assent init")
+    assert (await yes(world, eve, waiting)).approval.state is ApprovalState.APPROVED
+
+
+async def test_where_nobody_who_can_still_answer_can_be_there_two_others_do(world: World) -> None:
+    world.broker = replace(world.broker, at_console=frozenset({"nobody"}))
+    waiting = await asked(world)
+    for name, state in (("eve", ApprovalState.PARTIAL), ("sam", ApprovalState.APPROVED)):
+        told = await yes(world, await world.operator(name, issued_by="assent init"), waiting)
+        assert told.approval.state is state

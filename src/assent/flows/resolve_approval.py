@@ -246,6 +246,7 @@ async def approve_action(
         if not voted.moved:
             return Resolved(approval=approval, action=action)
         why_not = await _why_one_hand(tx, approval, caller) or await why_not_seen(tx, action, caller)
+        why_not = why_not or _why_one_factor(broker, approval, voted.approval, tx.now)
         if why_not is not None:
             return await _refused(broker, tx, action, approval, voter=caller.voter(), act="approve", reason=why_not)
         if (changed := why_in_vain(judge_again(policy, action), action, approval)) is not None:
@@ -267,6 +268,24 @@ async def _why_one_hand(view: View, approval: Approval, caller: OperatorCaller) 
         if by_token and await is_one_hand(view, vote.operator, me):
             return Reason.of("not_eligible", f"{ONE_HAND}, so you are no other person beside `{vote.operator}`")
     return None
+
+
+def _why_one_factor(broker: Broker, before: Approval, voted: Approval, now: datetime) -> Reason | None:
+    """Return why two votes that rest on one factor are not enough, where somebody who can still vote has another one.
+
+    Whoever holds a Slack workspace holds everybody's clicks, and whoever reads a disk everybody's tokens.
+    """
+    is_for_two = sum(need.count for route in before.routes for need in route.needs) > 1
+    if voted.state is not ApprovalState.APPROVED or not is_for_two:
+        return None
+    if any(vote.assurance >= Assurance.CONSOLE for vote in voted.votes):
+        return None
+    able = broker.who_can_be_at_console().intersection(
+        approvals.who_can_vote(before, broker.policy().operators(), now)
+    )
+    named = " and ".join(f"`{one}`" for one in sorted(able))
+    said = f"this needs two people, and one of them answers at the console: {named} can"
+    return Reason.of("step_up_required", said) if able else None
 
 
 async def _overtaken(tx: Tx, action: Action, approval: Approval, caller: OperatorCaller, changed: Reason) -> Resolved:
