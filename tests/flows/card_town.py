@@ -106,11 +106,11 @@ class Full:
 
     def __init__(self, ledger: Ledger, good: int) -> None:
         self._ledger = ledger
-        self._good = good
+        self.good = good
 
     async def transact(self, work: Any, *, within_seconds: float = 2.0, gate: Gate = Gate.SHARED) -> Any:
-        self._good -= 1
-        if self._good >= 0:
+        self.good -= 1
+        if self.good >= 0:
             return await self._ledger.transact(work, within_seconds=within_seconds, gate=gate)
 
         async def and_fail(tx: Tx) -> None:
