@@ -15,7 +15,7 @@ from assent.core.errors import ForeignAwait, LedgerUnavailable
 T = TypeVar("T")
 X_contra = TypeVar("X_contra", contravariant=True)
 
-TOLD_AT_ONCE: Final = 4
+TOLD_AT_ONCE: Final = 32
 LOOP_HELD_SECONDS: Final = 0.05
 PAUSE_SECONDS: Final = 0.005
 
