@@ -280,9 +280,7 @@ def _why_one_factor(broker: Broker, before: Approval, voted: Approval, now: date
         return None
     if any(vote.assurance >= Assurance.CONSOLE for vote in voted.votes):
         return None
-    able = broker.who_can_be_at_console().intersection(
-        approvals.who_can_vote(before, broker.policy().operators(), now)
-    )
+    able = broker.who_can_be_at_console().intersection(approvals.who_can_vote(before, broker.policy().operators(), now))
     named = " and ".join(f"`{one}`" for one in sorted(able))
     said = f"this needs two people, and one of them answers at the console: {named} can"
     return Reason.of("step_up_required", said) if able else None
