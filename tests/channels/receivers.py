@@ -58,7 +58,7 @@ def program() -> Iterator[Program]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with _running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
         here.url = f"http://127.0.0.1:{port}/hook"
         yield here
 
@@ -76,7 +76,7 @@ def dripping() -> Iterator[str]:
     gone = threading.Event()
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    with _running(server) as port:
+    with running(server) as port:
         yield f"http://127.0.0.1:{port}/"
         gone.set()
 
@@ -180,13 +180,14 @@ def mail_house(*, certificate: ssl.SSLContext | None = None) -> Iterator[MailHou
     conversation = type("Conversation", (_Conversation,), {"house": here})
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), conversation)
     server.daemon_threads = True
-    with _running(server) as port:
+    with running(server) as port:
         here.port = port
         yield here
 
 
 @contextmanager
-def _running(server: socketserver.TCPServer) -> Iterator[int]:
+def running(server: socketserver.TCPServer) -> Iterator[int]:
+    """Run a server in a thread of its own; yield its port."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import ECKey
+
+from tests.channels.receivers import running
 
 CLIENT, SECRET = "assent", "a secret of client and issuer"
 
@@ -113,13 +114,6 @@ def issuer(host: str = "127.0.0.1") -> Iterator[StandIn]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    here.url = f"http://{host}:{server.server_address[1]}"
-    try:
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        here.url = f"http://{host}:{port}"
         yield here
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -238,3 +238,11 @@ async def test_a_slack_account_is_linked_with_a_code_from_here_and_unlinked(town
     assert "It is not linked" in text_of(await eve.get("/console/account"))
     assert "None is declared for you" in text_of(await admin.get("/console/account"))
     assert (await admin.post("/console/account/link")).status == 409
+
+
+@pytest.mark.requirement("T14", "T17")
+async def test_whoever_guesses_at_the_same_address_keeps_nobody_out(town: ConsoleTown) -> None:
+    link = await town.world.token(Kind.LINK, "eve", issued_by="assent serve")
+    told = [(await town.browser().post("/console/sign-in", secret=f"{link[:-4]}AAAA")).status for _ in range(40)]
+    assert (told[0], told[-1]) == (401, 429)
+    await town.browser().sign_in(link)

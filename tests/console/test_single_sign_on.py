@@ -164,9 +164,7 @@ async def test_an_answer_that_is_not_the_issuers_opens_nothing(
     is_refused(await back(browser, **{**there.lets_in(await left(browser), EVE), **changes}), why)
 
 
-async def test_a_cookie_that_was_changed_or_is_old_is_none(
-    town: ConsoleTown, there: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_cookie_that_was_changed_or_is_old_is_none(town: ConsoleTown, there: StandIn) -> None:
     browser = town.browser()
     brought = there.lets_in(await left(browser), EVE)
     assert browser.cookie is not None
@@ -175,8 +173,7 @@ async def test_a_cookie_that_was_changed_or_is_old_is_none(
         browser.cookie = wrong
         is_refused(await back(browser, **brought), "did not begin to sign in here, or too long ago")
     browser.cookie = right
-    began = time.time()
-    monkeypatch.setattr("assent.console.single_sign_on.time.time", lambda: began + 700)
+    town.world.clock.forward(seconds=601)
     is_refused(await back(browser, **brought), "too long ago")
 
 

@@ -5,7 +5,6 @@ What the browser brings back is bound to the one that was sent away: by a cookie
 """
 
 import base64
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hmac import compare_digest
@@ -21,6 +20,7 @@ from assent.console.visits import SIGN_IN, Console, console_of, own_path
 from assent.core.canonical import BadJson, canonical, load
 from assent.core.errors import Unauthenticated
 from assent.flows.sign_in import sign_in_as
+from assent.ports import View
 
 PATH: Final = f"{SIGN_IN}/oidc"
 BACK: Final = f"{PATH}/back"
@@ -31,7 +31,7 @@ _PURPOSE: Final = "console-sign-in"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Away:
-    """What binds a browser that was sent away to the one that comes back; `at` is in Unix seconds."""
+    """What binds a browser that was sent away to the one that comes back; `at` is the ledger's, in Unix seconds."""
 
     state: str
     nonce: str
@@ -51,7 +51,7 @@ async def leave(request: Request) -> Response:
         nonce=next(secrets),
         verifier=next(secrets),
         after=own_path(request.query_params.get("next")),
-        at=int(time.time()),
+        at=await _now(console),
     )
     try:
         address = await issuer.address(state=away.state, nonce=away.nonce, verifier=away.verifier)
@@ -75,7 +75,7 @@ async def come_back(request: Request) -> Response:
     console, away = console_of(request), None
     issuer = _issuer_of(console)
     try:
-        away = _opened(console, request.cookies.get(_cookie(console), ""))
+        away = _opened(console, request.cookies.get(_cookie(console), ""), await _now(console))
         code = _code(request.query_params, away, console)
         subject = await issuer.subject(code, nonce=away.nonce, verifier=away.verifier)
         issued = await sign_in_as(console.broker, subject)
@@ -92,6 +92,13 @@ async def come_back(request: Request) -> Response:
 def _cookie(console: Console) -> str:
     # The prefix keeps other hosts of a domain from planting one.
     return f"__Secure-{COOKIE}" if console.settings.has_tls else COOKIE
+
+
+async def _now(console: Console) -> int:
+    async def work(view: View) -> int:
+        return int(view.now.timestamp())
+
+    return await console.broker.ledger.read(work)
 
 
 def _issuer_of(console: Console) -> Issuer:
@@ -116,7 +123,7 @@ def _sealed(console: Console, away: Away) -> str:
     return f"{body}.{console.broker.ledger.blind(_PURPOSE, body.encode()).hex()}"
 
 
-def _opened(console: Console, cookie: str) -> Away:
+def _opened(console: Console, cookie: str, now: int) -> Away:
     body, _, mac = cookie.partition(".")
     again = NotVouchedFor("this browser did not begin to sign in here, or too long ago", hint="begin once more")
     if not compare_digest(mac.encode(), console.broker.ledger.blind(_PURPOSE, body.encode()).hex().encode()):
@@ -125,7 +132,7 @@ def _opened(console: Console, cookie: str) -> Away:
         away = Away(**load(base64.urlsafe_b64decode(body)))  # type: ignore[arg-type]  # under our own MAC
     except (BadJson, ValueError, TypeError):
         raise again from None
-    if not 0 <= time.time() - away.at <= LIVES_SECONDS:
+    if not 0 <= now - away.at <= LIVES_SECONDS:
         raise again
     return away
 
