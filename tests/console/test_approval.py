@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from assent.core.diffs import DiffOf
 from assent.core.operators import PERMISSION_SETS, Operator, OperatorId
 from assent.flows.answers import Answered
 from tests.console.town import Browser, ConsoleTown, text_of
@@ -250,3 +251,58 @@ async def test_what_is_not_there_is_not_found_and_a_foreign_form_changes_nothing
         assert (await eve.get(path)).status == 404
     for act in ("shown", "reveal", "approve", "revoke", "let-again"):
         assert (await eve.post(f"/console/approvals/apr_none/{act}", digest="0" * 16)).status == 404, act
+
+
+async def edited(town: ConsoleTown, diff: DiffOf, *, sensitive: tuple[str, ...] = (), **arguments: str) -> Answered:
+    tools = {**TownPolicy().tools, "config.edit": Tool(diff=diff, sensitive=sensitive)}
+    town.world.policy = replace(town.world.policy, tools=tools)
+    return await asked_for(town, "config.edit", arguments={"env": "production", **arguments})
+
+
+BOTH = DiffOf(before="old", after="new")
+
+
+@pytest.mark.requirement("T3", "P3")
+async def test_what_the_catalogue_calls_a_diff_is_shown_as_one_and_whole(town: ConsoleTown) -> None:
+    asked = await edited(town, BOTH, old="a\nlimit: 5\n<b>\n", new="a\nlimit: 50\n<b>\n\u202e")
+    eve = await town.by_link()
+    page = await eve.get(path_of(asked))
+    body, said = page.body.decode(), text_of(page)
+    assert "old = (below, as a diff: text of 15 characters)" in said
+    assert "- limit: 5 + limit: 5 0" in said
+    assert '<li class="before"><span class="sign">-</span><code>limit: 5</code></li>' in body
+    assert '<li class="after"><span class="sign">+</span><code>limit: 5<mark>0</mark></code></li>' in body
+    assert '<li class="both"><span class="sign"> </span><code>&lt;b&gt;</code></li>' in body
+    assert '\\u{202e}</code> <span class="tag">no line feed at its end</span>' in body
+    assert "1 characters that cannot be seen" in said
+    assert "The broker did not look at what really stands there" in said
+    # The bytes themselves stay, and the button wakes behind all of it.
+    assert '"old":"a\\nlimit: 5\\n' in said
+    assert body.index('class="diff"') < body.index("data-last-line")
+    await read_and_approve(eve, asked)
+
+
+@pytest.mark.requirement("T3", "P9")
+async def test_a_diff_of_what_is_not_shown_or_not_there_is_none(town: ConsoleTown) -> None:
+    eve = await town.by_link()
+    for diff, hidden, given, why in (
+        (BOTH, ("old",), {"old": "hunter2", "new": "b"}, "not all of it is shown to you"),
+        (BOTH, (), {"new": "hunter2"}, "one of the texts is not there"),
+        (DiffOf(patch="new"), (), {"new": "hunter2"}, "this is no unified diff"),
+    ):
+        asked = await edited(town, diff, sensitive=hidden, **given)
+        page = await eve.get(path_of(asked))
+        assert why in text_of(page)
+        assert b'class="diff"' not in page.body
+        assert (b"hunter2" in page.body) is ("not all" not in why)
+
+
+@pytest.mark.requirement("P3")
+async def test_a_diff_counts_only_while_the_entry_is_the_one_that_was_judged(town: ConsoleTown) -> None:
+    asked, eve = await edited(town, BOTH, old="a", new="b"), await town.by_link()
+    assert b'class="diff"' in (await eve.get(path_of(asked))).body
+    changed = Tool(diff=DiffOf(before="new", after="old"), definition="2")
+    town.world.policy = replace(town.world.policy, tools={**town.world.policy.tools, "config.edit": changed})
+    page = await eve.get(path_of(asked))
+    assert b'class="diff"' not in page.body
+    assert 'old = "a"' in text_of(page)

@@ -13,6 +13,7 @@ from assent.core.breaker_rules import BreakerRule, Counted, counted
 from assent.core.canonical import Json, canonical, load, sha256_hex
 from assent.core.credentials import Kind
 from assent.core.decisions import Effect, Verdict
+from assent.core.diffs import DiffOf
 from assent.core.looking import RecordFilter
 from assent.core.operators import PERMISSION_SETS, Assurance, Operator, OperatorId
 from assent.core.privileges import Change
@@ -60,6 +61,7 @@ class Tool:
     redeemed_by: RedeemedBy = RedeemedBy.AGENT
     definition: str = "1"
     sensitive: tuple[str, ...] = ()
+    diff: DiffOf | None = None
 
 
 def _person(name: str, *groups: str, may: str = "approver") -> Operator:
@@ -146,6 +148,9 @@ class TownPolicy:
 
     def agent(self, key: str) -> AgentProfile | None:
         return self.profiles.get(key)
+
+    def diff_of(self, tool: str, definition: str) -> DiffOf | None:
+        return None if definition != self.definition(tool) else self.tools[tool].diff
 
     def agents(self) -> Sequence[AgentProfile]:
         return tuple(self.profiles.values())

@@ -67,6 +67,7 @@ WIDENS = [
         "another form",
     ),
     Edit(K8S, "k8s.delete:", "k8s.get-all:", "tool k8s.get-all: is new, `destructive`, within reach of `read`"),
+    Edit(K8S, 'how_bad: "changes', 'diff: {patch: cluster}\n  how_bad: "changes', "is shown to people in another form"),
     Edit(K8S, 'how_bad: "changes', 'command: [kubectl, "{deployment}"]\n  how_bad: "changes', "runs another command"),
     # people
     Edit(PEOPLE, "dana: {}", "dana: {may: [approver]}", "operator dana: may `approvals.decide`"),

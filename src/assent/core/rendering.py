@@ -23,8 +23,10 @@ def spelled_out(text: str) -> str:
     return _RUN_OF_SPACES.sub(lambda run: f"\\u{{20*{len(run[0])}}}", visible(text))
 
 
-def argument_lines(arguments: bytes, *, sensitive: Collection[str] = ()) -> list[str]:
+def argument_lines(arguments: bytes, *, sensitive: Collection[str] = (), elsewhere: Collection[str] = ()) -> list[str]:
     """Return canonical `arguments` as lines; of a sensitive one only its kind and length are told.
+
+    What stands `elsewhere` on the same page, as a diff, is named and not repeated.
 
     Raises:
         BadJson: these are no canonical bytes.
@@ -33,13 +35,14 @@ def argument_lines(arguments: bytes, *, sensitive: Collection[str] = ()) -> list
     value = load(arguments)
     if not isinstance(value, dict):
         return _lines("", value)
-    return [line for name in sorted(value) for line in _argument(name, value[name], sensitive)]
+    hidden = dict.fromkeys(elsewhere, "below, as a diff") | dict.fromkeys(sensitive, "sensitive, not shown")
+    return [line for name in sorted(value) for line in _argument(name, value[name], hidden.get(name))]
 
 
-def _argument(name: str, value: Json, sensitive: Collection[str]) -> list[str]:
+def _argument(name: str, value: Json, instead: str | None) -> list[str]:
     lead = f"{spelled_out(name)} = "
-    if name in sensitive:
-        return [lead + f"(sensitive, not shown: {kind_and_length(value)})"]
+    if instead is not None:
+        return [lead + f"({instead}: {kind_and_length(value)})"]
     return _lines(lead, value)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from assent.core.actions import Impact, RedeemedBy, Runs
 from assent.core.canonical import Json
+from assent.core.diffs import DiffOf
 from assent.policy import spelling
 from assent.policy.environments import Derivation, Lookup
 from assent.policy.findings import NOWHERE, Place
@@ -30,7 +31,7 @@ class Tool:
     """One catalogued tool; `definition` is the hex digest over its entry as written.
 
     `command` is the argument vector that `assent action run` executes, one template for each element; with `runs_argv`
-    the argument `argv`, the only one, is that vector.
+    the argument `argv`, the only one, is that vector. `diff` says which arguments people read as a diff.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Tool:
     command: tuple[Template, ...] = ()
     runs_argv: bool = False
     read_because: str = ""
+    diff: DiffOf | None = None
     place: Place = field(default=NOWHERE, compare=False)
 
     @property

@@ -15,6 +15,7 @@ from assent.core.approvals import Route
 from assent.core.breaker_rules import NOT_COUNTED, BreakerRule, Counted
 from assent.core.canonical import Json
 from assent.core.decisions import Effect, Verdict, strictest
+from assent.core.diffs import DiffOf
 from assent.core.operators import Operator
 from assent.core.privileges import Change, Direction
 from assent.core.reasons import Reason
@@ -113,6 +114,10 @@ class LoadedPolicy:
     def definition(self, tool: str) -> str | None:
         catalogued = self._declared.tools.get(tool)
         return None if catalogued is None else catalogued.definition
+
+    def diff_of(self, tool: str, definition: str) -> DiffOf | None:
+        catalogued = self._declared.tools.get(tool)
+        return None if catalogued is None or catalogued.definition != definition else catalogued.diff
 
     def agent(self, key: str) -> AgentProfile | None:
         return self._declared.agents.get(key)

@@ -152,6 +152,7 @@ def _tool() -> Schema:
                 {"oneOf": [_list_of(_text(), minItems=1), {"const": ARGV}]},
                 "the argument vector that `assent action run` executes; `argv`: the argument of that name is it",
             ),
+            "diff": _diff(),
             "read_because": _text("why a tool that takes a command, query, URL or body only reads"),
         },
         "description", "impact", "resource", "environment", "arguments",
@@ -161,6 +162,14 @@ def _tool() -> Schema:
             "else": {"required": ["how_bad", "undo"], "properties": {"read_because": False}},
         },
     )  # fmt: skip
+
+
+def _diff() -> Schema:
+    argument = {"type": "string", "pattern": _ARGUMENT}
+    sides = {name: _said(argument, f"the argument that holds the text {name}") for name in ("before", "after")}
+    patch = _said(argument, "the argument that holds a unified diff")
+    about = "which arguments people read as a diff at the console: two texts, or a patch"
+    return _said({"oneOf": [_object(sides, *sides), _object({"patch": patch}, "patch")]}, about)
 
 
 def _environment() -> Schema:

@@ -6,6 +6,7 @@ from typing import Final
 
 from assent.core.actions import Impact, RedeemedBy, Runs
 from assent.core.canonical import Json, canonical, digest
+from assent.core.diffs import DiffOf
 from assent.policy.catalogue import ARGV, NO_WORDS, POWERFUL, Tool
 from assent.policy.documents import Mapping as MappingNode
 from assent.policy.documents import Node, Scalar, Sequence, plain
@@ -21,6 +22,7 @@ TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _NOWHERE: Final[Derivation] = Constant("")
 _NO_COMMAND: Final[tuple[Template, ...] | Runs] = ()
 _NO_ARGUMENTS: Final[dict[str, Argument]] = {}
+_NO_DIFF: Final[DiffOf | None] = None
 
 
 def read_tools(node: Node, findings: Findings, environments: Collection[str]) -> Iterator[Tool]:
@@ -60,6 +62,7 @@ def _tool(name: str, node: Node, findings: Findings, environments: Collection[st
         command=() if isinstance(command, Runs) else command,
         runs_argv=command is Runs.ARGV,
         read_because=fields.take("read_because", text, ""),
+        diff=fields.take("diff", _diff_of(arguments), _NO_DIFF),
     )
     fields.close()
     _check(tool, fields)
@@ -136,6 +139,29 @@ def _command_of(placeable: frozenset[str]) -> Callable[[Node, Findings], tuple[T
         if command[0].arguments:
             findings.add(node.items[0].place, "the program must be written out, no argument may name it")
         return command
+
+    return read
+
+
+def _diff_of(arguments: Mapping[str, Argument]) -> Callable[[Node, Findings], DiffOf | None]:
+    def one(node: Node, findings: Findings) -> str:
+        name = text(node, findings)
+        if name and name not in arguments:
+            findings.add(node.place, f"{quoted(name)} is no argument of this tool{did_you_mean(name, arguments)}")
+        elif name and arguments[name].kind is not Kind.STRING:
+            findings.add(node.place, f"{quoted(name)} is no text, and only texts have a diff")
+        return name
+
+    def read(node: Node, findings: Findings) -> DiffOf | None:
+        fields = Fields(node, findings, "a diff")
+        if fields.has("patch"):
+            found = DiffOf(patch=fields.need("patch", one, ""))
+        else:
+            found = DiffOf(before=fields.need("before", one, ""), after=fields.need("after", one, ""))
+        fields.close()
+        if found.before and found.before == found.after:
+            fields.refuse("after", "`before` and `after` are the same argument: nothing would ever differ")
+        return found
 
     return read
 

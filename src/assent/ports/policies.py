@@ -11,6 +11,7 @@ from assent.core.approvals import Route
 from assent.core.breaker_rules import BreakerRule, Counted
 from assent.core.canonical import Json
 from assent.core.decisions import Verdict
+from assent.core.diffs import DiffOf
 from assent.core.explanations import Asking, DocumentFormat, Explanation
 from assent.core.operators import Operator
 from assent.core.privileges import Change
@@ -64,6 +65,10 @@ class Policy(Protocol):
 
     def definition(self, tool: str) -> str | None:
         """Return the hex digest of the tool's catalogue entry, or None for an unknown tool."""
+        ...
+
+    def diff_of(self, tool: str, definition: str) -> DiffOf | None:
+        """Return which arguments people read as a diff; None where the entry says nothing, or is another by now."""
         ...
 
     def agent(self, key: str) -> AgentProfile | None:

@@ -35,6 +35,13 @@ def compare_tool(about: str, before: Tool, after: Tool, noted: Noted) -> None:
         (noted.widens if after.resource_is_public else noted.narrows)(about, words)
     if (after.command, after.runs_argv) != (before.command, before.runs_argv):
         noted.widens(about, "runs another command")
+    _words(about, before, after, noted)
+
+
+def _words(about: str, before: Tool, after: Tool, noted: Noted) -> None:
+    if after.diff != before.diff:
+        # Whoever is asked reads it: one that is turned around would tell the opposite.
+        (noted.widens if after.diff else noted.rewords)(about, "is shown to people in another form")
     for name in _WORDS:
         if getattr(before, name) != getattr(after, name):
             noted.rewords(about, f"`{name}` is reworded")
