@@ -59,7 +59,7 @@ THREATS = (
     _threat(6, "policy fails open: typo, truncated file, reload race, matcher error"),
     _threat(7, "a resource spelled so that the rule does not see it"),
     _threat(8, "a forged or replayed Slack request"),
-    _threat(9, "stolen key, confused deputy, delegation laundering", deferred="delegation chains and key rotation"),
+    _threat(9, "stolen key, confused deputy, delegation laundering"),
     _threat(10, "an MCP tool redefined, shadowed, hidden or parsed in two ways", deferred="the MCP gateway"),
     _threat(11, "a breaker that is stale"),
     _threat(12, "hostile JSON"),
@@ -76,11 +76,7 @@ THREATS = (
     _threat(23, "a policy author who widens at run time"),
     _threat(24, "a database writer who inserts approvals, votes or credentials"),
     _threat(25, "lying outcomes"),
-    _threat(
-        26,
-        "one factor behind many clicks",
-        deferred="destructive changes that ask for the console by themselves",
-    ),
+    _threat(26, "one factor behind many clicks"),
 )
 
 REQUIREMENTS = {requirement.id: requirement for requirement in (*PROMISES, *THREATS)}

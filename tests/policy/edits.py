@@ -102,7 +102,10 @@ WIDENS = [
     Edit(AGENTS, "bot: {", "new: {owner: dana, roles: [reader], expires: 2027-03-31}\nbot: {", "agent new: is new"),
     # routes and places
     Edit(ROUTES, "any: 2", "any: 1", "route oncall: asks for 1 of `oncall`, before for 2"),
-    Edit(ROUTES, "assurance: console", "assurance: token", "route oncall: takes `token`, before `console`"),
+    Edit(ROUTES, "assurance: console", "assurance: token", "route oncall: takes `token` or surer, before `console`"),
+    Edit(ROUTES, "assurance: console, ", "", "route oncall: takes `slack` or surer, `console` for what destroys"),
+    Edit(ROUTES, "oncall}]}", "oncall}], assurance: slack}", "route default: takes `slack` or surer, before"),
+    Edit(ROUTES, "oncall}]}", "oncall}], assurance: linked}", "route default: takes `linked` or surer, before"),
     Edit(ROUTES, "expires_after: 10m", "expires_after: 1h", "route oncall: `expires_after` is"),
     Edit(ROUTES, "pick_up_within: 1h", "pick_up_within: 2h", "route oncall: `pick_up_within` is"),
     Edit(
@@ -111,6 +114,7 @@ WIDENS = [
 ]
 
 NARROWS = [
+    Edit(ROUTES, "oncall}]}", "oncall}], assurance: console}", "route default: takes `console` or surer, before"),
     Edit(
         ROLE,
         "effect: deny\n      reason",

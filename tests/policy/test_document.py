@@ -87,7 +87,7 @@ def test_whoever_may_approve_what_their_own_agent_asks_is_told_in_the_open(tmp_p
 def test_the_document_of_one_agent_names_who_may_answer_it(tmp_path: Path) -> None:
     owner = edited("operators.yaml", "dana: {}", "dana: {groups: [oncall], may: [approver]}")
     declared = load_files(tmp_path / "p", owner).declared
-    line = "| `default` | 1 of `oncall` | `slack` or surer | 15 min | {} |"
+    line = "| `default` | 1 of `oncall` | `slack` or surer, `console` for what destroys in production | 15 min | {} |"
     assert line.format("`eve`, `fay`") in Document(declared, NOW).of_agent(declared.agents["bot"])
     assert line.format("`dana`, `eve`, `fay`") in Document(declared, NOW).whole()
 

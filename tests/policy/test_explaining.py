@@ -45,6 +45,23 @@ def test_a_question_is_explained_with_whom_it_would_reach(policy: LoadedPolicy) 
     assert (found.how_bad, found.undo) == ("changes the capacity of shop to 3", "scale shop back")
 
 
+def test_a_route_that_leaves_the_assurance_open_says_what_destroys_asks_for(tmp_path: Path) -> None:
+    rule = (
+        "\n    - {id: gone, tools: [k8s.delete], environments: [production], effect: require_approval, route: default}"
+    )
+    files = {
+        **SAMPLE,
+        "roles/deployer.yaml": SAMPLE["roles/deployer.yaml"].replace(
+            "\n    - id: no-zero", f"{rule}\n    - id: no-zero"
+        ),
+    }
+    found = told(
+        load_files(tmp_path / "p", files), "k8s.delete", {"cluster": "prod-eu", "namespace": "a", "deployment": "b"}
+    )
+    assert [(route.name, route.assurance) for route in found.asked] == [("default", "console")]
+    assert "`assurance` of the route says otherwise" in found.hints[-1]
+
+
 def test_a_driver_is_not_among_those_who_may_answer(policy: LoadedPolicy) -> None:
     found = told(policy, "k8s.scale", scale(cluster="prod-eu"), "bot", "operator:eve")
     assert found.asked[0].who == ("fay",)

@@ -5,7 +5,7 @@ still eligible. The owner, the driver and whoever issued the agent's key never f
 they have, because people are compared by operator.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -92,12 +92,14 @@ class Route:
 
     What was denied is not asked again for `cool_off`. An agent that said it waits and is not seen for so long as
     `agent_gone_after` is gone, and nobody is asked any more; None: never. Routes that differ in `steps` or in this
-    alone ask the same people the same.
+    alone ask the same people the same. `assurance_left_open`: it names no assurance, so `assurance` is `slack`, and
+    what destroys in production asks for more (see `at_console`).
     """
 
     name: str
     needs: tuple[Need, ...]
     assurance: Assurance = Assurance.SLACK
+    assurance_left_open: bool = False
     expires_after: timedelta = timedelta(minutes=15)
     pick_up_within: timedelta = timedelta(minutes=30)
     cool_off: timedelta = DEFAULT_COOL_OFF
@@ -236,6 +238,24 @@ def can_be_satisfied(approval: Approval, operators: Iterable[Operator], now: dat
     """Whether enough different eligible people exist to fill every seat, on whatever surface."""
     people = [(o, Assurance.STEP_UP) for o in operators if why_barred(approval, o, now) is None]
     return _all_filled(_seats(approval), people)
+
+
+def at_console(
+    approval: Approval, operators: Iterable[Operator], *, who_can_be_there: Collection[str], now: datetime
+) -> Approval:
+    """Return the question with `console` on every route that leaves the assurance open.
+
+    Meant for what destroys in production. Where not enough people who may answer can be at the console, it is returned
+    as it is: an answer that nobody can give would only teach people to write `assurance: token`.
+    """
+    able = [o for o in operators if why_barred(approval, o, now) is None]
+    people = [(o, Assurance.STEP_UP if o.id in who_can_be_there else Assurance.LINKED) for o in able]
+    asked = replace(approval, routes=tuple(_route_at_console(route) for route in approval.routes))
+    return asked if _all_filled(_seats(asked), people) else approval
+
+
+def _route_at_console(route: Route) -> Route:
+    return replace(route, assurance=Assurance.CONSOLE) if route.assurance_left_open else route
 
 
 def who_can_vote(approval: Approval, operators: Iterable[Operator], now: datetime) -> tuple[OperatorId, ...]:

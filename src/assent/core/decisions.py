@@ -179,6 +179,11 @@ def is_change_in_production(proposal: Proposal) -> bool:
     return proposal.impact is not Impact.READ and not proposal.nonproduction
 
 
+def destroys_in_production(proposal: Proposal) -> bool:
+    """Whether this would destroy something outside of nonproduction."""
+    return proposal.impact is Impact.DESTRUCTIVE and not proposal.nonproduction
+
+
 def asks_a_human(proposal: Proposal, verdict: Verdict) -> bool:
     """Whether this is for a human to decide: a rule says so, or the production floor does."""
     if verdict.effect is Effect.ALLOW:

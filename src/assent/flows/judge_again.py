@@ -4,11 +4,12 @@ A yes is worth something only while policy would still ask it: a route that was 
 exception that ran out must reach what is open already.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assent.core.actions import Action, Proposal, frozen_arguments, is_same_action
 from assent.core.approvals import Approval, Route
 from assent.core.decisions import Effect, Verdict
+from assent.core.operators import Assurance
 from assent.core.reasons import Reason
 from assent.ports import Policy
 
@@ -33,7 +34,14 @@ def judge_again(policy: Policy, action: Action) -> Judgement:
 
 def asks_the_same(judgement: Judgement, approval: Approval) -> bool:
     """Whether policy would ask the same people in the same way, or nobody any more."""
-    return judgement.verdict.effect is not Effect.REQUIRE_APPROVAL or judgement.routes == approval.routes
+    if judgement.verdict.effect is not Effect.REQUIRE_APPROVAL:
+        return True
+    return judgement.routes == tuple(_as_declared(route) for route in approval.routes)
+
+
+def _as_declared(route: Route) -> Route:
+    # What a route leaves open was settled when the question was put, for this question.
+    return replace(route, assurance=Assurance.SLACK) if route.assurance_left_open else route
 
 
 def why_in_vain(judgement: Judgement, action: Action, approval: Approval) -> Reason | None:

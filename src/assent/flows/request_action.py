@@ -389,7 +389,7 @@ def _question(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Judged
     profile = judged.policy.agent(key.principal)
     if profile is None or not routes or len(routes) != len(found):
         return None
-    return Approval(
+    question = Approval(
         id=ApprovalId(broker.new_id("apr")),
         code=broker.new_code(),
         action=judged.action,
@@ -406,6 +406,10 @@ def _question(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Judged
         key_issuer=key.issued_by,
         run_id=ask.run_id,
     )
+    if not decisions.destroys_in_production(judged.facts):
+        return question
+    there = broker.who_can_be_at_console()
+    return approvals.at_console(question, judged.policy.operators(), who_can_be_there=there, now=tx.now)
 
 
 def _drivers(on_behalf_of: tuple[str, ...]) -> tuple[OperatorId, ...]:

@@ -25,7 +25,7 @@ from assent.policy.roles import Role
 from assent.policy.routes import DEFAULT
 from assent.policy.rules import ANY, Rule, covered
 from assent.policy.scopes import by_role, covers_tool
-from assent.policy.words import condition_in_words, listed, needs_in_words
+from assent.policy.words import assurance_in_words, condition_in_words, listed, needs_in_words
 
 _EFFECTS: Final = {
     Effect.ALLOW: "May, without asking",
@@ -262,7 +262,7 @@ class Document:
                 (
                     f"`{name}`",
                     needs_in_words(route),
-                    f"`{route.assurance.name.lower()}` or surer",
+                    assurance_in_words(route),
                     _span(route.expires_after.total_seconds()),
                     ", ".join(f"`{who}`" for who in self._able(name, agent)) or "nobody",
                 )

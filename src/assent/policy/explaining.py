@@ -12,8 +12,9 @@ from assent.core.actions import Proposal
 from assent.core.agents import AgentId, AgentProfile
 from assent.core.approvals import Route
 from assent.core.canonical import Json
-from assent.core.decisions import Effect, Verdict
+from assent.core.decisions import Effect, Verdict, destroys_in_production
 from assent.core.explanations import Asking, Explanation, RouteAsked, RuleSaid
+from assent.core.operators import Assurance
 from assent.core.patterns import RESOURCE_SEPARATOR, matches
 from assent.core.reasons import Reason
 from assent.policy.asking import answer, drivers_of, question, who_may_answer
@@ -69,7 +70,7 @@ class _Rules:
             decision=said.decision,
             reasons=said.reasons,
             policy_version=said.policy_version,
-            hints=said.hints,
+            hints=(*said.hints, *self._left_open(verdict)),
             environment=proposal.environment,
             resource=proposal.resource,
             impact=proposal.impact.value,
@@ -135,16 +136,29 @@ class _Rules:
             return "is something else"
         return f"is {quoted(value)}"
 
+    def _left_open(self, verdict: Verdict) -> Iterator[str]:
+        if any(self._least(route) is not route.assurance for route in self._routes(verdict)):
+            yield (
+                "what destroys in production is answered at the console while enough people can be there, or else from "
+                "`slack` up; `assurance` of the route says otherwise"
+            )
+
+    def _least(self, route: Route) -> Assurance:
+        is_more = route.assurance_left_open and destroys_in_production(self._proposal)
+        return Assurance.CONSOLE if is_more else route.assurance
+
+    def _routes(self, verdict: Verdict) -> tuple[Route, ...]:
+        return tuple(route for name in verdict.routes if (route := self._policy.route(name)) is not None)
+
     def _asked(self, verdict: Verdict) -> Iterator[RouteAsked]:
         profile = self._policy.agent(self._asking.agent)
-        found: list[Route] = [route for name in verdict.routes if (route := self._policy.route(name)) is not None]
-        for route in found:
+        for route in self._routes(verdict):
             drivers = drivers_of(self._asking.on_behalf_of)
             asked = None if profile is None else question(profile, (route,), self._now, drivers=drivers)
             yield RouteAsked(
                 name=route.name,
                 needs=needs_in_words(route),
-                assurance=route.assurance.name.lower(),
+                assurance=self._least(route).name.lower(),
                 expires_after=route.expires_after,
                 who=() if asked is None else who_may_answer(asked, self._policy.operators(), self._now),
             )

@@ -39,10 +39,12 @@ def read_routes(node: Node, findings: Findings, operators: Collection[Operator])
 
 def _route(key: str, node: Node, findings: Findings, operators: Collection[Operator]) -> Route:
     fields = Fields(node, findings, f"the route `{key}`")
+    said: Assurance | None = fields.take("assurance", _assurance, None)
     route = Route(
         name=key,
         needs=fields.need("needs", _needs, ()),
-        assurance=fields.take("assurance", _assurance, Assurance.SLACK),
+        assurance=Assurance.SLACK if said is None else said,
+        assurance_left_open=said is None,
         expires_after=fields.take("expires_after", duration, timedelta(minutes=15)),
         pick_up_within=fields.take("pick_up_within", duration, timedelta(minutes=30)),
         cool_off=fields.take("cool_off", duration, DEFAULT_COOL_OFF),

@@ -71,6 +71,12 @@ def needs_in_words(route: Route) -> str:
     return " and ".join(f"{need.count} of `{need.of}`" for need in route.needs)
 
 
+def assurance_in_words(route: Route) -> str:
+    """Return the least that a route accepts."""
+    least = f"`{route.assurance.name.lower()}` or surer"
+    return f"{least}, `console` for what destroys in production" if route.assurance_left_open else least
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names in back-ticks, with commas."""
     return ", ".join(f"`{name}`" for name in names)

@@ -7,9 +7,10 @@ from dataclasses import fields
 from assent.core.agents import AgentProfile
 from assent.core.approvals import Route
 from assent.core.decisions import Effect
-from assent.core.operators import Operator, SinglePerson
+from assent.core.operators import Assurance, Operator, SinglePerson
 from assent.policy.privileges.noted import Noted, listed, pairs
 from assent.policy.rules import Rule
+from assent.policy.words import assurance_in_words
 
 _WORDS_OF_AGENTS = frozenset({"cut_off", "description"})
 
@@ -106,9 +107,10 @@ def _route(about: str, before: Route, after: Route, noted: Noted) -> None:
         noted.widens(about, f"asks for {_people(has)}, before for {_people(had)}")
     elif has != had:
         noted.narrows(about, f"asks for {_people(has)}, before for {_people(had)}")
-    if after.assurance != before.assurance:
-        words = f"takes `{after.assurance.name.lower()}`, before `{before.assurance.name.lower()}`"
-        (noted.widens if after.assurance < before.assurance else noted.narrows)(about, words)
+    if _least(after) != _least(before):
+        words = f"takes {assurance_in_words(after)}, before {assurance_in_words(before)}"
+        is_wider = any(now < then for now, then in zip(_least(after), _least(before), strict=True))
+        (noted.widens if is_wider else noted.narrows)(about, words)
     for name, longer_is_wider in (("expires_after", True), ("pick_up_within", True), ("cool_off", False)):
         mine, theirs = getattr(before, name, None), getattr(after, name, None)
         if mine != theirs and mine is not None and theirs is not None:
@@ -118,8 +120,23 @@ def _route(about: str, before: Route, after: Route, noted: Noted) -> None:
     _others(about, before, after, _KNOWN_OF_ROUTES, noted)
 
 
+def _least(route: Route) -> tuple[Assurance, Assurance]:
+    # For what destroys in production, and for everything else; the first may ask for more.
+    return (Assurance.CONSOLE if route.assurance_left_open else route.assurance), route.assurance
+
+
 _KNOWN_OF_ROUTES = frozenset(
-    {"name", "needs", "assurance", "expires_after", "pick_up_within", "cool_off", "agent_gone_after", "steps"}
+    {
+        "name",
+        "needs",
+        "assurance",
+        "assurance_left_open",
+        "expires_after",
+        "pick_up_within",
+        "cool_off",
+        "agent_gone_after",
+        "steps",
+    }
 )
 
 

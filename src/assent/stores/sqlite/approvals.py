@@ -59,6 +59,7 @@ def _route_facts(route: Route) -> dict[str, object]:
         "cool_off": route.cool_off // timedelta(microseconds=1),
         "steps": [[step.after // timedelta(microseconds=1), step.tell] for step in route.steps],
         **_agent_gone_after(route),
+        **({"assurance_left_open": True} if route.assurance_left_open else {}),
     }
 
 
@@ -108,6 +109,7 @@ def _join_route(facts: Facts) -> Route:
         name=facts["name"],
         needs=tuple(Need(count=count, of=of) for count, of in facts["needs"]),
         assurance=Assurance[facts["assurance"]],
+        assurance_left_open=facts.get("assurance_left_open", False),
         expires_after=timedelta(microseconds=facts["expires_after"]),
         pick_up_within=timedelta(microseconds=facts["pick_up_within"]),
         cool_off=timedelta(microseconds=facts["cool_off"]) if "cool_off" in facts else DEFAULT_COOL_OFF,
