@@ -199,7 +199,8 @@ class StandIn:
                 self._execute(action, body["attempt"])
         elif decision == "pending":
             approval = {"id": f"apr_{action_id}", "code": "K7QF", "url": "http://127.0.0.1/a/K7QF", "expires_at": LEASE}
-            action |= {"state": "pending", "approval": approval}
+            away = {"asked_in": ["console", "cli"], "notice": "Slack is away since 10:00 UTC (status 500)"}
+            action |= {"state": "pending", "approval": {**approval, **away}}
         else:
             code = "rule_denied" if body["tool"] in RULES else "unknown_tool"
             action |= {"state": "denied", "reasons": [{"code": code, "message": "no"}]}

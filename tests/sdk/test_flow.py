@@ -65,6 +65,7 @@ def test_not_waiting_raises_pending_with_all_a_person_needs_and_a_later_ask_resu
     assert caught.value.url is not None
     assert caught.value.expires_at is not None
     assert "K7QF" in caught.value.model_message
+    assert str(caught.value).endswith("(`K7QF`); Slack is away since 10:00 UTC (status 500)")
     standin.approve("act_1")
     with broker.action("db.delete", WHERE, wait=0) as action:
         assert action.id == "act_1"

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from assent.api import ApiSettings
 from assent.core.approvals import DenialCategory
 from assent.core.deliveries import SLACK
 from assent.core.operators import Assurance
@@ -144,6 +145,23 @@ async def test_an_archived_channel_keeps_nothing_else_waiting(house: House) -> N
     await house.rounds(3, seconds=1)
     assert house.headlines() == []
     assert house.service.down is None, "Slack is there, the channel is not"
+
+
+async def test_while_slack_is_away_the_agent_hears_where_its_question_is_asked(house: House) -> None:
+    channels = ApiSettings(
+        tells_over=frozenset({"slack", "webhook"}), approvals_url="https://assent.example/approvals/"
+    )
+    town = Town(house.world, channels)
+    town.app = town.with_slack(house.service)
+    (asked,) = await house.ask(1)
+    look, agent = f"/v1/actions/{asked.action.id}", await town.agent(asked.action.agent)
+    told = (await town.get(agent, look)).json["approval"]
+    assert (told["asked_in"], "notice" in told) == (["slack", "console", "cli"], False)
+
+    house.workspace.faults.append(Fault(method="*", how="500", times=1_000_000))
+    await house.rounds(4, seconds=ASK_AFTER_SECONDS)
+    told = (await town.get(agent, look)).json["approval"]
+    assert (told["asked_in"], told["notice"]) == (["console", "cli"], "Slack is away since 10:00 UTC (status 500)")
 
 
 async def test_slack_away_is_a_metric_and_a_banner_until_it_is_back(house: House) -> None:

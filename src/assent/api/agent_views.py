@@ -1,11 +1,14 @@
 """From what flows answer to what agents and tools hear; rules and their words stay behind."""
 
+from collections.abc import Iterator
+
 from assent.api.breaker_notices import breaker_notice
 from assent.api.given import Api
 from assent.api.replies import encoded, page, with_raw
 from assent.core.actions import Action, Outcome
 from assent.core.approvals import Approval
 from assent.core.decisions import Answer
+from assent.core.deliveries import EMAIL, SLACK, WEBHOOK, channels_of
 from assent.core.grants import Grant
 from assent.core.reasons import Reason
 from assent.core.records import rfc3339
@@ -132,8 +135,25 @@ def _notice(api: Api, approval: Approval, who: tuple[str, ...]) -> ApprovalNotic
         expires_at=rfc3339(approval.expires_at),
         needs=needs_of(approval),
         who=who,
+        asked_in=tuple(_asked_in(api, approval)),
         url=None if prefix is None else f"{prefix}{approval.id}",
+        notice=_away(api, approval),
     )
+
+
+def _asked_in(api: Api, approval: Approval) -> Iterator[str]:
+    told, away = channels_of(approval.routes) & api.settings.tells_over, _away(api, approval)
+    for channel in (SLACK, EMAIL, WEBHOOK):
+        if channel in told and (channel != SLACK or away is None):
+            yield channel
+    if api.settings.approvals_url is not None:
+        yield "console"
+    yield "cli"
+
+
+def _away(api: Api, approval: Approval) -> str | None:
+    is_told = SLACK in channels_of(approval.routes)
+    return api.slack.away if is_told and api.slack is not None else None
 
 
 def _retry_after(answered: Answered) -> int | None:

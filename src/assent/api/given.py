@@ -20,7 +20,8 @@ class ApiSettings:
     """Limits, units in their names.
 
     Rates are per credential, or per peer address while the credential is one that this process has not seen.
-    `approvals_url` is where people open an approval; its id is appended. `runbook_url` is what a trip points to.
+    `tells_over` are the channels that are set up, by which people can be told that they are asked. `approvals_url` is
+    where people open an approval; its id is appended. `runbook_url` is what a trip points to.
     `public_log` opens `/log` to everybody, `metrics_on_loopback` opens `/metrics` to whoever calls from this machine.
     `version` is what the OpenAPI document names.
     """
@@ -33,6 +34,7 @@ class ApiSettings:
     max_waits: int = 20_000
     public_log: bool = False
     metrics_on_loopback: bool = False
+    tells_over: frozenset[str] = frozenset()
     approvals_url: str | None = None
     runbook_url: str = "docs/runbook-breakers.md"
     version: str = "0"
@@ -72,8 +74,13 @@ class SlackInbox(Protocol):
     """Takes what claims to come from Slack over HTTP, and knows whether Slack is there at all."""
 
     @property
+    def away(self) -> str | None:
+        """That Slack is away, since when and why; None while it is not."""
+        ...
+
+    @property
     def notice(self) -> str | None:
-        """What people who look elsewhere should know: that Slack is away, since when and why; None while it is not."""
+        """What people who look elsewhere should know of that, None while there is nothing."""
         ...
 
     async def receive(

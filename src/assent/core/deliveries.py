@@ -164,6 +164,12 @@ def destinations(
     return found
 
 
+def channels_of(routes: Iterable[Route]) -> frozenset[str]:
+    """Return the channels over which the routes tell people: `slack`, `webhook`, `email`."""
+    kinds = {tell.partition(":")[0] for route in routes for step in route.steps for tell in step.tell}
+    return frozenset(SLACK if kind == DIRECT else kind for kind in kinds)
+
+
 def planned(
     approval: Approval, operators: Sequence[Operator], on_duty: OnDutyNow = NOBODY_SAID
 ) -> tuple[Delivery, ...]:

@@ -21,6 +21,7 @@ from assent.sdk.decisions import (
     NOT_NOW,
     OK,
     UNRECOGNISED,
+    ApprovalNotice,
     Decided,
     Decision,
     ToolNotice,
@@ -281,13 +282,19 @@ def _pending(decision: Decision, tool: str | None, what: str, *, waited: bool) -
         else (ApprovalPending, "a human has to approve it first")
     )
     return kind(
-        f"{what} did not run: {wording}" + (f" (`{notice.code}`)" if notice else ""),
+        f"{what} did not run: {wording}" + _where(notice),
         action_id=decision.action_id,
         approval_code=notice.code if notice else None,
         url=notice.url if notice else None,
         expires_at=notice.expires_at if notice else None,
         tool=tool,
     )
+
+
+def _where(notice: ApprovalNotice | None) -> str:
+    if notice is None:
+        return ""
+    return f" (`{notice.code}`)" + (f"; {notice.notice}" if notice.notice else "")
 
 
 def _decisive(decision: Decision) -> Reason:

@@ -61,14 +61,19 @@ class GrantOffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalNotice:
-    """The human answer that is being waited for: its short code, who can give it, and where."""
+    """The human answer that is being waited for: its short code, who can give it, and where.
+
+    `asked_in` are the surfaces where people are told of it or find it; `notice` says which of them is away.
+    """
 
     id: str
     code: str
     expires_at: datetime | None = None
     needs: Json = None
     who: Json = None
+    asked_in: Json = None
     url: str | None = None
+    notice: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +276,9 @@ def _approval(value: Json) -> ApprovalNotice | None:
         expires_at=_time(body.get("expires_at")),
         needs=body.get("needs"),
         who=body.get("who"),
+        asked_in=body.get("asked_in"),
         url=url if url and url.startswith(("https://", "http://")) else None,
+        notice=_text(body.get("notice")),
     )
 
 

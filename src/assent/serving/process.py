@@ -247,6 +247,7 @@ class _Process:
             settings=ApiSettings(
                 public_log=settings.public_log,
                 metrics_on_loopback=not settings.behind_proxy,
+                tells_over=frozenset(name for name, one in self._channels.items() if not isinstance(one, NotSetUp)),
                 approvals_url=self._page,
                 runbook_url=settings.runbook_url,
                 version=self._version,

@@ -132,12 +132,15 @@ class SlackService:
         return Down(datetime.fromtimestamp(self._now_seconds() - silent, UTC), "no socket answers")
 
     @property
+    def away(self) -> str | None:
+        """That Slack is away, since when and why; None while it is not."""
+        down = self.down
+        return None if down is None else f"Slack is away since {down.since:%H:%M} UTC ({down.said})"
+
+    @property
     def notice(self) -> str | None:
         """What people who look elsewhere should know, None while there is nothing."""
-        down = self.down
-        if down is None:
-            return None
-        return f"Slack is away since {down.since:%H:%M} UTC ({down.said}): no card comes, answer here"
+        return None if self.away is None else f"{self.away}: no card comes, answer here"
 
     @property
     def socket_age_seconds(self) -> float | None:

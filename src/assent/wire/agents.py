@@ -141,7 +141,11 @@ class NeedView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalNotice:
-    """The human answer that is waited for: who can give it (`who`), by when, and its short code for people."""
+    """The human answer that is waited for: who can give it (`who`), by when, and its short code for people.
+
+    `asked_in` are the surfaces where people are told of it or find it: `slack`, `email`, `webhook`, `console`, `cli`.
+    What is away is not among them, and `notice` says so in words.
+    """
 
     id: str
     code: str
@@ -149,7 +153,9 @@ class ApprovalNotice:
     expires_at: str
     needs: tuple[NeedView, ...]
     who: tuple[str, ...]
+    asked_in: tuple[str, ...]
     url: str | None = None
+    notice: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
