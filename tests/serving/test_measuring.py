@@ -14,7 +14,8 @@ from assent.core.records import Entry, RecordKind
 from assent.ports import Tx
 from assent.serving.measuring import Gauges
 from assent.stores.keys import Keys
-from assent.stores.sqlite import SqliteLedger, SqliteTree
+from assent.stores.ledger_tree import LedgerTree
+from assent.stores.sqlite import SqliteLedger
 from assent.stores.tree import Integrator
 from assent.wiring.published import PublishedLog
 from tests.contracts import samples
@@ -45,7 +46,7 @@ class House:
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     clock, keys = Clock(), Keys.generate()
     ledger = SqliteLedger.open(tmp_path / "ledger.db", keys.ledger_keys(), clock=clock, new_id=Ids())
-    tree = SqliteTree(ledger)
+    tree = LedgerTree(ledger)
     integrator = Integrator(tree, key=keys.log_verifier_key(ORIGIN), sign=keys.sign_log)
     log = PublishedLog(ledger, tree, integrator)
     await log.open()

@@ -12,8 +12,8 @@ import pytest
 from assent.core.actions import Action
 from assent.core.errors import LedgerUnavailable
 from assent.ports import Tx
+from assent.stores.job import TOLD_AT_ONCE
 from assent.stores.sqlite import SqliteLedger, writer
-from assent.stores.sqlite.job import TOLD_AT_ONCE
 from assent.stores.sqlite.writer import MAX_WAITING
 from tests.contracts import samples
 from tests.stores.files import Spy, adding, contents, opened, outside, plugged, together

@@ -18,8 +18,9 @@ from assent.core.grants import Grant
 from assent.core.looking import RecordFilter
 from assent.core.records import RecordId, RecordKind
 from assent.ports import Ledger, Row, Tx, View
-from assent.stores.sqlite import SqliteLedger, journal
-from assent.stores.sqlite.view import TABLES
+from assent.stores.rows import TABLES, journal
+from assent.stores.sqlite import SqliteLedger
+from assent.stores.sqlite.queries import INSERT_RECORD
 from tests.contracts import samples
 from tests.contracts.samples import KEYS, OTHER_KEYS
 from tests.stores.files import opened, outside
@@ -422,7 +423,7 @@ async def test_nothing_is_decided_on_top_of_a_record_that_somebody_appended(ledg
     await put(ledger)
     record = await ledger.transact(lambda tx: tx.append(samples.entry()))
     with outside(path) as database:
-        database.execute(journal.INSERT, journal.dump(replace(record, id=RecordId("rec_forged")), 2, OTHER_KEYS))
+        database.execute(INSERT_RECORD, journal.dump(replace(record, id=RecordId("rec_forged")), 2, OTHER_KEYS))
     with pytest.raises(Forged):
         await put(ledger)
 

@@ -2,41 +2,44 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from itertools import combinations
-from types import ModuleType
 
 import pytest
 
 from assent.core.looking import RecordFilter
-from assent.stores.sqlite import journal, latches, migrations, opening, search, tree, view
-from assent.stores.sqlite.view import TABLES
+from assent.stores import search
+from assent.stores.rows import TABLES
+from assent.stores.sqlite import migrations, opening, queries
+from assent.stores.sqlite.queries import QUERIES
 
-MODULES = (journal, latches, opening, search, tree, view)
+MODULES = (opening, queries)
 # Small for ever (breakers, statuses, who holds credentials), or the newest rows alone, by the order that rows have.
 MAY_SCAN = {
-    "_BREAKERS",
-    "_STATUSES",
-    "_HOLDERS",
+    "all_breakers",
+    "all_statuses",
+    "holders",
     "_HEAD",
-    "_LAST",
-    "SIZE",
-    "_CHECKPOINT",
-    "_NEWEST",
-    "_NEWEST_RECORDS",
+    "last_note",
+    "size",
+    "checkpoint",
+    "newest",
+    "newest_records",
     "_GAPS",
 }
 
 
 def statements() -> Iterator[tuple[str, str]]:
     for module in MODULES:
-        yield from of_module(module)
+        yield from named(vars(module))
+    yield from named({field.name: getattr(QUERIES, field.name) for field in fields(QUERIES)})
     for kind, table in TABLES.items():
         yield f"update {kind.__name__}", table.update
 
 
-def of_module(module: ModuleType) -> Iterator[tuple[str, str]]:
-    for name, value in vars(module).items():
+def named(values: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
         for text in value.values() if isinstance(value, dict) else (value,):
             if isinstance(text, str) and re.match(r"\s*(SELECT|UPDATE) ", text):
                 yield name, text
@@ -57,7 +60,7 @@ def plan_of(statement: str) -> list[str]:
 def test_statements_are_found_at_all() -> None:
     names = {name for name, _ in statements()}
 
-    assert {"_DUE_ACTIONS", "_NEXT_DUE", "_READY_OF_AGENT", "_LIKE", "_DENIALS", "_BY_ID", "update Action"} <= names
+    assert {"due_actions", "next_due", "ready_of_agent", "like", "denials", "by_id", "update Action"} <= names
     assert names >= MAY_SCAN, "an exception that stands for nothing"
 
 
@@ -73,8 +76,8 @@ def test_no_statement_reads_a_table_from_end_to_end(name: str, statement: str) -
 def test_what_is_live_is_not_searched_among_what_has_ended() -> None:
     found = {name: plan_of(statement)[0] for name, statement in statements()}
 
-    assert "action_live" in found["_LIVE"]
-    assert "action_ready" in found["_READY_OF_AGENT"]
+    assert "action_live" in found["live"]
+    assert "action_ready" in found["ready_of_agent"]
 
 
 ALL_FILTERS = dict.fromkeys(("agent", "operator", "tool", "kind", "decision", "action", "approval"), "x")
@@ -85,7 +88,7 @@ NAMED = [dict(chosen) for count in range(4) for chosen in combinations(ALL_FILTE
 def test_whatever_records_are_looked_for_the_question_is_bounded(*, oldest_first: bool) -> None:
     for named in NAMED:
         which = RecordFilter(**named, oldest_first=oldest_first)  # type: ignore[arg-type]  # texts, all of them
-        look = search.records(lambda query, _: (10**9,) if query == search.SIZE else (0,), which, limit=50)
+        look = search.records(QUERIES, lambda query, _: (10**9,) if query == QUERIES.size else (0,), which, limit=50)
         (step,) = plan_of(look.query)
         indexed = "action" in named or list(named) == ["kind"]
         by = "INDEX record_by_" if indexed else "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
@@ -97,6 +100,4 @@ def test_lists_come_in_the_order_of_their_index() -> None:
     # Where SQLite sorts, it first reads all that there ever was.
     found = {name: plan_of(statement) for name, statement in statements()}
 
-    assert [
-        name for name in ("_IN_STATE", "_DENIALS", "_BY_CODE", "_ANSWERED") if "TEMP B-TREE" in str(found[name])
-    ] == []
+    assert [name for name in ("in_state", "denials", "by_code", "answered") if "TEMP B-TREE" in str(found[name])] == []

@@ -18,7 +18,7 @@ from assent.core.records import Entry
 from assent.flows.entries import broker_key_rotated
 from assent.ports import Tx
 from assent.stores.keys import Keys
-from assent.stores.sqlite import SqliteTree
+from assent.stores.ledger_tree import LedgerTree
 from assent.stores.tree import Integrator, Signing
 from assent.stores.verify import verify_file, verify_log
 from tests.contracts import samples
@@ -50,7 +50,7 @@ def handing_over(number: int) -> Entry:
 
 async def made(path: Path) -> Log:
     ledger = open_at(path)
-    tree = SqliteTree(ledger)
+    tree = LedgerTree(ledger)
     integrator = Integrator(tree, key=KEYS[0], sign=PRIVATE[0].sign)
     notes, chain = [], KeyChain((KEYS[0],))
     for number, _ in enumerate(SIZES):
@@ -173,7 +173,7 @@ async def test_the_integrator_goes_on_only_from_a_checkpoint_that_counts(log: Lo
         database.execute("UPDATE checkpoint SET note = ? WHERE size = 30", (signed(log.leaves, 1).decode(),))
     ledger = open_at(path)
     try:
-        integrator = Integrator(SqliteTree(ledger), key=KEYS[2], sign=PRIVATE[2].sign)
+        integrator = Integrator(LedgerTree(ledger), key=KEYS[2], sign=PRIVATE[2].sign)
         integrator.signing = Signing(chain=KeyChain(tuple(KEYS), ROTATED_AT), sign=PRIVATE[2].sign)
         await ledger.transact(lambda tx: tx.append(samples.entry()))
         with pytest.raises(NoteInvalid):

@@ -17,9 +17,9 @@ from assent.core.grants import GrantState
 from assent.core.records import Entry, RecordId, RecordKind, record
 from assent.ports import Row, Tx
 from assent.stores.keys import Keys
+from assent.stores.rows import TABLES
 from assent.stores.sqlite import SqliteLedger
 from assent.stores.sqlite.migrations import shipped
-from assent.stores.sqlite.view import TABLES
 from assent.stores.verify import Verified, verify_file, verify_log
 from tests.contracts import samples
 from tests.stores.files import opened, outside

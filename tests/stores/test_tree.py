@@ -15,7 +15,8 @@ from assent.core.notes import sign_note
 from assent.core.tiles import ENTRIES, Tile, decode_entries, decode_tile, hashes_in_tiles, tiles_between
 from assent.ports import Tx
 from assent.stores.keys import Keys, verifier
-from assent.stores.sqlite import SqliteLedger, SqliteTree
+from assent.stores.ledger_tree import LedgerTree
+from assent.stores.sqlite import SqliteLedger
 from assent.stores.tree import MAX_STEP, Integrator
 from tests.contracts import samples
 from tests.stores.files import opened, outside
@@ -42,7 +43,7 @@ async def ledger(path: Path) -> AsyncIterator[SqliteLedger]:
 
 
 def integrator(ledger: SqliteLedger) -> Integrator:
-    return Integrator(SqliteTree(ledger), key=KEY, sign=KEYS.sign_log)
+    return Integrator(LedgerTree(ledger), key=KEY, sign=KEYS.sign_log)
 
 
 async def append(ledger: SqliteLedger, count: int) -> None:
@@ -65,11 +66,11 @@ async def grown(ledger: SqliteLedger, *sizes: int) -> list[Checkpoint]:
 
 
 async def all_leaves(ledger: SqliteLedger) -> list[bytes]:
-    return list(await SqliteTree(ledger).leaves(0, 10_000))
+    return list(await LedgerTree(ledger).leaves(0, 10_000))
 
 
 async def test_an_empty_log_has_no_checkpoint(ledger: SqliteLedger) -> None:
-    tree = SqliteTree(ledger)
+    tree = LedgerTree(ledger)
     assert await integrator(ledger).integrate_once() is None
     assert (await tree.head(), await tree.tile(Tile(level=0, index=0, width=1))) == (None, None)
     with pytest.raises(NotFound):
@@ -83,7 +84,7 @@ async def test_each_checkpoint_is_signed_and_has_the_root_of_all_records_up_to_i
     assert [checkpoint.size for checkpoint in made] == list(SIZES)
     for checkpoint in made:
         assert checkpoint.root == root(map(leaf_hash, leaves[: checkpoint.size]))
-        note = await SqliteTree(ledger).note_at(checkpoint.size)
+        note = await LedgerTree(ledger).note_at(checkpoint.size)
         assert note is not None
         assert open_checkpoint(note, origin=ORIGIN, verifiers=[verifier(KEY)]) == checkpoint
 
@@ -112,7 +113,7 @@ async def test_every_record_has_a_proof_under_the_newest_checkpoint(ledger: Sqli
     await grown(ledger, *SIZES)
     leaves = await all_leaves(ledger)
     for index in (0, 1, 254, 255, 256, 511, 512, 599):
-        proof = await SqliteTree(ledger).inclusion(index)
+        proof = await LedgerTree(ledger).inclusion(index)
         assert proof.leaf == leaves[index]
         verify_inclusion(
             leaf=leaf_hash(proof.leaf), index=index, size=proof.head.size, proof=proof.hashes, root=proof.head.root
@@ -123,7 +124,7 @@ async def test_any_two_checkpoints_are_proven_consistent(ledger: SqliteLedger) -
     made = await grown(ledger, *SIZES)
     for old in made:
         for new in made[made.index(old) :]:
-            proof = await SqliteTree(ledger).consistency(old.size, new.size)
+            proof = await LedgerTree(ledger).consistency(old.size, new.size)
             verify_consistency(old_size=old.size, old_root=old.root, new_size=new.size, new_root=new.root, proof=proof)
 
 
@@ -131,12 +132,12 @@ async def test_any_two_checkpoints_are_proven_consistent(ledger: SqliteLedger) -
 async def test_what_was_never_signed_has_no_proof(ledger: SqliteLedger, old: int, new: int) -> None:
     await grown(ledger, *SIZES)
     with pytest.raises(NotFound):
-        await SqliteTree(ledger).consistency(old, new)
+        await LedgerTree(ledger).consistency(old, new)
 
 
 async def test_the_public_tiles_and_bundles_carry_the_whole_log(ledger: SqliteLedger) -> None:
     made = await grown(ledger, *SIZES)
-    leaves, tree = await all_leaves(ledger), SqliteTree(ledger)
+    leaves, tree = await all_leaves(ledger), LedgerTree(ledger)
     served = {tile: await tree.tile(tile) for tile in tiles_between(0, made[-1].size)}
 
     for tile, raw in served.items():
@@ -154,7 +155,7 @@ async def test_the_public_tiles_and_bundles_carry_the_whole_log(ledger: SqliteLe
 async def test_nothing_beyond_the_newest_checkpoint_is_served(ledger: SqliteLedger) -> None:
     await grown(ledger, 256)
     await append(ledger, 300)
-    tree = SqliteTree(ledger)
+    tree = LedgerTree(ledger)
     for tile in (Tile(level=ENTRIES, index=1, width=1), Tile(level=0, index=1), Tile(level=1, index=0, width=2)):
         assert await tree.tile(tile) is None
     with pytest.raises(NotFound):
@@ -194,7 +195,7 @@ async def test_a_record_that_cannot_be_believed_is_not_integrated(
     with pytest.raises(VerificationFailed) as refused:
         await integrator(ledger).integrate_once()
     assert refused.value.index == index
-    head = await SqliteTree(ledger).head()
+    head = await LedgerTree(ledger).head()
     assert head is not None
     assert head.size == 3
 
@@ -215,7 +216,7 @@ async def test_a_tile_that_was_changed_is_not_built_on_and_proves_nothing(
     with pytest.raises(VerificationFailed):
         await integrator(ledger).integrate_once()
     with pytest.raises(VerificationFailed):
-        await SqliteTree(ledger).inclusion(1)
+        await LedgerTree(ledger).inclusion(1)
 
 
 async def test_a_tile_that_was_made_wider_is_not_built_on(ledger: SqliteLedger, path: Path) -> None:

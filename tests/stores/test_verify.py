@@ -15,7 +15,7 @@ from assent.core.merkle import leaf_hash, root
 from assent.core.notes import sign_note
 from assent.ports import Tx
 from assent.stores.keys import Keys
-from assent.stores.sqlite import SqliteTree
+from assent.stores.ledger_tree import LedgerTree
 from assent.stores.tree import Integrator
 from assent.stores.verify import verify_file, verify_log
 from tests.contracts import samples
@@ -42,7 +42,7 @@ class Log:
 
 async def made(path: Path) -> Log:
     ledger = open_at(path)
-    tree = SqliteTree(ledger)
+    tree = LedgerTree(ledger)
     integrator = Integrator(tree, key=KEY, sign=KEYS.sign_log)
     size, notes = 0, []
     for wanted in (*SIZES, SIZES[-1] + UNSIGNED):

@@ -20,8 +20,9 @@ from assent.core.records import RecordKind
 from assent.ports import Tx, View
 from assent.stores.key_places import KeyPlaces
 from assent.stores.keys import Keys, verifier
+from assent.stores.ledger_tree import LedgerTree
 from assent.stores.rotation import rotate
-from assent.stores.sqlite import SqliteLedger, SqliteTree
+from assent.stores.sqlite import SqliteLedger
 from assent.stores.tree import Integrator
 from assent.stores.verify import Verified, verify_file
 from assent.wiring.keyring import KeyRing
@@ -59,7 +60,7 @@ class House:
     async def start(self) -> KeyRing:
         keys = Keys.load(self.keys)
         self.ledger = SqliteLedger.open(self.path, keys.ledger_keys(), clock=self.clock, new_id=IDS)
-        tree = SqliteTree(self.ledger)
+        tree = LedgerTree(self.ledger)
         integrator = Integrator(tree, key=keys.log_verifier_key(ORIGIN), sign=keys.sign_log)
         self.log = PublishedLog(self.ledger, tree, integrator)
         await self.log.open()

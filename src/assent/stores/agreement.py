@@ -6,20 +6,23 @@ the log knows it (some moves are recorded with another row's); it may never be b
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from assent.core.approvals import OPEN
 from assent.core.errors import Forged, VerificationFailed
 from assent.core.grants import GrantState
+from assent.stores import latches
 from assent.stores.packing import from_json
+from assent.stores.rows.actions import ACTIONS, GRANTS
+from assent.stores.rows.approvals import APPROVALS, DENIALS
+from assent.stores.rows.principals import BREAKERS, CREDENTIALS
+from assent.stores.rows.table import Table
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite import latches
-from assent.stores.sqlite.actions import ACTIONS, GRANTS
-from assent.stores.sqlite.approvals import APPROVALS, DENIALS
-from assent.stores.sqlite.principals import BREAKERS, CREDENTIALS
-from assent.stores.sqlite.rows import Table
+from assent.stores.sqlite.view import SqliteView
 from assent.stores.stories import Stories, Word, age
 
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)  # nothing here is told by a time
 _NOT_OVER: Final = frozenset({GrantState.ISSUED, *OPEN})
 _TABLE: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 _HINT: Final = "somebody changed the database: keep this copy, restore a backup, and look at what happened since"
@@ -60,7 +63,7 @@ def _check_breakers(database: sqlite3.Connection, keys: LedgerKeys, log: Stories
         if _there("breaker", key, word, states) and states[key] != word.said:
             raise _behind("breaker", key, states[key], word)
     try:
-        latches.load(database, keys)
+        latches.load(SqliteView(database, keys, _BEGINNING), keys)
     except Forged as error:
         raise VerificationFailed(error.message, hint=_HINT) from error
 

@@ -33,9 +33,9 @@ from assent.core.records import MAX_LEAF_BYTES, VERSION, RecordKind
 from assent.core.tiles import TILE_WIDTH
 from assent.stores.agreement import check_rows
 from assent.stores.keys import verifier
+from assent.stores.rows import journal
+from assent.stores.rows.moments import moment
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite import journal
-from assent.stores.sqlite.moments import moment
 from assent.stores.sqlite.snapshot import read_only, unreadable
 from assent.stores.stored_tree import check_tiles
 from assent.stores.stories import Stories

@@ -15,8 +15,8 @@ from assent.core.errors import LedgerUnavailable, VerificationFailed
 from assent.core.notes import MAX_NOTE_BYTES, NoteInvalid, VerifierKey
 from assent.logs import EventLog
 from assent.stores.keys import verifier
+from assent.stores.ledger_tree import LedgerTree
 from assent.stores.owners import leave_to_owner
-from assent.stores.sqlite import SqliteTree
 
 log = EventLog("assent.kept_checkpoint")
 
@@ -54,7 +54,7 @@ class KeptCheckpoint:
                 hint="put it back, or put a backup in its place with `assent restore FILE`",
             )
 
-    async def refuse_older(self, tree: SqliteTree, keys: Sequence[VerifierKey]) -> None:
+    async def refuse_older(self, tree: LedgerTree, keys: Sequence[VerifierKey]) -> None:
         """Return only when the ledger holds what its kept checkpoint says; `keys` are those that the log ever had.
 
         Raises:

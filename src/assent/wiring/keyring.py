@@ -28,8 +28,8 @@ from assent.ports import Clock, Ledger
 from assent.stores.key_files import public_half
 from assent.stores.key_places import NAMES, KeyPlaces
 from assent.stores.keys import Keys, key_set, verifier
+from assent.stores.ledger_tree import LedgerTree
 from assent.stores.rotation import PREVIOUS_LOG, Wish, previous_log_key, wishes
-from assent.stores.sqlite import SqliteTree
 from assent.stores.tree import Integrator, Signing, signed_by
 from assent.wiring.grant_tokens import OpenGrant, grant_opener
 
@@ -61,7 +61,7 @@ class KeyRing:
         self,
         keys: Keys,
         ledger: Ledger,
-        tree: SqliteTree,
+        tree: LedgerTree,
         integrator: Integrator,
         *,
         places: KeyPlaces,

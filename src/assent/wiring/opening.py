@@ -12,8 +12,9 @@ from assent.core.notes import VerifierKey
 from assent.stores.key_places import KeyPlaces
 from assent.stores.keys import Keys
 from assent.stores.ledger_time import LedgerTime
+from assent.stores.ledger_tree import LedgerTree
 from assent.stores.rotation import log_keys
-from assent.stores.sqlite import SqliteLedger, SqliteTree
+from assent.stores.sqlite import SqliteLedger
 from assent.stores.tree import Integrator
 from assent.stores.verify import public_key_file
 from assent.wiring import fresh
@@ -34,7 +35,7 @@ class Kept:
     keys: Keys
     ring: KeyRing
     ledger: SqliteLedger
-    tree: SqliteTree
+    tree: LedgerTree
     log: PublishedLog
     checkpoint: KeptCheckpoint
     log_keys: tuple[VerifierKey, ...]
@@ -66,7 +67,7 @@ def open_kept(settings: Settings, told: LedgerTime, *, wrap: Callable[[Sign], Si
     checkpoint = KeptCheckpoint(settings.ledger_file)
     checkpoint.refuse_missing()
     ledger = SqliteLedger.open(settings.ledger_file, keys.ledger_keys(), clock=told, new_id=fresh.new_id)
-    tree = SqliteTree(ledger)
+    tree = LedgerTree(ledger)
     integrator = Integrator(tree, key=keys.log_verifier_key(settings.log_origin), sign=wrap(keys.sign_log))
     ring = KeyRing(
         keys,

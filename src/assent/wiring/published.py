@@ -8,7 +8,7 @@ from assent.core.errors import NotFound
 from assent.core.records import Record, RecordId
 from assent.core.tiles import Tile
 from assent.ports import Ledger, View
-from assent.stores.sqlite import SqliteTree
+from assent.stores.ledger_tree import LedgerTree
 from assent.stores.tree import Integrator
 
 
@@ -18,7 +18,7 @@ class PublishedLog:
     def __init__(
         self,
         ledger: Ledger,
-        tree: SqliteTree,
+        tree: LedgerTree,
         integrator: Integrator,
         *,
         keep: Callable[[bytes], None] = lambda _note: None,

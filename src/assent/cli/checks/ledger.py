@@ -90,16 +90,16 @@ def _missing(settings: "Settings") -> Finding:
 
 def _check_keys(settings: "Settings") -> None:
     from assent.core.errors import Forged, KeysInvalid
+    from assent.stores import latches
     from assent.stores.key_places import KeyPlaces
     from assent.stores.keys import Keys
-    from assent.stores.sqlite import latches
-    from assent.stores.sqlite.snapshot import read_only
+    from assent.stores.sqlite.snapshot import looked_at
 
     keys = Keys.load(KeyPlaces.of(settings)).ledger_keys()
     try:
-        with closing(read_only(settings.ledger_file)) as database:
-            latches.check_keys(database, keys)
-            latches.load(database, keys)
+        with looked_at(settings.ledger_file, keys) as view:
+            latches.check_keys(view, keys)
+            latches.load(view, keys)
     except Forged as fault:
         raise KeysInvalid(f"ledger and keys do not fit: {fault.message}", hint=fault.hint) from fault
 
@@ -175,7 +175,7 @@ def _lies_beside(place: str, ledger: Path) -> bool:
 
 def clock(settings: "Settings") -> Iterator[Finding]:
     """Look whether the clock stands behind what is on record."""
-    from assent.stores.sqlite.moments import moment
+    from assent.stores.rows.moments import moment
     from assent.stores.sqlite.snapshot import read_only, unreadable
 
     now = datetime.now(UTC)

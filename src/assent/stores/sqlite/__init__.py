@@ -4,7 +4,6 @@
     await ledger.transact(work); await ledger.read(work); ledger.blind(purpose, value)
     await ledger.failed()      # ends only when the ledger closed for good: end the process then
     await ledger.close()
-    tree = SqliteTree(ledger)  # checkpoints, tiles and proofs; `stores.tree.Integrator(tree, …)` makes it grow
     with ServingLock(path): …  # held by the one process that serves; `--direct` writers do without
 
 Several processes may write: each reads the end of the log anew when another one wrote. In memory there is one
@@ -12,7 +11,6 @@ process and no reading threads, and the rest is the same code.
 """
 
 from assent.stores.sqlite.ledger import SqliteLedger
-from assent.stores.sqlite.tree import Head, Inclusion, SqliteTree
 from assent.stores.sqlite.turnstile import ServingLock
 
-__all__ = ["Head", "Inclusion", "ServingLock", "SqliteLedger", "SqliteTree"]
+__all__ = ["ServingLock", "SqliteLedger"]

@@ -17,10 +17,11 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from assent.core.errors import LedgerUnavailable
+from assent.stores.job import Job
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults
-from assent.stores.sqlite.job import Job
-from assent.stores.sqlite.tx import Known, SqliteTx, Stamps
+from assent.stores.sqlite.tx import SqliteTx
+from assent.stores.tx import Known, Stamps
 
 Work: TypeAlias = Job[SqliteTx, Any]
 

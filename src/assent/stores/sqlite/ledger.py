@@ -10,16 +10,16 @@ from typing import Final, Literal, TypeVar
 from assent.core.errors import LedgerUnavailable
 from assent.metrics import Durations
 from assent.ports import Clock, Gate, NewId, Tx, View
+from assent.stores.job import Job
+from assent.stores.latches import Seen
 from assent.stores.ledger_time import LedgerTime, standing_still
 from assent.stores.randomness import Randomness
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import migrations, opening
-from assent.stores.sqlite.job import Job
-from assent.stores.sqlite.latches import Seen
 from assent.stores.sqlite.reader import Readers
 from assent.stores.sqlite.storage import Storage, nothing
-from assent.stores.sqlite.tx import Stamps
 from assent.stores.sqlite.writer import Writer
+from assent.stores.tx import Stamps
 
 T = TypeVar("T")
 

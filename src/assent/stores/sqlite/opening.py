@@ -12,14 +12,18 @@ from typing import Final
 
 from assent.core.errors import Forged, KeysInvalid, LedgerUnavailable
 from assent.ports import Clock
+from assent.stores import latches
+from assent.stores.rows import journal
+from assent.stores.rows.moments import stamp
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite import faults, journal, latches, migrations
+from assent.stores.sqlite import faults, migrations
 from assent.stores.sqlite.exchange import refuse_interrupted
-from assent.stores.sqlite.moments import stamp
 from assent.stores.sqlite.storage import BUSY_MILLISECONDS, Storage
-from assent.stores.sqlite.tx import Known
+from assent.stores.sqlite.view import SqliteView
+from assent.stores.tx import Known
 
 _HEAD: Final = f"SELECT {journal.COLUMNS} FROM {journal.TABLE} ORDER BY idx DESC LIMIT 1"  # noqa: S608  # no input
+_FOUND: Final = "INSERT INTO ledger (id, created_at, latches, sealed, mac) VALUES (?, ?, ?, ?, ?)"
 _GAPS: Final = "SELECT count(*), max(idx) - min(idx) + 1 FROM (SELECT idx FROM record ORDER BY idx DESC LIMIT ?)"
 _LOOKED_AT: Final = 1_000
 _WAIT_TO_CHANGE_MILLISECONDS: Final = 10_000
@@ -72,7 +76,7 @@ def _bring_forward(
     database.execute("BEGIN IMMEDIATE")
     try:
         if migrations.migrate(database, scripts):
-            latches.found(database, keys, stamp(clock()))
+            database.execute(_FOUND, latches.founded(keys, stamp(clock())))
         database.execute("COMMIT")
     except BaseException:
         if database.in_transaction:
@@ -98,7 +102,7 @@ def _check(database: sqlite3.Connection, keys: LedgerKeys, path: Path | None) ->
     if path is not None:
         _refuse_short(database, path)
     try:
-        latches.check_keys(database, keys)
+        latches.check_keys(SqliteView(database, keys, _BEGINNING), keys)
         known(database, keys)
     except Forged as error:
         raise KeysInvalid(

@@ -12,13 +12,13 @@ from queue import SimpleQueue
 from typing import Any, Final, TypeAlias
 
 from assent.core.errors import LedgerUnavailable
+from assent.stores.job import Job, settle
+from assent.stores.latches import Seen
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, opening
-from assent.stores.sqlite.job import Job, settle
-from assent.stores.sqlite.latches import Seen
 from assent.stores.sqlite.storage import Storage
-from assent.stores.sqlite.tx import Stamps
 from assent.stores.sqlite.view import SqliteView
+from assent.stores.tx import Stamps
 
 THREADS: Final = 2
 MAX_WAITING: Final = 4_096

@@ -1,9 +1,10 @@
 """A ledger file as it is, read by somebody who changes nothing of it and does not stand in a broker's way."""
 
 import sqlite3
-from collections.abc import Collection
-from contextlib import closing, suppress
+from collections.abc import Collection, Generator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -12,10 +13,13 @@ from assent.core.credentials import Credential
 from assent.core.errors import Forged, LedgerUnavailable
 from assent.core.merkle import Frontier, leaf_hash
 from assent.core.records import Record, RecordKind
+from assent.stores.rows import journal
+from assent.stores.rows.principals import CREDENTIALS
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite import faults, journal
-from assent.stores.sqlite.principals import CREDENTIALS
+from assent.stores.sqlite import faults
+from assent.stores.sqlite.view import SqliteView
 
+_NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CREDENTIALS: Final = CREDENTIALS.select("")
 _RECORDS: Final = "SELECT ifnull(max(idx) + 1, 0) FROM record"
 _FIRST_NOTE: Final = "SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY size LIMIT 1"
@@ -40,6 +44,13 @@ def read_only(path: Path) -> sqlite3.Connection:
     # Without a write-ahead log nothing else can be going on, and not even a lock file is made beside the evidence.
     mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
     return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
+
+
+@contextmanager
+def looked_at(path: Path, keys: LedgerKeys) -> Generator[SqliteView]:
+    """Look at a ledger as it is; `now` means nothing there."""
+    with closing(read_only(path)) as database:
+        yield SqliteView(database, keys, _NO_TIME)
 
 
 def records_of(path: Path, keys: LedgerKeys, kind: RecordKind) -> list[Record]:

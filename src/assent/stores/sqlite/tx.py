@@ -1,59 +1,22 @@
-"""One transaction: a view that also writes. Nothing in it ever suspends.
-
-What it learns about the end of the log and the latches it keeps to itself; the writer takes that over only when the
-commit has returned.
-"""
+"""One transaction of SQLite: a view that also writes. Nothing in it ever suspends."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
-from assent.core.agents import AgentStatus
-from assent.core.breakers import Breaker
-from assent.core.credentials import Credential
-from assent.core.errors import Stale
-from assent.core.records import SALT_BYTES, Entry, Record, RecordId
-from assent.core.records import record as recorded
-from assent.ports import NewId, R, Row
-from assent.stores.ledger_time import LedgerTime
-from assent.stores.randomness import Randomness
+from assent.core.records import Record, RecordId
+from assent.stores.rows import journal
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite import journal, latches
-from assent.stores.sqlite.latches import Latches
-from assent.stores.sqlite.search import RECORD_BY_ID
-from assent.stores.sqlite.view import TABLES, SqliteView
-
-_INSERTS = {kind: table.insert for kind, table in TABLES.items()}
-_UPDATES = {kind: table.update for kind, table in TABLES.items()}
-_MAX_CREDENTIALS = 10_000
+from assent.stores.sqlite.queries import ERASE_RECORD, INSERT_RECORD, INSERTS, UPDATES
+from assent.stores.sqlite.view import SqliteView
+from assent.stores.tx import Known, LedgerTx, Stamps
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What holds as of the last commit: where the next record goes, the last one's time, latches and keys if read.
+class SqliteTx(SqliteView, LedgerTx):
+    """Writes over the one connection of a process that may."""
 
-    `credentials` are rows believed before, because every decision looks at one. All of it is dropped as soon as
-    somebody else has written to the ledger.
-    """
-
-    next_index: int
-    last_time: datetime
-    latches: Latches | None = None
-    credentials: dict[str, Credential] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stamps:
-    """What the ledger puts on a record by itself."""
-
-    time: LedgerTime
-    new_id: NewId
-    salts: Callable[[int], bytes] = field(default_factory=Randomness)
-
-
-class SqliteTx(SqliteView):
-    """The `Tx` of the port over the writing connection."""
+    inserts: ClassVar[Mapping[type[Any], str]] = INSERTS
+    updates: ClassVar[Mapping[type[Any], str]] = UPDATES
 
     def __init__(
         self, database: sqlite3.Connection, keys: LedgerKeys, stamps: Stamps, known: Known, *, seen: int = 0
@@ -65,68 +28,21 @@ class SqliteTx(SqliteView):
         self._latches = known.latches
         self._credentials = known.credentials
 
-    def known(self) -> Known:
-        """Return what will hold once this transaction is durable."""
-        return Known(self._next_index, self._last_time, self._latches, self._credentials)
-
-    async def get(self, kind: type[R], key: str) -> R | None:
-        if kind is Credential and key in self._credentials:
-            return self._credentials[key]
-        found = await super().get(kind, key)
-        if isinstance(found, Credential) and len(self._credentials) < _MAX_CREDENTIALS:
-            self._credentials[key] = found
-        return found
-
-    async def add(self, row: Row) -> None:
-        self._store(row, _INSERTS[type(row)])
-
-    async def replace(self, old: Row, new: Row) -> None:
-        if type(old) is not type(new) or old.id != new.id or new.revision != old.revision + 1:
-            raise Stale("a row is replaced by itself, one revision later")
-        if self._store(new, _UPDATES[type(new)], old.id, old.revision) != 1:
-            raise Stale("somebody else changed this first", hint="load it again")
-
-    async def append(self, entry: Entry) -> Record:
-        # Believed before the record is there, which tells of the change that is to be vouched for.
-        believed = self._believed() if entry.kind in latches.TOLD_BY else None
-        salts = self._stamps.salts(SALT_BYTES * len(entry.payload))
-        cut = tuple([salts[at : at + SALT_BYTES] for at in range(0, len(salts), SALT_BYTES)])
-        identifier = entry.id or RecordId(self._stamps.new_id("rec"))
-        made = recorded(entry, new_id=identifier, now=self._now, salts=cut)
-        self.write(journal.INSERT, journal.dump(made, self._next_index, self._keys))
-        if believed is not None:
-            self._renew(believed.told_by(self._next_index))
-        self._next_index, self._last_time = self._next_index + 1, made.time
-        return made
+    def hold_tree(self) -> None:
+        """Do nothing: whoever writes is alone."""
 
     async def erase(self, key: RecordId) -> None:
-        row = self.fetch_one(RECORD_BY_ID, (key,))
+        row = self.fetch_one(self.sql.record_by_id, (key,))
         if row is None:
             return
         # Else what was there stays readable in the file, whoever holds the key, until something else needs the room.
         self.write("PRAGMA secure_delete = ON", ())
-        self.write(journal.ERASE, (journal.without_payload(row, self._keys)[-1], key))
+        self.write(ERASE_RECORD, (journal.without_payload(row, self._keys)[-1], key))
 
-    def _store(self, row: Row, statement: str, *which: object) -> int:
-        values = (*TABLES[type(row)].dump(row, self._keys), *which)
-        if isinstance(row, Credential):
-            # A fresh memory, which goes with this transaction if it goes; the old one stays true of the ledger then.
-            self._credentials = {}
-        if not isinstance(row, Breaker | AgentStatus):
-            return self.write(statement, values)
-        # Believed before the write: vouching for what is found after it would launder what somebody else removed.
-        believed = self._believed()
-        stored = self.write(statement, values)
-        if stored == 1:
-            self._renew(believed.having(row))
-        return stored
-
-    def _renew(self, changed: Latches) -> None:
-        self._latches = changed
-        self._guarded(lambda database: latches.renew(database, self._keys, changed))
+    def _keep(self, made: Record) -> None:
+        self.write(INSERT_RECORD, journal.dump(made, self._next_index, self._keys))
 
     def write(self, statement: str, values: Sequence[object]) -> int:
-        """Run a statement that writes and return how many rows it touched, for the modules of this package."""
         try:
             return self._open().execute(statement, values).rowcount
         except sqlite3.Error as error:

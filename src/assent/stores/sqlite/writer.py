@@ -20,14 +20,14 @@ from queue import SimpleQueue
 from typing import Final
 
 from assent.core.errors import AssentError, LedgerUnavailable
+from assent.stores.job import settle
+from assent.stores.latches import Seen
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, opening
 from assent.stores.sqlite.batch import Batch, Work
-from assent.stores.sqlite.job import settle
-from assent.stores.sqlite.latches import Seen
 from assent.stores.sqlite.storage import Identity, Storage
 from assent.stores.sqlite.turnstile import Turnstile
-from assent.stores.sqlite.tx import Known, Stamps
+from assent.stores.tx import Known, Stamps
 
 MAX_BATCH: Final = 64
 MAX_WAITING: Final = 4_096

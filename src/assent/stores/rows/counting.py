@@ -8,8 +8,8 @@ from assent.core.breaker_rules import Definition
 from assent.core.budgets import Budget
 from assent.core.windows import Slices, microseconds
 from assent.stores.packing import Value, pack, unpack
+from assent.stores.rows.table import Split, Stored, Table
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite.rows import Split, Stored, Table
 
 
 def _split_budget(budget: Budget, _keys: LedgerKeys) -> Split:

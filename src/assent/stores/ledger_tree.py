@@ -1,13 +1,15 @@
-"""Tiles, checkpoints and proofs on SQLite: what the integrator writes and what the public log is served from.
+"""Tiles, checkpoints and proofs in a ledger: what the integrator writes and what the public log is served from.
 
 Nothing beyond the newest checkpoint is ever shown. Tiles carry no MAC: they are proven by the checkpoint, and every
 proof is verified before it is handed out.
+
+    tree = LedgerTree(ledger)    `stores.tree.Integrator(tree, …)` makes it grow
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from assent.core.checkpoints import parse_checkpoint
 from assent.core.errors import Forged, NotFound, Stale, VerificationFailed
@@ -25,24 +27,12 @@ from assent.core.merkle import (
 )
 from assent.core.tiles import ENTRIES, TILE_HEIGHT, TILE_WIDTH, Tile, encode_entries, hashes_in_tiles
 from assent.ports import Ledger, Tx
-from assent.stores.sqlite import journal
-from assent.stores.sqlite.moments import stamp
-from assent.stores.sqlite.tx import SqliteTx
-from assent.stores.sqlite.view import SqliteView
+from assent.stores.rows.moments import stamp
 from assent.stores.tree import Step
+from assent.stores.tx import LedgerTx
+from assent.stores.view import LedgerView
 
 T = TypeVar("T")
-
-_LAST: Final = "SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1"
-_LAST_FROM: Final = "SELECT max(idx) FROM record WHERE idx >= ?"
-_FIRST: Final = "SELECT note FROM checkpoint WHERE size >= 0 ORDER BY size LIMIT 1"
-_AT: Final = "SELECT note FROM checkpoint WHERE size = ?"
-_SIGN: Final = "INSERT INTO checkpoint (size, time, note) VALUES (?, ?, ?)"
-_TILE: Final = "SELECT hashes FROM tile WHERE level = ? AND idx = ?"
-_KEEP: Final = (
-    "INSERT INTO tile (level, idx, hashes) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET hashes = excluded.hashes"
-)
-_LEAVES: Final = f"SELECT {journal.COLUMNS} FROM record WHERE idx >= ? ORDER BY idx LIMIT ?"  # noqa: S608  # no input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +54,8 @@ class Inclusion:
     head: Head
 
 
-class SqliteTree:
-    """The tree over the records of a SQLite ledger."""
+class LedgerTree:
+    """The tree over the records of a ledger, whatever database that is in."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -127,61 +117,61 @@ class SqliteTree:
         """Store a step. Raises Stale when the tree has another size by now."""
 
         async def work(tx: Tx) -> None:
-            _grow(cast("SqliteTx", tx), step)
+            _grow(cast("LedgerTx", tx), step)
 
         await self._ledger.transact(work)
 
-    async def _look(self, question: Callable[[SqliteView], T]) -> T:
-        async def work(view: Any) -> T:  # noqa: ANN401  # this ledger's views are SQLite's
+    async def _look(self, question: Callable[[LedgerView], T]) -> T:
+        async def work(view: Any) -> T:  # noqa: ANN401  # its views are those of the stores here
             return question(view)
 
         return await self._ledger.read(cast("Callable[[object], Awaitable[T]]", work))
 
 
-def _head(view: SqliteView) -> Head | None:
-    row = view.fetch_one(_LAST)
+def _head(view: LedgerView) -> Head | None:
+    row = view.fetch_one(view.sql.last_note)
     if row is None:
         return None
     checkpoint = parse_checkpoint(row[1].rpartition("\n\n")[0] + "\n")
     return Head(note=row[1].encode(), size=checkpoint.size, root=checkpoint.root)
 
 
-def _first_note(view: SqliteView) -> bytes | None:
-    row = view.fetch_one(_FIRST)
+def _first_note(view: LedgerView) -> bytes | None:
+    row = view.fetch_one(view.sql.first_note)
     return None if row is None else str(row[0]).encode()
 
 
-def _unsigned(view: SqliteView) -> int:
+def _unsigned(view: LedgerView) -> int:
     head = _head(view)
     signed = 0 if head is None else head.size
-    (last,) = view.fetch_one(_LAST_FROM, (signed,))
+    (last,) = view.fetch_one(view.sql.last_from, (signed,))
     return 0 if last is None else int(last) + 1 - signed
 
 
-def _covered(view: SqliteView) -> Head:
+def _covered(view: LedgerView) -> Head:
     head = _head(view)
     if head is None:
         raise NotFound("the log has no checkpoint yet", hint="ask again in a second")
     return head
 
 
-def _note_at(view: SqliteView, size: int) -> bytes | None:
-    row = view.fetch_one(_AT, (size,))
+def _note_at(view: LedgerView, size: int) -> bytes | None:
+    row = view.fetch_one(view.sql.note_at, (size,))
     return None if row is None else str(row[0]).encode()
 
 
-def _hash_at(view: SqliteView, size: int) -> HashAt:
+def _hash_at(view: LedgerView, size: int) -> HashAt:
     return hashes_in_tiles(lambda tile: _hashes(view, tile), size)
 
 
-def _hashes(view: SqliteView, tile: Tile) -> bytes:
-    row = view.fetch_one(_TILE, (tile.level, tile.index))
+def _hashes(view: LedgerView, tile: Tile) -> bytes:
+    row = view.fetch_one(view.sql.tile, (tile.level, tile.index))
     return b"" if row is None else bytes(row[0][: tile.width * HASH_BYTES])
 
 
-def _believed(view: SqliteView, first: int, limit: int) -> Sequence[bytes]:
+def _believed(view: LedgerView, first: int, limit: int) -> Sequence[bytes]:
     leaves: list[bytes] = []
-    for index, row in enumerate(view.fetch(_LEAVES, (first, limit)), start=first):
+    for index, row in enumerate(view.fetch(view.sql.leaves, (first, limit)), start=first):
         if row[0] != index:
             raise VerificationFailed(f"record {index} is missing from the log", index=index)
         try:
@@ -191,7 +181,7 @@ def _believed(view: SqliteView, first: int, limit: int) -> Sequence[bytes]:
     return leaves
 
 
-def _tile_or_bundle(view: SqliteView, tile: Tile) -> bytes | None:
+def _tile_or_bundle(view: LedgerView, tile: Tile) -> bytes | None:
     head = _head(view)
     level = max(tile.level, 0)
     if head is None or tile.index * TILE_WIDTH + tile.width > head.size >> TILE_HEIGHT * level:
@@ -201,7 +191,7 @@ def _tile_or_bundle(view: SqliteView, tile: Tile) -> bytes | None:
     return _hashes(view, tile)
 
 
-def _inclusion(view: SqliteView, index: int) -> Inclusion:
+def _inclusion(view: LedgerView, index: int) -> Inclusion:
     head = _covered(view)
     if not 0 <= index < head.size:
         raise NotFound(f"no checkpoint covers record {index} yet", hint="ask again in a second")
@@ -211,7 +201,7 @@ def _inclusion(view: SqliteView, index: int) -> Inclusion:
     return Inclusion(leaf=leaf, index=index, hashes=hashes, head=head)
 
 
-def _consistency(view: SqliteView, old_size: int, new_size: int) -> tuple[bytes, ...]:
+def _consistency(view: LedgerView, old_size: int, new_size: int) -> tuple[bytes, ...]:
     old, new = (_root_at(view, size) for size in (old_size, new_size))
     if not 1 <= old_size <= new_size:
         raise NotFound(f"no proof leads from size {old_size} to size {new_size}")
@@ -220,28 +210,29 @@ def _consistency(view: SqliteView, old_size: int, new_size: int) -> tuple[bytes,
     return proof
 
 
-def _root_at(view: SqliteView, size: int) -> bytes:
+def _root_at(view: LedgerView, size: int) -> bytes:
     note = _note_at(view, size)
     if note is None:
         raise NotFound(f"the log has no checkpoint of size {size}")
     return parse_checkpoint(note.decode().rpartition("\n\n")[0] + "\n").root
 
 
-def _grow(tx: SqliteTx, step: Step) -> None:
-    last = tx.fetch_one(_LAST)
+def _grow(tx: LedgerTx, step: Step) -> None:
+    tx.hold_tree()
+    last = tx.fetch_one(tx.sql.last_note)
     if step.old_size != (0 if last is None else last[0]):
         raise Stale("another broker integrated these records", hint="call again")
     for place, nodes in groupby(_kept(step.nodes), key=_place):
         _extend(tx, place, list(nodes))
-    tx.write(_SIGN, (step.new_size, stamp(tx.now), step.note.decode()))
+    tx.write(tx.sql.sign, (step.new_size, stamp(tx.now), step.note.decode()))
 
 
-def _extend(tx: SqliteTx, place: tuple[int, int], nodes: Sequence[Node]) -> None:
-    row = tx.fetch_one(_TILE, place)
+def _extend(tx: LedgerTx, place: tuple[int, int], nodes: Sequence[Node]) -> None:
+    row = tx.fetch_one(tx.sql.tile, place)
     hashes = b"" if row is None else bytes(row[0])
     if len(hashes) != nodes[0].index % TILE_WIDTH * HASH_BYTES:
         raise VerificationFailed(f"tile {place[1]} of level {place[0]} is not as wide as the log made it")
-    tx.write(_KEEP, (*place, hashes + b"".join(node.hash for node in nodes)))
+    tx.write(tx.sql.keep_tile, (*place, hashes + b"".join(node.hash for node in nodes)))
 
 
 def _kept(nodes: Sequence[Node]) -> Sequence[Node]:

@@ -1,9 +1,9 @@
 """How links of accounts are stored; of a code only its MAC."""
 
 from assent.core.account_links import AccountLink
+from assent.stores.rows.moments import moment_or_none, stamp_or_none
+from assent.stores.rows.table import Split, Stored, Table
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite.moments import moment_or_none, stamp_or_none
-from assent.stores.sqlite.rows import Split, Stored, Table
 
 
 def _split(link: AccountLink, _keys: LedgerKeys) -> Split:

@@ -12,9 +12,9 @@ from assent.core.budgets import BudgetId, Reservation
 from assent.core.grants import Grant, GrantState
 from assent.core.reasons import Reason
 from assent.stores.packing import Value, pack, unpack
+from assent.stores.rows.moments import moment, moment_or_none, stamp, stamp_or_none
+from assent.stores.rows.table import Facts, Split, Stored, Table, hexed, unhexed
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite.moments import moment, moment_or_none, stamp, stamp_or_none
-from assent.stores.sqlite.rows import Facts, Split, Stored, Table, hexed, unhexed
 
 CONTENT = "content"
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from assent.core.presence import Presence
 from assent.core.windows import microseconds
+from assent.stores.rows.moments import moment, moment_or_none, stamp, stamp_or_none
+from assent.stores.rows.table import Split, Stored, Table
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite.moments import moment, moment_or_none, stamp, stamp_or_none
-from assent.stores.sqlite.rows import Split, Stored, Table
 
 
 def _split(presence: Presence, _keys: LedgerKeys) -> Split:

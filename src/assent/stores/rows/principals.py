@@ -8,9 +8,9 @@ from assent.core.credentials import Credential, Kind, SignedInBy
 from assent.core.operators import Assurance
 from assent.core.second_person import FirstAsk
 from assent.core.windows import microseconds
+from assent.stores.rows.moments import moment, moment_or_none, stamp, stamp_or_none
+from assent.stores.rows.table import Facts, Split, Stored, Table, hexed
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite.moments import moment, moment_or_none, stamp, stamp_or_none
-from assent.stores.sqlite.rows import Facts, Split, Stored, Table, hexed
 
 
 def _split_breaker(breaker: Breaker, _keys: LedgerKeys) -> Split:

@@ -9,14 +9,11 @@ from typing import Final, TypeAlias, cast
 
 from assent.core.records import Record, RecordId
 from assent.stores.packing import Value
+from assent.stores.rows.moments import moment, stamp
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite.moments import moment, stamp
 
 TABLE: Final = "record"
 COLUMNS: Final = "idx, id, time, leaf, sealed, mac"
-INSERT: Final = f"INSERT INTO {TABLE} ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608  # no input in it
-
-ERASE: Final = f"UPDATE {TABLE} SET sealed = NULL, mac = ? WHERE id = ?"  # noqa: S608  # no input in it
 
 RecordRow: TypeAlias = tuple[int, str, int, str, bytes | None, bytes]
 Disclosed: TypeAlias = Mapping[str, tuple[bytes, bytes]]

@@ -1,9 +1,9 @@
 """How deliveries are stored: all of it is facts, because a destination and a card's name tell nothing of what runs."""
 
 from assent.core.deliveries import Delivery, DeliveryState
+from assent.stores.rows.moments import moment, moment_or_none, stamp, stamp_or_none
+from assent.stores.rows.table import Split, Stored, Table
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite.moments import moment, moment_or_none, stamp, stamp_or_none
-from assent.stores.sqlite.rows import Split, Stored, Table
 
 
 def _split(delivery: Delivery, _keys: LedgerKeys) -> Split:

@@ -11,9 +11,9 @@ from assent.core.approvals import DEFAULT_COOL_OFF, Approval, ApprovalState, Den
 from assent.core.denials import Denial, in_force_until
 from assent.core.operators import Assurance
 from assent.core.windows import microseconds
+from assent.stores.rows.moments import moment, moment_or_none, stamp, stamp_or_none
+from assent.stores.rows.table import Facts, Split, Stored, Table
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite.moments import moment, moment_or_none, stamp, stamp_or_none
-from assent.stores.sqlite.rows import Facts, Split, Stored, Table
 
 
 def _split(approval: Approval, _keys: LedgerKeys) -> Split:

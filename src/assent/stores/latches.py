@@ -7,25 +7,21 @@ That roster could be put back together with the rows. So it counts its changes, 
 refuses it; and it names the newest record that tells of a latch, so that the log itself gives away an older one.
 """
 
-import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final, Protocol
 
 from assent.core.agents import AgentStatus
 from assent.core.breakers import Breaker, denies
 from assent.core.errors import Forged
 from assent.core.records import RecordKind
 from assent.stores.packing import Value
+from assent.stores.queries import Queries
+from assent.stores.rows.principals import BREAKERS, STATUSES
 from assent.stores.sealing import LedgerKeys
-from assent.stores.sqlite.principals import BREAKERS, STATUSES
 
 LEDGER_ROW: Final = "ledger"
-_COLUMNS: Final = "id, created_at, latches, sealed, mac"
-_SELECT: Final = f"SELECT {_COLUMNS} FROM ledger WHERE id = ?"  # noqa: S608  # no input in it
-_INSERT: Final = f"INSERT INTO ledger ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608  # no input in it
-_UPDATE: Final = "UPDATE ledger SET latches = ?, mac = ? WHERE id = ?"
 TOLD_BY: Final = frozenset(
     {
         RecordKind.BREAKER_TRIPPED,
@@ -39,11 +35,7 @@ TOLD_BY: Final = frozenset(
         RecordKind.AGENT_RESUMED,
     }
 )
-_NEWEST_OF: Final = " UNION ALL ".join("SELECT max(idx) AS newest FROM record WHERE kind = ?" for _ in TOLD_BY)
-_TOLD: Final = f"SELECT ifnull(max(newest) + 1, 0) FROM ({_NEWEST_OF})"  # noqa: S608  # no input in it
 _NUMBER_BYTES: Final = 8
-_BREAKERS: Final = BREAKERS.select("")
-_STATUSES: Final = STATUSES.select("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +93,44 @@ class Seen:
             self._count = max(self._count, count)
 
 
-def load(database: sqlite3.Connection, keys: LedgerKeys, at_least: int = 0) -> Latches:
+class Asking(Protocol):
+    """Whoever can be asked for rows of one transaction."""
+
+    @property
+    def sql(self) -> Queries:
+        """The words to ask in."""
+        ...
+
+    def fetch(self, query: str, parameters: Sequence[object] = ()) -> list[Any]:
+        """Return all rows of a query."""
+        ...
+
+    def fetch_one(self, query: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401  # a row of a database
+        """Return the first row of a query or None."""
+        ...
+
+
+class Writing(Asking, Protocol):
+    """Whoever can also write."""
+
+    def write(self, statement: str, values: Sequence[object]) -> int:
+        """Run a statement and return how many rows it touched."""
+        ...
+
+
+def load(ledger: Asking, keys: LedgerKeys, at_least: int = 0) -> Latches:
     """Return all latches; `at_least` is a count that was seen before this transaction began.
 
     Raises:
         Forged: one of them, or all, were changed, added, removed or put back by somebody without the ledger key.
 
     """
-    roster = _ledger_row(database, keys)[2]
+    roster = _ledger_row(ledger, keys)[2]
     count, told = _numbers(roster)
-    breakers = (BREAKERS.load(row, keys) for row in database.execute(_BREAKERS).fetchall())
-    statuses = (STATUSES.load(row, keys) for row in database.execute(_STATUSES).fetchall())
+    breakers = (BREAKERS.load(row, keys) for row in ledger.fetch(ledger.sql.all_breakers))
+    statuses = (STATUSES.load(row, keys) for row in ledger.fetch(ledger.sql.all_statuses))
     latches = Latches({row.id: row for row in breakers}, {row.id: row for row in statuses}, count, told)
-    (told_by_log,) = database.execute(_TOLD, tuple(TOLD_BY)).fetchone()
+    (told_by_log,) = ledger.fetch_one(ledger.sql.told, tuple(kind.value for kind in TOLD_BY))
     if roster != _roster(latches, keys) or count < at_least or told < told_by_log:
         raise Forged(
             "a breaker or a suspension was removed from the ledger, or put back to an older state",
@@ -122,35 +139,35 @@ def load(database: sqlite3.Connection, keys: LedgerKeys, at_least: int = 0) -> L
     return latches
 
 
-def found(database: sqlite3.Connection, keys: LedgerKeys, created_at: int) -> None:
-    """Write the ledger row of a new ledger: no latches yet, and a sealed word that only the payload key opens."""
+def founded(keys: LedgerKeys, created_at: int) -> tuple[Value, ...]:
+    """Return the ledger row of a new ledger: no latches yet, and a sealed word that only the payload key opens."""
     sealed = keys.seal("ledger", LEDGER_ROW, (LEDGER_ROW,))
     row = (LEDGER_ROW, created_at, _roster(_NONE, keys), sealed)
-    database.execute(_INSERT, (*row, keys.mac("ledger", row)))
+    return (*row, keys.mac("ledger", row))
 
 
-def renew(database: sqlite3.Connection, keys: LedgerKeys, latches: Latches) -> None:
+def renew(ledger: Writing, keys: LedgerKeys, latches: Latches) -> None:
     """Vouch for `latches`, in the transaction that changed one of them.
 
     The caller must have believed them before the change: a roster made from what is found would launder a removal.
     """
-    identifier, created_at, _, sealed = _ledger_row(database, keys)
+    identifier, created_at, _, sealed = _ledger_row(ledger, keys)
     row = (identifier, created_at, _roster(latches, keys), sealed)
-    database.execute(_UPDATE, (row[2], keys.mac("ledger", row), LEDGER_ROW))
+    ledger.write(ledger.sql.renew, (row[2], keys.mac("ledger", row), LEDGER_ROW))
 
 
-def check_keys(database: sqlite3.Connection, keys: LedgerKeys) -> None:
+def check_keys(ledger: Asking, keys: LedgerKeys) -> None:
     """Return only when this ledger was made with these keys.
 
     Raises:
         Forged: the ledger key or the payload key is another one, or the ledger row was changed.
 
     """
-    keys.unseal("ledger", LEDGER_ROW, _ledger_row(database, keys)[3])
+    keys.unseal("ledger", LEDGER_ROW, _ledger_row(ledger, keys)[3])
 
 
-def _ledger_row(database: sqlite3.Connection, keys: LedgerKeys) -> tuple[Value, ...]:
-    row = database.execute(_SELECT, (LEDGER_ROW,)).fetchone()
+def _ledger_row(ledger: Asking, keys: LedgerKeys) -> tuple[Value, ...]:
+    row = ledger.fetch_one(ledger.sql.ledger_row, (LEDGER_ROW,))
     if row is None:
         raise Forged("the ledger row is missing", hint="restore a backup")
     keys.check("ledger", row[:-1], row[-1])
