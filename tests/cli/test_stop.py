@@ -73,6 +73,20 @@ def test_without_a_broker_the_way_around_it_is_said_and_works(own: BrokerProcess
     assert decision(own) == "deny"
 
 
+@pytest.mark.requirement("P6")
+def test_a_ledger_that_is_held_for_a_moment_is_waited_for(own: BrokerProcess) -> None:
+    own.crash()
+    by_hand = ("stop", "--tool", "files.*", "--direct", "--config", str(own.home.config))
+    with closing(sqlite3.connect(own.home.ledger, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with at_a_terminal(*by_hand, env=own.operator) as shown:
+            shown.until("not stopped yet: the ledger is held by another process; trying on")
+            other.execute("ROLLBACK")
+            shown.until("tripped: tool `files.*`")
+    own.start()
+    assert decision(own) == "deny"
+
+
 @pytest.mark.requirement("P6", "T5")
 def test_what_could_not_be_stored_by_hand_is_not_said_to_be_stopped(own: BrokerProcess, shell: Shell) -> None:
     with closing(sqlite3.connect(own.home.ledger, isolation_level=None)) as other:

@@ -9,6 +9,9 @@ import asyncio
 import getpass
 import os
 import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -23,11 +26,13 @@ from assent.core.errors import HeldNotDurable, LedgerUnavailable
 from assent.flows import authenticate, trip_breaker
 from assent.flows.issue_credentials import declared_operator
 from assent.flows.manage_principals import issue_credential
+from assent.flows.trip_breaker import Tripped
 from assent.wiring import Assembly, assemble
 
 SURFACE: Final = "cli --direct"
 # No operator has such a name, so nobody is taken for who issued it.
 BY_HAND: Final = "assent --direct"
+TRIES_FOR_SECONDS: Final = 5.0
 
 
 def trip(config: Path | None, named: dict[str, str], *, token: str, reason: str, seconds: int | None) -> bytes:
@@ -83,13 +88,27 @@ async def _trip(assembly: Assembly, scope: Scope, token: str, reason: str, ttl: 
     broker = assembly.broker
     try:
         caller = await authenticate.operator(broker, token, SURFACE)
-        tripped = await trip_breaker.trip(broker, caller, scope, reason=reason, ttl=ttl, by_hand=_whose_hand())
-    except HeldNotDurable as fault:
-        # What this process holds in its memory ends with it, and stops nothing that a broker does.
-        raise LedgerUnavailable(
-            f"{scope.describe()} is not stopped: the ledger cannot be written, it hangs or another process holds it",
-            hint="nothing is decided as long as that is so; end the broker's process if it hangs, then trip again",
-        ) from fault
+        tripped = await _stored(
+            lambda: trip_breaker.trip(broker, caller, scope, reason=reason, ttl=ttl, by_hand=_whose_hand()), scope
+        )
     finally:
         await assembly.ledger.close()
     return tripped_answer(tripped, assembly.settings.runbook_url)
+
+
+async def _stored(trip: Callable[[], Awaitable[Tripped]], scope: Scope) -> Tripped:
+    # What this process holds in its memory ends with it and stops nothing that a broker does: a trip that another
+    # process kept from being stored is tried again, for as long as somebody at a terminal waits.
+    until = time.monotonic() + TRIES_FOR_SECONDS
+    while True:
+        try:
+            return await trip()
+        except HeldNotDurable as fault:
+            if time.monotonic() >= until:
+                raise LedgerUnavailable(
+                    f"{scope.describe()} is not stopped: the ledger cannot be written, it hangs or another process "
+                    "holds it",
+                    hint="nothing is decided as long as that is so; end the broker's process if it hangs, then trip "
+                    "again",
+                ) from fault
+            print("assent: not stopped yet: the ledger is held by another process; trying on", file=sys.stderr)
