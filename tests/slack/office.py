@@ -127,7 +127,9 @@ async def an_office(way: str) -> AsyncIterator[Office]:
 
 
 def hearing_of(world: World, web: SlackWeb, slack: StandIn, session: aiohttp.ClientSession) -> Hearing:
-    callbacks = Callbacks(world.broker, web, team="T0TOWN", app="A0ASSENT", runbook=RUNBOOK)
+    callbacks = Callbacks(
+        world.broker, web, team="T0TOWN", app="A0ASSENT", now_seconds=world.clock.steady, runbook=RUNBOOK
+    )
     return Hearing(callbacks, Speaker(session, addresses=slack.url))
 
 

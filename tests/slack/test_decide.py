@@ -219,7 +219,9 @@ async def test_a_stop_that_holds_in_memory_only_says_so_wherever_it_was_asked_fo
     sent = await office.slack.as_user("eve").submit(**{dialogs.SCOPE: "agent"})
     typed = await office.slack.as_user("eve").type_command("trip agent:bot loop", channel=PROD.id)
     broker = replace(office.world.broker, ledger=cast("Ledger", ReadOnly(office.world.ledger)))
-    callbacks = Callbacks(broker, office.web, team="T0TOWN", app="A0ASSENT", runbook=RUNBOOK)
+    callbacks = Callbacks(
+        broker, office.web, team="T0TOWN", app="A0ASSENT", now_seconds=office.world.clock.steady, runbook=RUNBOOK
+    )
     in_dialog, in_channel = heard.interaction(sent.payload), heard.command(typed.payload)
     assert in_dialog is not None
     answers = [await callbacks.hear(in_dialog), await callbacks.hear(in_channel)]
@@ -258,7 +260,7 @@ async def test_who_can_and_can_i(office: Office) -> None:
     assert office.heard_by("eve") == ["You can answer this. Who can: eve, sam."]
 
 
-async def test_commands_and_the_home_tab(office: Office) -> None:
+async def test_what_is_typed_is_answered(office: Office) -> None:
     await office.ask()
     eve = office.slack.as_user("eve")
     for text in (
@@ -271,7 +273,6 @@ async def test_commands_and_the_home_tab(office: Office) -> None:
     ):
         await eve.type_command(text, channel=PROD.id)
     await office.slack.as_user("nobody").type_command("pending", channel=PROD.id)
-    await eve.open_home()
     await office.hearing.settle()
 
     pending, shown, told, no_pattern, no_name, tripped = office.heard_by("eve")
@@ -286,7 +287,6 @@ async def test_commands_and_the_home_tab(office: Office) -> None:
     assert office.heard_by("nobody") == [
         "you may not decide this approval: no operator of the policy is declared with this Slack account."
     ]
-    assert "You are eve" in str(office.slack.slack.homes["U0EVE"].view)
 
 
 async def test_a_click_that_cannot_be_stored_is_not_acknowledged_and_says_so(office: Office) -> None:

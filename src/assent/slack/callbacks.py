@@ -5,6 +5,7 @@
 Committed first, acknowledged then: a click that could not be stored is not acknowledged, and the person is told so.
 """
 
+from collections.abc import Callable
 from typing import Any, Final, assert_never
 
 from assent.core.approvals import ApprovalState
@@ -19,6 +20,7 @@ from assent.flows.trip_breaker import trip
 from assent.slack import dialogs, stopped
 from assent.slack.commands import Commands
 from assent.slack.heard import Carried, Heard, HomeOpened, Pressed, Submitted, Typed
+from assent.slack.home_tabs import HomeTabs
 from assent.slack.view import Form, Heeded, More, Press
 from assent.slack.web import SlackFault, SlackWeb
 from assent.slack.who import TOO_FAST, Acting, Door
@@ -36,13 +38,23 @@ class Callbacks:
     `runbook` is where people read what to do after a stop.
     """
 
-    def __init__(self, broker: Broker, web: SlackWeb, *, team: str, app: str, runbook: str = "") -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        web: SlackWeb,
+        *,
+        team: str,
+        app: str,
+        now_seconds: Callable[[], float],
+        runbook: str = "",
+    ) -> None:
         self._broker = broker
         self._runbook = runbook
         self._web = web
         self._app = app
         self._door = Door(broker, web, team=team)
         self._commands = Commands(broker, web, self._door, runbook=runbook)
+        self.home_tabs = HomeTabs(broker, web, self._door, now_seconds=now_seconds)
 
     async def hear(self, heard: Heard) -> Heeded:
         """Return what became of it. Never raises: what went wrong was not taken, and its person is told so."""
@@ -70,7 +82,8 @@ class Callbacks:
             case Typed():
                 return await self._commands.typed(heard)
             case HomeOpened():
-                return await self._commands.opened_home(heard)
+                await self.home_tabs.opened(heard.who)
+                return Heeded()
         assert_never(heard)
 
     async def _pressed(self, pressed: Pressed) -> Heeded:

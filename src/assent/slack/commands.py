@@ -1,25 +1,21 @@
-"""What somebody types, and the home tab: one's own inbox. No yes is given here, because nothing is in sight here."""
+"""What somebody types. No yes is given here, because nothing is in sight here."""
 
-from datetime import datetime
 from typing import Final
 
 from assent.core import patterns
 from assent.core.approvals import OPEN
-from assent.core.breakers import Scope, denies
-from assent.core.operators import Assurance, Permission
+from assent.core.breakers import Scope
 from assent.core.reasons import Reason
 from assent.core.rendering import spelled_out
 from assent.flows.authenticate import OperatorCaller
 from assent.flows.broker import Broker
 from assent.flows.link_account import type_code
 from assent.flows.resolve_approval import list_mine, show_approval
-from assent.flows.trip_breaker import list_breakers, trip
-from assent.ports import View
+from assent.flows.trip_breaker import trip
 from assent.slack import dialogs, stopped
 from assent.slack.accounts import name_of
 from assent.slack.cards import carried
-from assent.slack.heard import HomeOpened, Typed, Who
-from assent.slack.home import Inbox, home
+from assent.slack.heard import Typed, Who
 from assent.slack.view import Heeded
 from assent.slack.web import SlackFault, SlackWeb
 from assent.slack.who import Door
@@ -36,7 +32,7 @@ _DIMENSIONS: Final = {"agent": "agent", "tool": "tool", "env": "environment", "e
 
 
 class Commands:
-    """The slash command and the home tab."""
+    """The slash command."""
 
     def __init__(self, broker: Broker, web: SlackWeb, door: Door, *, runbook: str = "") -> None:
         self._broker = broker
@@ -103,39 +99,3 @@ class Commands:
         scope = Scope(**{_DIMENSIONS[dimension]: name})
         tripped = await trip(self._broker, caller, scope, reason=why)
         return Heeded(said=stopped.text_of(tripped), runbook=self._runbook)
-
-    async def opened_home(self, opened: HomeOpened) -> Heeded:
-        """Draw somebody's home tab anew."""
-        caller = await self._door.operator(opened.who)
-        inbox = await self._inbox(caller if isinstance(caller, OperatorCaller) else None)
-        try:
-            await self._web.call("views.publish", user_id=opened.who.user, view=home(inbox))
-        except SlackFault:
-            return Heeded()  # it is drawn again when it is opened again
-        return Heeded()
-
-    async def _inbox(self, caller: OperatorCaller | None) -> Inbox:
-        if caller is None or not caller.operator.may(Permission.APPROVALS_READ):
-            return Inbox(
-                operator=None if caller is None else caller.operator.id,
-                is_linked=caller is not None and caller.assurance >= Assurance.LINKED,
-                waiting=(),
-                stopped=(),
-                now=await self._now(),
-            )
-        listed = await list_mine(self._broker, caller, _STATES, limit=MOST_LISTED)
-        may_look = caller.operator.may(Permission.BREAKERS_TRIP) or caller.operator.may(Permission.AUDIT_READ)
-        breakers = await list_breakers(self._broker, caller) if may_look else ()
-        return Inbox(
-            operator=caller.operator.id,
-            is_linked=caller.assurance >= Assurance.LINKED,
-            waiting=[seen.approval for seen in listed.items],
-            stopped=[breaker for breaker in breakers if denies(breaker)],
-            now=await self._now(),
-        )
-
-    async def _now(self) -> datetime:
-        async def work(view: View) -> datetime:
-            return view.now
-
-        return await self._broker.ledger.read(work)

@@ -21,6 +21,7 @@ from assent.slack.alerts import SlackAlerts, Workspace
 from assent.slack.callbacks import Callbacks
 from assent.slack.channel import SlackChannel
 from assent.slack.hearing import Hearing
+from assent.slack.home_tabs import HomeTabs
 from assent.slack.on_duty import DutyWatch
 from assent.slack.receiving import Receiver
 from assent.slack.socket import SILENT_SECONDS, Socket, SocketKeeper
@@ -118,6 +119,7 @@ class SlackService:
         self._hearing: Hearing | None = None
         self._sockets: SocketKeeper | None = None
         self._receiver: Receiver | None = None
+        self._home_tabs: HomeTabs | None = None
         self._is_down = False
 
     @property
@@ -159,6 +161,8 @@ class SlackService:
             await self._connect()
             await self._ask_after()
             await self._see_who_is_on_duty()
+            if self._home_tabs is not None:
+                await self._home_tabs.look()
         except SlackFault:
             self._duty.forget()
             seconds = AFTER_FAULT_SECONDS
@@ -220,7 +224,10 @@ class SlackService:
 
     def _listening(self, web: SlackWeb, found: Connected) -> Hearing:
         addresses = ADDRESS if self._keys.api_url == BASE_URL else self._keys.api_url.removesuffix("api/")
-        callbacks = Callbacks(self._broker, web, team=found.team, app=found.app, runbook=self._runbook)
+        callbacks = Callbacks(
+            self._broker, web, team=found.team, app=found.app, now_seconds=self._now_seconds, runbook=self._runbook
+        )
+        self._home_tabs = callbacks.home_tabs
         hearing = Hearing(callbacks, Speaker(web.session, addresses=addresses))
         if self._keys.signing_secrets:
             self._receiver = Receiver(

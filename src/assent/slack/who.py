@@ -59,7 +59,7 @@ class Door:
 
     async def operator(self, who: Who) -> OperatorCaller | Reason:
         """Return the operator whose account this is, live as Slack says now, or why there is none."""
-        return await self.why_not_live(who) or await self._declared(who)
+        return await self.why_not_live(who) or await self.declared(who)
 
     async def why_not_live(self, who: Who) -> Reason | None:
         """Return why this account may do nothing, whoever it is, as Slack says now; None where it is live."""
@@ -74,12 +74,13 @@ class Door:
         looked = await look_at(self._web, who, team=self._team)
         if looked.standing is Standing.NOT_LIVE or (looked.standing is Standing.UNHEARD and self._is_production(about)):
             return Reason.of("not_eligible", f"this Slack account {looked.why}")
-        return await self._declared(who)
+        return await self.declared(who)
 
     def _is_production(self, about: ToldOf) -> bool:
         return not self._broker.policy().is_nonproduction(about.action.environment)
 
-    async def _declared(self, who: Who) -> OperatorCaller | Reason:
+    async def declared(self, who: Who) -> OperatorCaller | Reason:
+        """Return the operator who is declared with this account, or why there is none; nobody asks Slack about it."""
         operator = operator_of(self._broker.policy(), who)
         if operator is None:
             return Reason.of("not_eligible", NO_OPERATOR)
