@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from benchmarks import over_http, policy_growth, sdk, slack, starting, stops, whole_decisions
+from benchmarks import console, over_http, policy_growth, sdk, slack, starting, stops, whole_decisions
 from benchmarks.plan import QUICK, Plan
 from benchmarks.report import Findings, heading
 
@@ -27,6 +27,7 @@ SECTIONS: Final[dict[str, Section]] = {
     "sdk": sdk.run,
     "stops": stops.run,
     "slack": slack.run,
+    "console": console.run,
     "start": starting.run,
 }
 

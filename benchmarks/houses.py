@@ -32,11 +32,12 @@ ledger_file = "{ledger}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """Where one broker lives, and what opens it: a key for each of the first agents, and an operator's token."""
+    """Where one broker lives, and what opens it: a key for each of the first agents, and tokens of operators."""
 
     folder: Path
     agents: dict[str, str]
     operator: str
+    people: dict[str, str]
 
     @property
     def settings_file(self) -> Path:
@@ -55,24 +56,33 @@ def build(folder: Path, of: World, *, ledger: Path | None = None) -> House:
 
 
 def furnish(
-    folder: Path, policy: Callable[[Path], None], names: Sequence[str], *, ledger: Path | None = None, more: str = ""
+    folder: Path,
+    policy: Callable[[Path], None],
+    names: Sequence[str],
+    *,
+    people: Sequence[str] = (),
+    ledger: Path | None = None,
+    more: str = "",
 ) -> House:
-    """Make a broker's folder with what `policy` writes, keys for the agents `names`, and `more` settings."""
+    """Make a broker's folder with what `policy` writes, keys for the agents `names`, tokens for `people`, settings."""
     folder.mkdir(mode=0o700, parents=True)
     policy(folder / "policies")
     Keys.create(folder / "keys")
     (folder / "assent.toml").write_text(_SETTINGS.format(ledger=ledger or folder / "ledger.db") + more)
     assembly = assemble(load_settings(folder / "assent.toml"), issuer=ISSUER)
-    agents, operator = asyncio.run(_issue(assembly, names))
-    return House(folder=folder, agents=agents, operator=operator)
+    agents, operators = asyncio.run(_issue(assembly, names, [policy_files.OPERATOR, *people]))
+    operator = operators.pop(policy_files.OPERATOR)
+    return House(folder=folder, agents=agents, operator=operator, people=operators)
 
 
-async def _issue(assembly: Assembly, names: Sequence[str]) -> tuple[dict[str, str], str]:
+async def _issue(
+    assembly: Assembly, names: Sequence[str], operators: Sequence[str]
+) -> tuple[dict[str, str], dict[str, str]]:
     async def token(kind: Kind, principal: str) -> str:
         return (await issue_credential(assembly.broker, kind, principal, issued_by="bench")).token
 
     try:
         agents = {name: await token(Kind.AGENT, name) for name in names}
-        return agents, await token(Kind.OPERATOR, policy_files.OPERATOR)
+        return agents, {name: await token(Kind.OPERATOR, name) for name in operators}
     finally:
         await assembly.ledger.close()

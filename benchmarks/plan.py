@@ -22,6 +22,8 @@ class Plan:
     starts: int = 5
     click_rounds: int = 10
     waiting: int = 10_000
+    tabs: int = 200
+    tab_changes: int = 20
 
 
 QUICK = Plan(
@@ -36,4 +38,5 @@ QUICK = Plan(
     flow_rounds=1,
     starts=2,
     click_rounds=5,
+    tab_changes=10,
 )

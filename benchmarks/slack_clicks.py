@@ -1,11 +1,13 @@
 """From a click's arrival at the stand-in for Slack until the waiting agent runs, over a socket or over HTTP.
 
-`python -m benchmarks.slack_clicks FOLDER WAY ROUNDS` prints what it measured as JSON. The broker has a core of its own;
-Slack and the agents have the other. Slack's limits on calls a minute are lifted: what Slack itself would hold back is
-not what is measured. Its time to say whether an account is live is part of every click.
+`python -m benchmarks.slack_clicks FOLDER WAY ROUNDS [TABS]` prints what it measured as JSON, beside so many open pages
+of the console. The broker has a core of its own; Slack, the agents and the pages have the other. Slack's limits on
+calls a minute are lifted: what Slack itself would hold back is not what is measured. Its time to say whether an account
+is live is part of every click.
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 import tempfile
@@ -20,7 +22,7 @@ from assent.demo.workspace.server import StandIn, serving
 from assent.demo.workspace.state import Message, Workspace
 from assent.slack.manifest import PATH, SCOPES
 from assent.slack.view import Press
-from benchmarks import houses, people
+from benchmarks import houses, people, tabs
 from benchmarks.asking import Asked, Asker
 from benchmarks.checks import WrongAnswer
 from benchmarks.over_http import broker_server
@@ -45,7 +47,7 @@ class Clicked:
     acknowledged_p99_ms: float
 
 
-async def measure(house: houses.House, way: str, rounds: int) -> Clicked:
+async def measure(house: houses.House, way: str, rounds: int, pages: int) -> Clicked:
     """Return what clicks come to; after the first of each person, which pays for what is loaded once."""
     numbers = range(ROOMS)
     workspace = Workspace(
@@ -61,7 +63,8 @@ async def measure(house: houses.House, way: str, rounds: int) -> Clicked:
         try:
             if way != SOCKET:
                 slack.delivery.request_url = f"http://127.0.0.1:{broker.port}{PATH}"
-            spent = await _rounds(house, slack, f"http://127.0.0.1:{broker.port}", rounds, is_socket=way == SOCKET)
+            base = f"http://127.0.0.1:{broker.port}"
+            spent = await _rounds(house, slack, base, rounds, is_socket=way == SOCKET, pages=pages)
         finally:
             await asyncio.to_thread(server.__exit__, None, None, None)
     ran, acknowledged = [one[0] for one in spent], [one[1] for one in spent]
@@ -83,10 +86,13 @@ def _settings(workspace: Workspace, slack: StandIn, way: str) -> dict[str, str]:
 
 
 async def _rounds(
-    house: houses.House, slack: StandIn, base: str, rounds: int, *, is_socket: bool
+    house: houses.House, slack: StandIn, base: str, rounds: int, *, is_socket: bool, pages: int
 ) -> list[tuple[int, int]]:
     spent: list[tuple[int, int]] = []
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with contextlib.AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+        signed_in = await tabs.cookies(session, base, house.people) if pages else []
+        opened = await stack.enter_async_context(tabs.opened(base, signed_in, pages))
         askers = [Asker(session, base, house.agents[people.agent(number)]) for number in range(ROOMS)]
         for number in range(rounds + 1):
             asked = await asyncio.gather(*(asker.ask(people.tool(n)) for n, asker in enumerate(askers)))
@@ -95,6 +101,8 @@ async def _rounds(
             found = [await _click(slack, people.person(n).id, card, running[n]) for n, card in enumerate(cards)]
             spent += found if number else []
             await _until_all_say(cards, "succeeded")
+            for tab in opened:
+                tab.forget({})
     return spent
 
 
@@ -131,15 +139,16 @@ def _at(spent: list[int], share: float) -> float:
 
 def main() -> None:
     """Measure and print."""
-    folder, way, rounds = sys.argv[1:4]
+    folder, way, rounds, *pages = sys.argv[1:5]
     with tempfile.TemporaryDirectory(dir=folder) as place:
         house = houses.furnish(
             Path(place) / "house",
             lambda directory: people.write(directory, agents=ROOMS, rooms=ROOMS),
             [people.agent(number) for number in range(ROOMS)],
+            people=[people.person(number).name for number in range(ROOMS)],
             more=people.UNLIMITED,
         )
-        found = asyncio.run(measure(house, way, int(rounds)))
+        found = asyncio.run(measure(house, way, int(rounds), int(*pages or "0")))
     print(json.dumps(asdict(found)))
 
 

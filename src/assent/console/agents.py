@@ -33,7 +33,7 @@ async def show_agents(visit: Visit) -> Response:
 async def show_one_agent(visit: Visit) -> Response:
     """Show what one agent may do: which tools without asking, which after people agree, and what never."""
     seen = await show_agent(visit.broker, visit.caller, AgentId(visit.param("agent")))
-    tools = visit.broker.policy().tools_for(seen.id)
+    tools = () if visit.only_live else visit.broker.policy().tools_for(seen.id)
     manages = visit.caller.operator.may(Permission.AGENTS_MANAGE)
     suspended = seen.status is not None and is_suspended(seen.status)
     asked = None if seen.status is None else still_open(seen.status.resume_asked, seen.now)
@@ -42,7 +42,7 @@ async def show_one_agent(visit: Visit) -> Response:
         seen=seen,
         tools=tools[:MAX_TOOLS],
         more_tools=max(0, len(tools) - MAX_TOOLS),
-        document=await _document(visit, seen),
+        document=() if visit.only_live else await _document(visit, seen),
         may_suspend=manages and not suspended,
         may_resume=manages and suspended,
         asked=asked,

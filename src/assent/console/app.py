@@ -17,6 +17,7 @@ from assent.console import activity, agents, approval, breakers, inbox, live, po
 from assent.console.given import PREFIX, ConsoleSettings
 from assent.console.guarding import Guard
 from assent.console.issuer import Issuer
+from assent.console.one_look import OneLook
 from assent.console.pages import Pages
 from assent.console.visits import STATUS_OF, Console, console_of
 from assent.console.watcher import Live
@@ -58,7 +59,14 @@ def create_console(broker: Broker, settings: ConsoleSettings, closing: asyncio.E
         settings=settings,
         pages=Pages(settings),
         closing=closing,
-        live=Live(broker, most=settings.max_live_pages),
+        live=Live(
+            broker,
+            lambda target, caller: live.made(app.state.console, target, caller),
+            closing,
+            most=settings.max_live_pages,
+            most_each=settings.max_live_pages_each,
+        ),
+        look=OneLook(broker.ledger),
         issuer=None if settings.issuer is None else Issuer(settings.issuer, now=lambda: datetime.now(UTC)),
     )
     return app

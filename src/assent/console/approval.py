@@ -39,9 +39,9 @@ _PATH: Final = "/approvals/{approval}"
 async def show_approval(visit: Visit) -> Response:
     """Show everything of one question, whatever became of it."""
     seen, revealed = await show_with_values(visit.broker, visit.caller, visit.param("approval"))
-    values, now = sees_values(visit.caller.operator), await visit.now()
+    values, now = sees_values(visit.caller.operator), seen.now
     diff = visit.broker.policy().diff_of(seen.action.tool, seen.action.definition)
-    shown = shown_of(seen.action, values=values, revealed=revealed, diff=diff)
+    shown = None if visit.only_live else shown_of(seen.action, values=values, revealed=revealed, diff=diff)
     view = CardView(approval=seen.approval, action=seen.action, now=now, who=tuple(map(OperatorId, seen.who)))
     facts = telling.facts(view)
     if not values and not seen.action.resource_is_public:

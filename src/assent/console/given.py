@@ -16,6 +16,7 @@ class ConsoleSettings:
     `hosts` are the values of `Host` that people use; a request for any other name is refused. With `has_tls` the
     cookie never leaves an encrypted connection. `runbook_url` is what stops point to. A stranger may try to sign in
     `sign_in_burst` times, then `sign_ins_per_second`. `issuer` is who vouches for people, where somebody does.
+    `max_live_pages` keep themselves current at once, `max_live_pages_each` of one operator.
     """
 
     hosts: frozenset[str]
@@ -25,6 +26,7 @@ class ConsoleSettings:
     version: str = "0"
     max_form_bytes: int = 65_536
     max_live_pages: int = 400
+    max_live_pages_each: int = 40
     sign_in_burst: int = 20
     sign_ins_per_second: float = 0.5
 

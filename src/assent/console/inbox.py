@@ -1,13 +1,15 @@
 """The inbox: what waits for me, what waits at all, what was decided; newest first, a page at a time."""
 
+from datetime import datetime
 from typing import Final
 
 from starlette.responses import Response
 
+from assent.console.pages import span
 from assent.console.visits import Visit, page
 from assent.core.approvals import OPEN, ApprovalId, ApprovalState
 from assent.core.errors import NotFound
-from assent.flows.resolve_approval import Listed, find_approval, list_approvals, list_mine
+from assent.flows.resolve_approval import Listed, Seen, find_approval, list_approvals, list_mine
 
 ON_A_PAGE: Final = 50
 _OPEN: Final = tuple(sorted(OPEN))
@@ -26,7 +28,19 @@ async def show_inbox(visit: Visit) -> Response:
     if tab not in TABS:
         raise NotFound("there is no such list")
     listed = await _listed(visit, tab)
-    return visit.page("inbox.html", tab=tab, tabs=TABS, listed=listed, now=await visit.now())
+    cards = [_card(visit, seen, listed.now, is_decided=tab == "decided") for seen in listed.items]
+    return visit.page("inbox.html", tab=tab, tabs=TABS, listed=listed, cards=cards, now=listed.now)
+
+
+def _card(visit: Visit, seen: Seen, now: datetime, *, is_decided: bool) -> str:
+    approval, why = seen.approval, seen.why_not_me
+    facts = {
+        "is_decided": is_decided,
+        "left": "" if is_decided else span((approval.expires_at - now).total_seconds()),
+        "why_not": why.message if why is not None and why.code != "not_shown" else "",
+    }
+    key = approval.id, approval.revision, *facts.values()
+    return visit.console.pages.part("card.html", key, approval=approval, **facts)
 
 
 async def _listed(visit: Visit, tab: str) -> Listed:

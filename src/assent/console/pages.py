@@ -4,6 +4,7 @@ A template knows no markup in a value: autoescape is on for all of them, and non
 through `spelled`, so that what cannot be seen is seen.
 """
 
+from collections.abc import Hashable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -25,6 +26,7 @@ NAVIGATION: Final = (
     ("/numbers", "Numbers"),
     ("/account", "You"),
 )
+MOST_KEPT: Final = 5_000
 _MINUTE: Final = 60
 _HOUR: Final = 3_600
 _DAY: Final = 86_400
@@ -38,6 +40,7 @@ class Pages:
             loader=PackageLoader("assent.console"),
             autoescape=True,
             undefined=StrictUndefined,
+            auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -50,6 +53,7 @@ class Pages:
             span=span,
             pieces=pieces_of,
         )
+        self._kept: dict[Hashable, str] = {}
         self._environment.globals.update(
             nav=NAVIGATION, prefix=PREFIX, version=settings.version, runbook=settings.runbook_url
         )
@@ -58,6 +62,17 @@ class Pages:
         """Return the page `name`; a fact that a template needs and does not get is an error."""
         facts.setdefault("visit", None)
         return HTMLResponse(self._environment.get_template(name).render(facts), status_code=status)
+
+    def part(self, name: str, key: Hashable, **facts: object) -> str:
+        """Return a part of a page; it was made before where `key` says that it looks the same."""
+        found = self._kept.get((name, key))
+        if found is None:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            # Markup that templates take as such: every value in it was escaped.
+            made: str = self._environment.get_template(name).make_module(facts).__html__()
+            found = self._kept[name, key] = made
+        return found
 
 
 def moment(value: datetime) -> str:

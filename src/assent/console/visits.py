@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from assent.console.given import PREFIX, ConsoleSettings
 from assent.console.issuer import Issuer
+from assent.console.one_look import OneLook
 from assent.console.pages import Pages
 from assent.console.watcher import Live
 from assent.core.errors import BadRequest, Forbidden, Unauthenticated
@@ -42,13 +43,17 @@ Form: TypeAlias = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
-    """Everything that pages work with; `closing` is set when the process begins to shut down."""
+    """Everything that pages work with; `closing` is set when the process begins to shut down.
+
+    `look` is the ledger as pages that are made for many share it.
+    """
 
     broker: Broker
     settings: ConsoleSettings
     pages: Pages
     closing: asyncio.Event
     live: Live
+    look: OneLook
     issuer: Issuer | None = None
 
     @property
@@ -59,13 +64,17 @@ class Console:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One request of an operator who is signed in; `form` is empty where nothing was sent."""
+    """One request of an operator who is signed in; `form` is empty where nothing was sent.
+
+    `only_live` says that only the parts of a page are wanted that keep themselves current.
+    """
 
     console: Console
     request: Request
     caller: SessionCaller
     csrf: str
     form: Form
+    only_live: bool = False
 
     @property
     def broker(self) -> Broker:

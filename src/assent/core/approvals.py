@@ -265,7 +265,7 @@ def who_can_vote(approval: Approval, operators: Iterable[Operator], now: datetim
     return tuple(
         o.id
         for o in operators
-        if o.id not in voted and groups.intersection(o.groups) and why_barred(approval, o, now) is None
+        if not groups.isdisjoint(o.groups) and o.id not in voted and why_barred(approval, o, now) is None
     )
 
 

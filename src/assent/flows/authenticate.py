@@ -4,7 +4,8 @@ Every flow that decides, and every one that shows something, confirms the caller
 a key revoked a moment ago is no key.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
@@ -168,15 +169,28 @@ async def session(broker: Broker, cookie: str | None) -> SessionCaller:
         Unauthenticated: no session, an unknown or ended one, one whose token ended, or the policy does not name them.
 
     """
+    return await broker.ledger.read(lambda view: _session(broker, view, cookie))
+
+
+async def sessions(broker: Broker, cookies: Collection[str]) -> Mapping[str, SessionCaller]:
+    """Return whose console sessions these are, in one look; what is missing opens nothing any more."""
+
+    async def work(view: View) -> Mapping[str, SessionCaller]:
+        found: dict[str, SessionCaller] = {}
+        for cookie in cookies:
+            with contextlib.suppress(Unauthenticated):
+                found[cookie] = await _session(broker, view, cookie)
+        return found
+
+    return await broker.ledger.read(work)
+
+
+async def _session(broker: Broker, view: View, cookie: str | None) -> SessionCaller:
     presented = take_apart(cookie) if cookie is not None else None
     if presented is None or presented.kind is not Kind.SESSION:
         raise Unauthenticated("nobody is signed in here", hint="sign in")
-
-    async def work(view: View) -> tuple[Credential, Credential | None]:
-        found = await believed(broker, view, presented)
-        return found, None if found.rests_on is None else await confirm(view, found.rests_on)
-
-    found, token = await broker.ledger.read(work)
+    found = await believed(broker, view, presented)
+    token = None if found.rests_on is None else await confirm(view, found.rests_on)
     declared = named(broker, found.principal)
     assurance = Assurance.TOKEN if found.signed_in_by is None else ASSURANCE_OF[found.signed_in_by]
     return SessionCaller(operator=declared, session=found, token=token, surface=CONSOLE, assurance=assurance)

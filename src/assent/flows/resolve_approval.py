@@ -28,7 +28,7 @@ from assent.flows.notice import notice
 from assent.flows.one_hand import ONE_HAND, is_one_hand
 from assent.flows.seen_whole import why_not_displayable, why_not_seen
 from assent.flows.watch_actions import tell
-from assent.ports import Tx, View
+from assent.ports import Policy, Tx, View
 
 # So many open questions are looked at in one transaction to find those that one person could answer.
 LOOKED_AT_ONCE = 1_000
@@ -37,16 +37,22 @@ NOW = Again()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One approval as an operator sees it: the whole action, who could still vote, and why the caller cannot.
+    """One approval as an operator sees it at `now`: the whole action, and why the caller cannot vote.
 
     `again` says from when on a denied one may be asked again.
     """
 
     approval: Approval
     action: Action
-    who: tuple[str, ...]
     why_not_me: Reason | None
+    policy: Policy
+    now: datetime
     again: Again = NOW
+
+    @property
+    def who(self) -> tuple[str, ...]:
+        """Who could still vote; everybody is looked at for it, so lists that do not show it do not ask."""
+        return who_can_decide(self.approval, self.policy, self.now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +89,10 @@ async def show_approval(broker: Broker, caller: OperatorCaller, key: str) -> See
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Approvals, newest first; `rest` is where older ones begin, None when there are none."""
+    """Approvals as of `now`, newest first; `rest` is where older ones begin, None when there are none."""
 
     items: tuple[Seen, ...]
+    now: datetime
     rest: ApprovalId | None = None
 
 
@@ -102,7 +109,7 @@ async def find_approval(broker: Broker, caller: OperatorCaller, code: str) -> Li
         await confirm_operator(view, caller)
         one = await view.approval_by_code(code)
         seen = None if one is None else await _seen_or_damaged(broker, view, caller, one)
-        return Listed(() if seen is None else (seen,))
+        return Listed(() if seen is None else (seen,), view.now)
 
     return await broker.ledger.read(work)
 
@@ -127,7 +134,7 @@ async def list_approvals(
         await confirm_operator(view, caller)
         found = await view.approvals(states, limit=limit, before=before)
         listed = [await _seen_or_damaged(broker, view, caller, approval) for approval in found]
-        return Listed(tuple(seen for seen in listed if seen is not None), _rest(found, limit))
+        return Listed(tuple(seen for seen in listed if seen is not None), view.now, _rest(found, limit))
 
     return await broker.ledger.read(work)
 
@@ -157,8 +164,8 @@ async def list_mine(
                 seen = await _seen_or_damaged(broker, view, caller, approval)
                 mine += [seen] if seen is not None and seen.why_not_me is None else []
             if len(mine) >= limit:
-                return Listed(tuple(mine), approval.id)
-        return Listed(tuple(mine), _rest(found, LOOKED_AT_ONCE))
+                return Listed(tuple(mine), view.now, approval.id)
+        return Listed(tuple(mine), view.now, _rest(found, LOOKED_AT_ONCE))
 
     return await broker.ledger.read(work)
 
@@ -185,8 +192,9 @@ async def _seen(broker: Broker, view: View, caller: OperatorCaller, approval: Ap
     return Seen(
         approval=approval,
         action=action,
-        who=who_can_decide(approval, broker.policy(), view.now),
         why_not_me=why_not,
+        policy=broker.policy(),
+        now=view.now,
         again=await _again(view, approval, action),
     )
 

@@ -1,7 +1,7 @@
 // The console's only script. Pages work without it, but for one thing: a yes needs it, because it reports what was on the
 // screen. It never makes markup of text: what it puts into a page was parsed by the browser from a page of ours.
 
-const csrf = () => document.querySelector('input[name="csrf"]')?.value ?? "";
+const csrf = () => document.body.dataset.signedIn ?? "";
 
 async function post(url, fields) {
   const body = new URLSearchParams({ csrf: csrf(), ...fields });
@@ -54,12 +54,13 @@ function sinceLoad(tag) {
 function countDown() {
   for (const tag of document.querySelectorAll("[data-until]")) {
     // By the broker's clock when the page was made, and the seconds since; this machine's own clock may be wrong.
-    const left = (Date.parse(tag.dataset.until) - Date.parse(tag.dataset.now)) / 1000 - sinceLoad(tag);
+    const made = tag.closest("[data-now]").dataset.now;
+    const left = (Date.parse(tag.dataset.until) - Date.parse(made)) / 1000 - sinceLoad(tag);
     tag.textContent = left > 0 ? `${span(left)} left` : "time is over";
   }
 }
 
-// --- staying current: the broker says that something moved, the page asks for itself anew ----------------------------------
+// --- staying current: the broker sends the parts that keep themselves current, or the page asks for itself anew -----------
 
 function isBusy(part) {
   const dirty = [...part.querySelectorAll("input, textarea, select")].some(
@@ -69,6 +70,8 @@ function isBusy(part) {
 }
 
 function put(fresh) {
+  // What is made for many carries nobody's own token.
+  for (const field of fresh.querySelectorAll('input[name="csrf"]')) field.setAttribute("value", csrf());
   for (const part of document.querySelectorAll("[data-live][id]")) {
     const next = fresh.getElementById(part.id);
     if (next && next.innerHTML !== part.innerHTML && !isBusy(part)) part.replaceWith(document.adoptNode(next));
@@ -81,17 +84,7 @@ function put(fresh) {
   }
 }
 
-let asking = false;
-let again = false;
-
-async function refresh() {
-  if (asking) { again = true; return; }
-  asking = true;
-  const answer = await fetch(location.href, { redirect: "manual", cache: "no-store" }).catch(() => null);
-  if (answer?.ok) put(new DOMParser().parseFromString(await answer.text(), "text/html"));
-  // However much happens, a page asks no more often than this.
-  setTimeout(() => { asking = false; if (again) { again = false; refresh(); } }, 500);
-}
+const parsed = (text) => new DOMParser().parseFromString(text, "text/html");
 
 function say(text) {
   const note = document.getElementById("live");
@@ -99,21 +92,33 @@ function say(text) {
   note.textContent = text;
 }
 
+const AGAIN = 30_000;
 let stream = null;
+
+// Where the broker keeps no more pages current, this one asks for itself now and then.
+async function askAnew() {
+  const answer = await fetch(location.href, { redirect: "manual", cache: "no-store" }).catch(() => null);
+  if (answer?.type === "opaqueredirect") {
+    say("You are not signed in any more: load this page again.");
+    return;
+  }
+  say(answer ? "Too many pages are open at once. This one looks for what is new every 30 seconds." : AWAY);
+  if (answer?.ok) put(parsed(await answer.text()));
+  setTimeout(() => { stream = null; listen(); }, AGAIN);
+}
+
+const AWAY = "The broker does not answer. This page shows what was.";
 
 function listen() {
   // A browser has few connections to one host, so only the page that is looked at holds one.
   if (document.visibilityState !== "visible") { stream?.close(); stream = null; return; }
   if (stream) return;
-  stream = new EventSource(new URL("live", document.querySelector("a.home").href));
-  stream.onopen = () => { say(""); refresh(); };
-  stream.onmessage = (event) => {
-    if (event.data === "waits" || document.querySelector("[data-live=log]")) refresh();
-  };
-  stream.onerror = () => {
-    const over = stream?.readyState === EventSource.CLOSED;
-    say(over ? "This page is not kept current any more: load it again." : "The broker does not answer. This page shows what was.");
-  };
+  const address = new URL("live", document.querySelector("a.home").href);
+  address.searchParams.set("of", location.pathname + location.search);
+  stream = new EventSource(address);
+  stream.onopen = () => say("");
+  stream.onmessage = (event) => put(parsed(JSON.parse(event.data)));
+  stream.onerror = (event) => (event.target.readyState === EventSource.CLOSED ? askAnew() : say(AWAY));
 }
 
 if ("signedIn" in document.body.dataset && document.querySelector("[data-live]")) {
