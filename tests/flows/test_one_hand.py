@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from assent.core.agents import AgentId, is_suspended
 from assent.core.approvals import ApprovalState, Need, Route
 from assent.core.breakers import Scope
 from assent.core.credentials import Kind
@@ -14,6 +16,8 @@ from assent.flows.answers import Answered
 from assent.flows.authenticate import OperatorCaller, TokenCaller
 from assent.flows.issue_credentials import issue_operator_token, revoke
 from assent.flows.resolve_approval import Resolved, approve_action, show_approval
+from assent.flows.resume_agent import resume_agent
+from assent.flows.suspend_agent import suspend_agent
 from tests.flows.world import TownPolicy, World, a_world
 
 TWO = Route(name="default", needs=(Need(count=2, of="oncall"),), assurance=Assurance.TOKEN)
@@ -66,7 +70,7 @@ async def test_revoking_the_token_does_not_make_them_two(world: World) -> None:
     sam = await issued(world, admin, "sam")
     await yes(world, sam, waiting)
     await revoke(world.broker, admin, Kind.OPERATOR, "sam", sam.token.id)
-    assert (await yes(world, admin, waiting)).refused is not None
+    assert (await yes(world, admin, waiting)).approval.state is ApprovalState.PARTIAL
 
 
 async def test_after_a_day_they_are_two_people(world: World) -> None:
@@ -106,6 +110,56 @@ async def test_they_do_not_close_a_breaker_together(world: World) -> None:
     assert (refused.closed, HINT in refused.refused.message) == (False, True)
     eve = await world.operator("eve", issued_by="assent init")
     assert (await trip_breaker.reset(world.broker, eve, tripped.breaker.id, reason="z")).closed
+
+
+# --- a token that was revoked since -----------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("P5", "T22")
+async def test_a_yes_by_a_token_that_was_revoked_since_fills_no_seat(world: World) -> None:
+    waiting = await asked(world)
+    sam, admin = [await world.operator(name, issued_by="assent init") for name in ("sam", "admin")]
+    await yes(world, sam, waiting)
+    await revoke(world.broker, admin, Kind.OPERATOR, "sam", sam.token.id)
+    assert waiting.approval is not None
+    assert (await show_approval(world.broker, admin, waiting.approval.code)).approval.votes == ()
+    voted = (await yes(world, admin, waiting)).approval
+    assert (voted.state, [vote.operator for vote in voted.votes]) == (ApprovalState.PARTIAL, ["admin"])
+    # Whose token it was says it again with another one.
+    again = await world.token(Kind.OPERATOR, "sam", issued_by="assent init", valid_for=timedelta(days=1))
+    assert (
+        await yes(world, await authenticate.operator(world.broker, again, "api"), waiting)
+    ).approval.state is ApprovalState.APPROVED
+
+
+async def test_a_token_that_ended_by_itself_leaves_the_yes_as_it_was(world: World) -> None:
+    admin, waiting = await world.operator("admin", issued_by="assent init"), await asked(world)
+    secret = await world.token(Kind.OPERATOR, "sam", issued_by="assent init", valid_for=timedelta(minutes=5))
+    await yes(world, await authenticate.operator(world.broker, secret, "api"), waiting)
+    world.clock.forward(minutes=6)
+    assert (await yes(world, admin, waiting)).approval.state is ApprovalState.APPROVED
+
+
+@pytest.mark.requirement("P6", "T22")
+async def test_a_first_word_by_a_token_that_was_revoked_since_closes_no_breaker(world: World) -> None:
+    sam, admin = [await world.operator(name, issued_by="assent init") for name in ("sam", "admin")]
+    tripped = await trip_breaker.trip(world.broker, admin, Scope(environment="production"))
+    await trip_breaker.reset(world.broker, sam, tripped.breaker.id, reason="x")
+    await revoke(world.broker, admin, Kind.OPERATOR, "sam", sam.token.id)
+    assert not (await trip_breaker.reset(world.broker, admin, tripped.breaker.id, reason="y")).closed
+    eve = await world.operator("eve", issued_by="assent init")
+    assert (await trip_breaker.reset(world.broker, eve, tripped.breaker.id, reason="z")).closed
+
+
+@pytest.mark.requirement("P6", "T22")
+async def test_nor_does_it_let_a_suspended_agent_go_on(world: World) -> None:
+    sam, admin = [await world.operator(name, issued_by="assent init") for name in ("sam", "admin")]
+    await suspend_agent(world.broker, admin, AgentId("bot"), reason="x")
+    await resume_agent(world.broker, sam, AgentId("bot"), reason="x")
+    await revoke(world.broker, admin, Kind.OPERATOR, "sam", sam.token.id)
+    answer = await resume_agent(world.broker, admin, AgentId("bot"), reason="y")
+    assert answer.status is not None
+    assert is_suspended(answer.status)
 
 
 # --- one factor behind two people -------------------------------------------------------------------------------------

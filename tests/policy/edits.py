@@ -114,7 +114,6 @@ WIDENS = [
 ]
 
 NARROWS = [
-    Edit(ROUTES, "oncall}]}", "oncall}], assurance: console}", "route default: takes `console` or surer, before"),
     Edit(
         ROLE,
         "effect: deny\n      reason",
@@ -144,6 +143,7 @@ NARROWS = [
     Edit(ROUTES, "expires_after: 10m", "expires_after: 5m", "route oncall: `expires_after` is"),
     Edit(PLACES, "{nonproduction: true}", "{}", "environment staging: is production"),
     Edit(MODEL, "m = ", "m = r.tool == p.tools && ", "model.conf: demands `r.tool == p.tools` as well"),
+    Edit(ROUTES, "oncall}]}", "oncall}], assurance: console}", "route default: takes `console` or surer, before"),
 ]
 
 REWORDS = [

@@ -97,14 +97,15 @@ def resume(
     now: datetime,
     reason: str,
     assurance: Assurance = Assurance.TOKEN,
+    using: str = "",
 ) -> AgentStatus:
     """Return the status active again, or still suspended and waiting for a second person.
 
     The caller must have checked that it is suspended, that `by` may do this, and that the surface of `by`, of this
-    `assurance`, is sure enough.
+    `assurance` and `using` this token, is sure enough.
     """
     if waits_for(suspended.resume_asked, by, now) is None:
-        asked = FirstAsk(by=by, at=now, reason=reason, assurance=assurance)
+        asked = FirstAsk(by=by, at=now, reason=reason, assurance=assurance, using=using)
         return replace(suspended, resume_asked=asked, revision=suspended.revision + 1)
     return replace(
         suspended,

@@ -109,12 +109,16 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """One eligible person's yes, with how sure we were who it was and on which surface."""
+    """One eligible person's yes, with how sure we were who it was and on which surface.
+
+    `using` is the id of the bearer token that it rests on, empty where it rests on none.
+    """
 
     operator: OperatorId
     at: datetime
     assurance: Assurance
     surface: str
+    using: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,14 +157,15 @@ class Approval:
 class Voter:
     """Who acts, as the surface found out: the operator of the loaded policy, the surface and its assurance.
 
-    `account` is the channel's id of who acted, where a channel told us. `token_issued_by` and `token_issued_at`
-    describe the bearer token used, where one was.
+    `account` is the channel's id of who acted, where a channel told us. `using`, `token_issued_by` and
+    `token_issued_at` describe the bearer token used, where one was.
     """
 
     operator: Operator
     assurance: Assurance
     surface: str
     account: str = ""
+    using: str = ""
     token_issued_by: str | None = None
     token_issued_at: datetime | None = None
 
@@ -326,7 +331,7 @@ def vote(
     # (4) the person: permission, group, separation of duty, token age, assurance of the surface
     if (reason := why_not_vote(approval, voter, now)) is not None:
         return reason
-    cast = Vote(operator=voter.operator.id, at=now, assurance=voter.assurance, surface=voter.surface)
+    cast = Vote(operator=voter.operator.id, at=now, assurance=voter.assurance, surface=voter.surface, using=voter.using)
     return Moved(_counted(replace(approval, votes=(*approval.votes, cast)), operators, now))
 
 

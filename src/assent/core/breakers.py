@@ -449,11 +449,12 @@ def reset(
     reason: str,
     one_person_is_enough: bool,
     assurance: Assurance = Assurance.TOKEN,
+    using: str = "",
 ) -> NeedsSecond | Closed:
     """Return the breaker closed, or waiting for a second person within 15 minutes of the first.
 
     The caller must have checked permission, that `by` does not own an agent the scope names, that the breaker is not
-    closed already, and that the surface of `by`, of this `assurance`, is sure enough.
+    closed already, and that the surface of `by`, of this `assurance` and `using` this token, is sure enough.
     """
     if one_person_is_enough or waits_for(breaker.reset_asked, by, now) is not None:
         return Closed(
@@ -470,5 +471,5 @@ def reset(
                 revision=breaker.revision + 1,
             )
         )
-    asked = FirstAsk(by=by, at=now, reason=reason, assurance=assurance)
+    asked = FirstAsk(by=by, at=now, reason=reason, assurance=assurance, using=using)
     return NeedsSecond(replace(breaker, reset_asked=asked, revision=breaker.revision + 1))

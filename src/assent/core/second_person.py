@@ -4,7 +4,6 @@ It holds for a breaker that is reset and for a suspended agent that is resumed. 
 row of what they want to let go on, and ends with whatever else happens to it.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,22 +15,21 @@ SECOND_PERSON_WITHIN: Final = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstAsk:
-    """One person's wish to let something go on, which waits for a second person; `assurance` is that of its surface."""
+    """One person's wish to let something go on, which waits for a second person; `assurance` is that of its surface.
+
+    `using` is the id of the bearer token that it rests on, empty where it rests on none.
+    """
 
     by: OperatorId
     at: datetime
     reason: str
     assurance: Assurance = Assurance.TOKEN
+    using: str = ""
 
 
 def still_open(first: FirstAsk | None, now: datetime) -> FirstAsk | None:
     """Return the wish while a second person may agree to it, else None."""
     return None if first is None or now - first.at > SECOND_PERSON_WITHIN else first
-
-
-def heard_still(first: FirstAsk | None, who: Collection[str]) -> FirstAsk | None:
-    """Return the wish of a first person who is still one of `who` may have it, else None: it counts no more."""
-    return first if first is not None and first.by in who else None
 
 
 def waits_for(first: FirstAsk | None, by: OperatorId, now: datetime) -> FirstAsk | None:

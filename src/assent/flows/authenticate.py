@@ -79,6 +79,11 @@ class OperatorCaller:
     assurance: Assurance
     account: str = ""
 
+    @property
+    def using(self) -> str:
+        """The id of the bearer token that this rests on, empty where it rests on none."""
+        return ""
+
     def voter(self) -> Voter:
         """Return this caller as approvals look at them."""
         return Voter(operator=self.operator, assurance=self.assurance, surface=self.surface, account=self.account)
@@ -91,12 +96,18 @@ class TokenCaller(OperatorCaller):
     token: Credential
     assurance: Assurance = Assurance.TOKEN
 
+    @property
+    def using(self) -> str:
+        """The id of the token."""
+        return self.token.id
+
     def voter(self) -> Voter:
         """Return this caller as approvals look at them: also who issued the token, and when."""
         return Voter(
             operator=self.operator,
             assurance=self.assurance,
             surface=self.surface,
+            using=self.using,
             token_issued_by=self.token.issued_by,
             token_issued_at=self.token.issued_at,
         )
@@ -116,12 +127,18 @@ class SessionCaller(OperatorCaller):
     session: Credential
     token: Credential | None = None
 
+    @property
+    def using(self) -> str:
+        """The id of the token that they signed in with, empty where it was none."""
+        return "" if self.token is None else self.token.id
+
     def voter(self) -> Voter:
         """Return this caller as approvals look at them: also who issued the token that they signed in with."""
         return Voter(
             operator=self.operator,
             assurance=self.assurance,
             surface=self.surface,
+            using=self.using,
             token_issued_by=None if self.token is None else self.token.issued_by,
             token_issued_at=None if self.token is None else self.token.issued_at,
         )
@@ -278,6 +295,12 @@ async def confirm_operator(view: View, caller: OperatorCaller) -> None:
         await confirm(view, caller.session.id)
         if caller.session.rests_on is not None:
             await confirm(view, caller.session.rests_on)
+
+
+async def was_revoked(view: View, using: str) -> bool:
+    """Whether the token that somebody's word rested on was revoked since; a word on none rests on nothing that ends."""
+    token = await view.get(Credential, using) if using else None
+    return token is not None and token.revoked_at is not None
 
 
 async def _recognise(broker: Broker, token: str | None, kind: Kind, before_look_up: BeforeLookUp) -> Credential:

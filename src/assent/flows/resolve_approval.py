@@ -4,7 +4,7 @@ Every act is recorded, also the one that did not count, with the exact reason. T
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from assent.core import approvals, denials, grants
@@ -19,7 +19,7 @@ from assent.core.reasons import Reason
 from assent.core.records import RecordKind
 from assent.flows import entries
 from assent.flows.answers import who_can_decide
-from assent.flows.authenticate import OperatorCaller, confirm_operator, require
+from assent.flows.authenticate import OperatorCaller, confirm_operator, require, was_revoked
 from assent.flows.broker import Broker
 from assent.flows.end_action import end_without_running, settle
 from assent.flows.judge_again import judge_again, why_in_vain
@@ -82,7 +82,7 @@ async def show_approval(broker: Broker, caller: OperatorCaller, key: str) -> See
 
     async def work(view: View) -> Seen:
         await confirm_operator(view, caller)
-        return await _seen(broker, view, caller, await find(view, key))
+        return await _seen(broker, view, caller, await _as_heard(view, await find(view, key)))
 
     return await broker.ledger.read(work)
 
@@ -244,7 +244,7 @@ async def approve_action(
     async def work(tx: Tx) -> Resolved:
         policy = broker.policy()
         await confirm_operator(tx, caller)
-        approval = await find(tx, key)
+        approval = await _as_heard(tx, await find(tx, key))
         action = await action_of(tx, approval)
         voted = approvals.vote(
             approval, caller.voter(), digest_prefix=digest_prefix, operators=policy.operators(), now=tx.now
@@ -266,6 +266,12 @@ async def approve_action(
         return Resolved(approval=voted.approval, action=action, who=who_can_decide(voted.approval, policy, tx.now))
 
     return await _transact_and_tell(broker, work)
+
+
+async def _as_heard(view: View, approval: Approval) -> Approval:
+    """Return the approval without the votes by tokens that were revoked since: nobody knows whose hand they were."""
+    votes = tuple([vote for vote in approval.votes if not await was_revoked(view, vote.using)])
+    return approval if len(votes) == len(approval.votes) else replace(approval, votes=votes)
 
 
 async def _why_one_hand(view: View, approval: Approval, caller: OperatorCaller) -> Reason | None:

@@ -6,12 +6,11 @@ from assent.core import agents
 from assent.core.agents import AgentId, AgentStatus, is_suspended
 from assent.core.operators import Assurance, Operator, Permission
 from assent.core.reasons import Reason
-from assent.core.second_person import heard_still
 from assent.flows import entries
 from assent.flows.agent_status import refuse_unheard_of
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
-from assent.flows.second_person import sought, why_not_heard
+from assent.flows.second_person import heard_still, sought, why_not_heard
 from assent.ports import Gate, Policy, Tx
 
 
@@ -55,7 +54,7 @@ async def resume_agent(broker: Broker, caller: OperatorCaller, agent: AgentId, *
         if status is None or not is_suspended(status):
             return ResumeAnswer(agent=agent, status=status)
         who = _who(policy, agent)
-        status = replace(status, resume_asked=heard_still(status.resume_asked, who))
+        status = replace(status, resume_asked=await heard_still(tx, status.resume_asked, who))
         refused = _why_not(policy, agent, caller.operator) or await why_not_heard(
             tx, broker, caller, first=status.resume_asked, who=who
         )
@@ -71,7 +70,14 @@ async def resume_agent(broker: Broker, caller: OperatorCaller, agent: AgentId, *
 
 
 async def _store(tx: Tx, status: AgentStatus, caller: OperatorCaller, reason: str) -> AgentStatus:
-    moved = agents.resume(status, by=caller.operator.id, now=tx.now, reason=reason, assurance=caller.assurance)
+    moved = agents.resume(
+        status,
+        by=caller.operator.id,
+        now=tx.now,
+        reason=reason,
+        assurance=caller.assurance,
+        using=caller.using,
+    )
     await tx.replace(status, moved)
     await tx.append(entries.agent_resumed(moved, by=caller.voter(), reason=reason))
     return moved

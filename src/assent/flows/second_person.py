@@ -5,16 +5,16 @@ sign in at the console with more than a token is heard from there alone, and whe
 of the two. Where nobody can, two tokens are the surest there is, and the records say so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from assent.core.operators import Assurance
 from assent.core.reasons import Reason
 from assent.core.second_person import FirstAsk, waits_for
-from assent.flows.authenticate import OperatorCaller
+from assent.flows.authenticate import OperatorCaller, was_revoked
 from assent.flows.broker import Broker
 from assent.flows.one_hand import ONE_HAND, is_one_hand
-from assent.ports import Tx
+from assent.ports import Tx, View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,13 @@ class Sought:
 
     who: tuple[str, ...] = ()
     assurance: Assurance | None = None
+
+
+async def heard_still(view: View, first: FirstAsk | None, who: Collection[str]) -> FirstAsk | None:
+    """Return the wish of a first person who is still one of `who` may have it, by a token that still holds, or None."""
+    if first is None or first.by not in who or await was_revoked(view, first.using):
+        return None
+    return first
 
 
 async def why_not_heard(

@@ -11,14 +11,13 @@ from assent.core.canonical import Json
 from assent.core.errors import HeldNotDurable, IllegalMove, LedgerUnavailable, NotFound
 from assent.core.operators import Assurance, Operator, OperatorId, Permission
 from assent.core.reasons import Reason
-from assent.core.second_person import heard_still
 from assent.flows import breaker_entries
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
 from assent.flows.end_action import end_waiting
 from assent.flows.held import HeldTrip
 from assent.flows.names import Unknown, unknown_names
-from assent.flows.second_person import sought, why_not_heard
+from assent.flows.second_person import heard_still, sought, why_not_heard
 from assent.flows.watch_actions import tell
 from assent.ports import Gate, Policy, Tx, View
 
@@ -206,7 +205,7 @@ async def reset(broker: Broker, caller: OperatorCaller, key: BreakerId, *, reaso
         await confirm_operator(tx, caller)
         breaker = await find(tx, key)
         who, alone = _who(breaker, policy), _is_enough_alone(breaker, policy)
-        breaker = replace(breaker, reset_asked=heard_still(breaker.reset_asked, who))
+        breaker = replace(breaker, reset_asked=await heard_still(tx, breaker.reset_asked, who))
         refused = _why_not(breaker, caller.operator, policy)
         if refused is None and not alone:
             refused = await why_not_heard(tx, broker, caller, first=breaker.reset_asked, who=who)
@@ -239,8 +238,15 @@ async def find(view: View, key: BreakerId) -> Breaker:
 async def _store_reset(
     tx: Tx, breaker: Breaker, caller: OperatorCaller, reason: str, *, alone: bool
 ) -> Closed | NeedsSecond:
-    by, assurance = caller.operator.id, caller.assurance
-    result = breakers.reset(breaker, by=by, now=tx.now, reason=reason, one_person_is_enough=alone, assurance=assurance)
+    result = breakers.reset(
+        breaker,
+        by=caller.operator.id,
+        now=tx.now,
+        reason=reason,
+        one_person_is_enough=alone,
+        assurance=caller.assurance,
+        using=caller.using,
+    )
     closed = not isinstance(result, NeedsSecond)
     await tx.replace(breaker, result.breaker)
     await tx.append(breaker_entries.reset(result.breaker, by=caller.voter(), closed=closed, reason=reason))

@@ -73,6 +73,7 @@ def _vote_facts(vote: Vote) -> dict[str, object]:
         "at": stamp(vote.at),
         "assurance": vote.assurance.name,
         "surface": vote.surface,
+        "using": vote.using,
     }
 
 
@@ -124,6 +125,7 @@ def _join_vote(facts: Facts) -> Vote:
         at=moment(facts["at"]),
         assurance=Assurance[facts["assurance"]],
         surface=facts["surface"],
+        using=facts.get("using", ""),
     )
 
 

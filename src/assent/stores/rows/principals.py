@@ -34,13 +34,15 @@ def _split_breaker(breaker: Breaker, _keys: LedgerKeys) -> Split:
 
 
 def _split_ask(asked: FirstAsk) -> dict[str, object]:
-    return {"by": asked.by, "at": stamp(asked.at), "assurance": asked.assurance.name}
+    return {"by": asked.by, "at": stamp(asked.at), "assurance": asked.assurance.name, "using": asked.using}
 
 
 def _join_ask(facts: Facts, reason: str) -> FirstAsk:
     # One from before this was written down is worth no more than a token.
     assurance = Assurance[facts.get("assurance", Assurance.TOKEN.name)]
-    return FirstAsk(by=facts["by"], at=moment(facts["at"]), reason=reason, assurance=assurance)
+    return FirstAsk(
+        by=facts["by"], at=moment(facts["at"]), reason=reason, assurance=assurance, using=facts.get("using", "")
+    )
 
 
 def _noticing(breaker: Breaker) -> dict[str, object]:
