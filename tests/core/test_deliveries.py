@@ -248,6 +248,30 @@ def test_a_live_user_group_chooses_whom_of_a_group_to_tell_and_where_nobody_know
     assert deliveries.resolved(tell, people, on_duty) == told
 
 
+@pytest.mark.parametrize(
+    ("tell", "barred", "told"),
+    [
+        ("dm:oncall", {"eve"}, ("slack:UEVE", "slack:UOMAR")),
+        ("dm:oncall:primary", {"eve"}, ("slack:UOMAR",)),
+        ("dm:oncall:secondary", {"eve"}, ("slack:UOMAR",)),
+        ("dm:oncall:primary", {"eve", "omar", "kim"}, ("slack:UEVE",)),
+        ("dm:oncall@S0DUTY", {"omar"}, ("slack:UEVE", "slack:UOMAR")),
+        ("dm:oncall@S0DUTY:primary", {"omar"}, ("slack:UEVE", "slack:UOMAR")),
+        ("dm:oncall@S0DUTY", {"eve"}, ("slack:UOMAR",)),
+    ],
+)
+def test_whoever_may_not_answer_is_not_the_only_one_who_is_told(
+    tell: str, barred: set[Any], told: tuple[str, ...]
+) -> None:
+    assert deliveries.resolved(tell, PEOPLE, SERVING, barred) == told
+
+
+def test_the_owner_of_the_agent_is_nobodys_primary() -> None:
+    asked = an_approval(a_route((1, "oncall"), steps=(Step(after=timedelta(0), tell=("dm:oncall:primary",)),)))
+    people = (someone(asked.owner, "oncall"), *PEOPLE)
+    assert list(deliveries.destinations(asked, people)) == ["slack:UEVE"]
+
+
 def test_the_user_groups_of_routes_are_known_by_their_ids() -> None:
     told = ("dm:oncall@S0DUTY:primary", "email:oncall@S0MAIL", "dm:oncall", "slack:C1@S0NOT")
     asked = a_route((1, "oncall"), steps=(Step(after=timedelta(0), tell=told),))

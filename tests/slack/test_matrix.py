@@ -24,6 +24,7 @@ from assent.core.canonical import load
 from assent.core.credentials import Kind
 from assent.core.operators import Assurance
 from assent.demo.workspace.people import Person
+from assent.demo.workspace.state import Fault
 from assent.flows import manage_principals
 from assent.flows.link_account import ask_for_code, is_linked
 from assent.slack.view import Press
@@ -273,6 +274,19 @@ async def test_nobody_links_an_account_that_is_not_live_or_not_declared(office: 
     assert not any([await is_linked(office.world.broker, one) for one in office.world.policy.people])
     (refused,) = [cast("Any", load(r.leaf)) for r in await office.world.records(kind="account.link_refused")]
     assert refused["detail"] == {"account": f"{account.team}/{account.id}", "surface": "slack", "for": "eve"}
+
+
+async def test_a_code_typed_while_slack_does_not_answer_stays_good(office: Office) -> None:
+    asked = await ask_for_code(office.world.broker, await at_console(office.world))
+    eve = office.slack.as_user("eve")
+    office.slack.slack.faults.append(Fault(method="users.info", how="500", times=3))
+    await eve.type_command(f"link {asked.code}", channel="C0PROD")
+    await office.hearing.settle()
+    assert "type it again" in office.heard_by("eve")[-1]
+    office.slack.slack.faults.clear()
+    await eve.type_command(f"link {asked.code}", channel="C0PROD")
+    await office.hearing.settle()
+    assert office.heard_by("eve")[-1].startswith("Linked: ")
 
 
 async def asked_by(office: Office, row: Row) -> str:

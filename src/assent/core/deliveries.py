@@ -6,7 +6,7 @@
 for before it is sent again, so that it never stands there twice; an update may be repeated, as it changes one card.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final, NewType, TypeAlias
 
 from assent.core.actions import ENDED, Action, ActionState
-from assent.core.approvals import OPEN, Approval, ApprovalId, Route
+from assent.core.approvals import OPEN, Approval, ApprovalId, Route, why_barred
 from assent.core.errors import AssentError, IllegalMove
 from assent.core.operators import Operator, OperatorId
 from assent.core.presence import Presence
@@ -157,9 +157,10 @@ def destinations(
         key=lambda one: one[0],
     )
     times = sorted({after for after, _ in steps})
+    barred = frozenset(o.id for o in operators if why_barred(approval, o, approval.asked_at) is not None)
     found: dict[str, tuple[int, timedelta]] = {}
     for after, tell in steps:
-        for where in resolved(tell, operators, on_duty):
+        for where in resolved(tell, operators, on_duty, barred):
             found.setdefault(where, (times.index(after), after))
     return found
 
@@ -296,7 +297,12 @@ def gone(delivery: Delivery, *, now: datetime) -> Delivery:
     return _moved(delivery, state=DeliveryState.QUEUED, place=None, shown="", due_at=now, handed_over_at=None)
 
 
-def resolved(tell: str, operators: Sequence[Operator], on_duty: OnDutyNow = NOBODY_SAID) -> tuple[str, ...]:
+def resolved(
+    tell: str,
+    operators: Sequence[Operator],
+    on_duty: OnDutyNow = NOBODY_SAID,
+    barred: Collection[OperatorId] = (),
+) -> tuple[str, ...]:
     """Return the destinations that a step of a route names, as `channel:where`.
 
     `slack:C0PROD` and `webhook:pager` are one already. `dm:GROUP` is everybody of the group who has an account in
@@ -305,6 +311,8 @@ def resolved(tell: str, operators: Sequence[Operator], on_duty: OnDutyNow = NOBO
 
     `GROUP@S0ONCALL` is those of the group who are in this user group of Slack by `on_duty`. Where nobody said who is,
     or none of the group is, the whole group is told, whoever is away and whichever of them was named.
+
+    Who is `barred` from answering is nobody's primary or secondary and nobody's duty, as long as others are left.
     """
     kind, _, rest = tell.partition(":")
     if kind not in {DIRECT, EMAIL}:
@@ -314,9 +322,11 @@ def resolved(tell: str, operators: Sequence[Operator], on_duty: OnDutyNow = NOBO
     members = [o for o in operators if group in o.groups and is_reached(o, kind)]
     if live:
         serving = [o for o in members if SLACK in o.identities and _account(o) in on_duty.get(live, ())]
-        chosen = _chosen(serving, which) if serving else members
+        able = [o for o in serving if o.id not in barred]
+        chosen = _chosen(able, which) if able else members
     else:
-        chosen = _chosen(members, which)
+        able = [o for o in members if o.id not in barred] or members
+        chosen = _chosen(able if which else members, which)
     return tuple(f"{EMAIL}:{o.id}" if kind == EMAIL else f"{SLACK}:{_account(o)}" for o in chosen)
 
 

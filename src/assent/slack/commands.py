@@ -13,12 +13,12 @@ from assent.flows.link_account import type_code
 from assent.flows.resolve_approval import list_mine, show_approval
 from assent.flows.trip_breaker import trip
 from assent.slack import dialogs, stopped
-from assent.slack.accounts import name_of
+from assent.slack.accounts import Standing, name_of
 from assent.slack.cards import carried
 from assent.slack.heard import Typed, Who
 from assent.slack.view import Heeded
 from assent.slack.web import SlackFault, SlackWeb
-from assent.slack.who import Door
+from assent.slack.who import Door, why_not_live
 
 HELP: Final = (
     "pending: what waits for you · show CODE: one of them · deny CODE: say no, and why · trip agent:NAME, tool:NAME"
@@ -60,8 +60,10 @@ class Commands:
 
     async def _link(self, who: Who, code: str) -> Heeded:
         """Link the account at which a code was typed; what a stranger types is on record too."""
-        barred = await self._door.why_not_live(who)
-        linked = await type_code(self._broker, account=name_of(who), code=code, barred=barred)
+        looked = await self._door.looked_at(who)
+        if looked.standing is Standing.UNHEARD:
+            return Heeded(said=f"Not linked: this account {looked.why}. The code stays good: type it again.")
+        linked = await type_code(self._broker, account=name_of(who), code=code, barred=why_not_live(looked))
         if isinstance(linked, Reason):
             return Heeded(said=f"Not linked: {linked.message}.")
         return Heeded(said=f"Linked: what you press here counts as `linked` for {spelled_out(linked.id)} from now on.")

@@ -8,7 +8,7 @@ from assent.flows.authenticate import OperatorCaller
 from assent.flows.broker import Broker
 from assent.flows.link_account import caller_at
 from assent.flows.refuse_stranger import ToldOf, refuse_stranger, told_of
-from assent.slack.accounts import Standing, look_at, name_of, operator_of
+from assent.slack.accounts import Looked, Standing, look_at, name_of, operator_of
 from assent.slack.heard import Carried, Who
 from assent.slack.web import SlackWeb
 
@@ -59,19 +59,16 @@ class Door:
 
     async def operator(self, who: Who) -> OperatorCaller | Reason:
         """Return the operator whose account this is, live as Slack says now, or why there is none."""
-        return await self.why_not_live(who) or await self.declared(who)
+        return why_not_live(await self.looked_at(who)) or await self.declared(who)
 
-    async def why_not_live(self, who: Who) -> Reason | None:
-        """Return why this account may do nothing, whoever it is, as Slack says now; None where it is live."""
-        looked = await look_at(self._web, who, team=self._team)
-        if looked.standing is Standing.LIVE:
-            return None
-        return Reason.of("not_eligible", f"this Slack account {looked.why}")
+    async def looked_at(self, who: Who) -> Looked:
+        """Return what Slack says of this account now."""
+        return await look_at(self._web, who, team=self._team)
 
     async def _caller(self, who: Who, about: ToldOf, *, place: str | None) -> OperatorCaller | Reason:
         if place is not None and not about.is_card(place):
             return Reason.of("not_eligible", "this is no card that this broker knows")
-        looked = await look_at(self._web, who, team=self._team)
+        looked = await self.looked_at(who)
         if looked.standing is Standing.NOT_LIVE or (looked.standing is Standing.UNHEARD and self._is_production(about)):
             return Reason.of("not_eligible", f"this Slack account {looked.why}")
         return await self.declared(who)
@@ -85,3 +82,10 @@ class Door:
         if operator is None:
             return Reason.of("not_eligible", NO_OPERATOR)
         return await caller_at(self._broker, operator, name_of(who))
+
+
+def why_not_live(looked: Looked) -> Reason | None:
+    """Return why an account may do nothing, whoever it is, by what Slack says of it; None where it is live."""
+    if looked.standing is Standing.LIVE:
+        return None
+    return Reason.of("not_eligible", f"this Slack account {looked.why}")
