@@ -12,9 +12,10 @@ import pytest
 from assent.core.actions import Action
 from assent.core.errors import LedgerUnavailable
 from assent.ports import Tx
+from assent.stores import writer
 from assent.stores.job import TOLD_AT_ONCE
-from assent.stores.sqlite import SqliteLedger, writer
-from assent.stores.sqlite.writer import MAX_WAITING
+from assent.stores.sqlite import SqliteLedger
+from assent.stores.writer import MAX_WAITING
 from tests.contracts import samples
 from tests.stores.files import Spy, adding, contents, opened, outside, plugged, together
 

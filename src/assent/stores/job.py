@@ -11,6 +11,7 @@ from threading import Event, Lock
 from typing import Final, Generic, TypeVar
 
 from assent.core.errors import ForeignAwait, LedgerUnavailable
+from assent.ports import Gate
 
 T = TypeVar("T")
 X_contra = TypeVar("X_contra", contravariant=True)
@@ -65,10 +66,16 @@ class Job(Generic[X_contra, T]):
     """A work on its way from a caller's loop to a ledger's thread and back."""
 
     def __init__(
-        self, work: Callable[[X_contra], Awaitable[T]], *, within_seconds: float, is_urgent: bool = False
+        self,
+        work: Callable[[X_contra], Awaitable[T]],
+        *,
+        within_seconds: float,
+        gate: Gate = Gate.SHARED,
+        is_urgent: bool = False,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.within_seconds = within_seconds
+        self.gate = gate
         self.is_urgent = is_urgent
         self._held = _Held() if is_urgent else None
         self.error: BaseException | None = None

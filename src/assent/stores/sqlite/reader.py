@@ -5,73 +5,43 @@ waits is stopped inside SQLite.
 """
 
 import sqlite3
-import threading
 import time
 from contextlib import suppress
-from queue import SimpleQueue
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from assent.core.errors import LedgerUnavailable
-from assent.stores.job import Job, settle
+from assent.stores.job import Job
 from assent.stores.latches import Seen
+from assent.stores.readers import THREADS, LedgerReaders
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults, opening
 from assent.stores.sqlite.storage import Storage
 from assent.stores.sqlite.view import SqliteView
 from assent.stores.tx import Stamps
 
-THREADS: Final = 2
-MAX_WAITING: Final = 4_096
 _STEPS_BETWEEN_LOOKS: Final = 20_000
 
-Question: TypeAlias = Job[SqliteView, Any]
 
-
-class Readers:
-    """Answers questions on threads of their own."""
+class Readers(LedgerReaders[SqliteView, sqlite3.Connection]):
+    """Answers questions from a file."""
 
     def __init__(self, storage: Storage, keys: LedgerKeys, stamps: Stamps, seen: Seen) -> None:
+        super().__init__()
         self._keys = keys
         self._stamps = stamps
         self._seen = seen
-        self._waiting: SimpleQueue[Question | None] = SimpleQueue()
-        connections = [storage.reader() for _ in range(THREADS)]
-        self._threads = [
-            threading.Thread(target=self._live, args=(database,), name="ledger-reader", daemon=True)
-            for database in connections
-        ]
-        for thread in self._threads:
-            thread.start()
+        self.start([storage.reader() for _ in range(THREADS)])
 
-    def submit(self, question: Question) -> None:
-        """Let `question` wait for its turn. Raises LedgerUnavailable when too many wait already."""
-        if self._waiting.qsize() >= MAX_WAITING:
-            raise LedgerUnavailable(f"{MAX_WAITING} questions wait for the ledger already", hint="ask less often")
-        self._waiting.put(question)
+    def let_go(self, connection: sqlite3.Connection) -> None:
+        connection.close()
 
-    def close(self, seconds: float) -> bool:
-        """Finish the questions that wait and end; return whether that was done in time."""
-        for _ in self._threads:
-            self._waiting.put(None)
-        for thread in self._threads:
-            thread.join(seconds)
-        return not any(thread.is_alive() for thread in self._threads)
-
-    def _live(self, database: sqlite3.Connection) -> None:
-        while (question := self._waiting.get()) is not None:
-            if question.claim():
-                self._answer(database, question)
-                settle([question])
-        database.close()
-
-    def _answer(self, database: sqlite3.Connection, question: Question) -> None:
+    def answer(self, connection: sqlite3.Connection, question: Job[SqliteView, Any]) -> None:
         until = time.monotonic() + question.within_seconds
-        database.set_progress_handler(lambda: time.monotonic() > until, _STEPS_BETWEEN_LOOKS)
+        connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS_BETWEEN_LOOKS)
         seen = self._seen.count  # before the snapshot: what is committed while it is read, it cannot know
         try:
-            database.execute("BEGIN")
-            now = self._stamps.time.now(opening.known(database, self._keys).last_time)
-            view = SqliteView(database, self._keys, now, seen=seen)
+            connection.execute("BEGIN")
+            now = self._stamps.time.now(opening.known(connection, self._keys).last_time)
+            view = SqliteView(connection, self._keys, now, seen=seen)
             question.run(view)
             view.end()
             self._seen.take(view.latches_seen())
@@ -83,4 +53,4 @@ class Readers:
             question.error = error
         finally:
             with suppress(sqlite3.Error):  # the answer is known; the next question begins anew, or says what is wrong
-                database.rollback()
+                connection.rollback()
