@@ -8,6 +8,8 @@ import pytest
 import structlog
 
 from assent import logs
+from assent.stores.postgres import Place
+from tests.postgres_server import Server, started, why_not
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,3 +28,20 @@ def _log_of_its_own() -> Iterator[None]:
     structlog.configure(**own)
     library.handlers[:] = handlers
     library.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """Start a PostgreSQL server for this process of tests, or skip and say why."""
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    server = started()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def place(postgres: Server) -> Place:
+    """Give a place for a ledger on PostgreSQL, empty."""
+    return Place(url=postgres.cleared())

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from assent.ports import Ledger
+from assent.stores.ledger import StoredLedger
 from assent.stores.ledger_time import LedgerTime
+from assent.stores.postgres import Place, PostgresLedger
 from assent.stores.sqlite import SqliteLedger
 from tests.contracts.samples import KEYS, Clock, Ids
 
@@ -21,13 +23,29 @@ def ids() -> Ids:
     return Ids()
 
 
-@pytest.fixture(params=["sqlite in a file", "sqlite in memory"])
-async def ledger(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, ids: Callable[[str], str]
-) -> AsyncIterator[Ledger]:
-    told = LedgerTime(clock, lambda: clock.steady)
-    opened = SqliteLedger.open(
-        tmp_path / "ledger.db" if request.param == "sqlite in a file" else ":memory:", KEYS, clock=told, new_id=ids
-    )
+def in_a_file(request: pytest.FixtureRequest, told: LedgerTime, ids: Ids) -> StoredLedger:
+    path: Path = request.getfixturevalue("tmp_path")
+    return SqliteLedger.open(path / "ledger.db", KEYS, clock=told, new_id=ids)
+
+
+def in_memory(_request: pytest.FixtureRequest, told: LedgerTime, ids: Ids) -> StoredLedger:
+    return SqliteLedger.open(":memory:", KEYS, clock=told, new_id=ids)
+
+
+def on_postgresql(request: pytest.FixtureRequest, told: LedgerTime, ids: Ids) -> StoredLedger:
+    place: Place = request.getfixturevalue("place")
+    return PostgresLedger.open(place, KEYS, clock=told, new_id=ids)
+
+
+OPENERS: dict[str, Callable[[pytest.FixtureRequest, LedgerTime, Ids], StoredLedger]] = {
+    "sqlite in a file": in_a_file,
+    "sqlite in memory": in_memory,
+    "postgresql": on_postgresql,
+}
+
+
+@pytest.fixture(params=list(OPENERS))
+async def ledger(request: pytest.FixtureRequest, clock: Clock, ids: Ids) -> AsyncIterator[Ledger]:
+    opened = OPENERS[request.param](request, LedgerTime(clock, lambda: clock.steady), ids)
     yield opened
     await opened.close()

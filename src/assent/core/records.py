@@ -4,8 +4,9 @@ A leaf is canonical JSON and never holds a payload: it holds a salted commitment
 disclosed with proof, or erased, and the root of the log stays. Kinds and field names only grow; none is ever reused.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NewType
@@ -131,6 +132,12 @@ def record(entry: Entry, *, new_id: RecordId, now: datetime, salts: tuple[bytes,
     if len(leaf) > MAX_LEAF_BYTES:
         raise BadRequest("the record of this would be longer than 65,535 bytes", hint="ask for less at once")
     return Record(id=new_id, time=now, leaf=leaf, disclosed=disclosed)
+
+
+def moved_to(made: Record, now: datetime) -> Record:
+    """Return a record that was never stored as one of `now`: another broker wrote a later one meanwhile."""
+    leaf = json.loads(made.leaf)
+    return replace(made, time=now, leaf=canonical_of_ours(leaf | {"time": rfc3339(now)}))
 
 
 def _leaf(

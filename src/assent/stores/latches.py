@@ -131,7 +131,7 @@ def load(ledger: Asking, keys: LedgerKeys, at_least: int = 0) -> Latches:
     statuses = (STATUSES.load(row, keys) for row in ledger.fetch(ledger.sql.all_statuses))
     latches = Latches({row.id: row for row in breakers}, {row.id: row for row in statuses}, count, told)
     (told_by_log,) = ledger.fetch_one(ledger.sql.told, tuple(kind.value for kind in TOLD_BY))
-    if roster != _roster(latches, keys) or count < at_least or told < told_by_log:
+    if roster != roster_of(latches, keys) or count < at_least or told < told_by_log:
         raise Forged(
             "a breaker or a suspension was removed from the ledger, or put back to an older state",
             hint="nothing is decided until a backup is restored: run `assent audit verify` on a copy first",
@@ -142,7 +142,7 @@ def load(ledger: Asking, keys: LedgerKeys, at_least: int = 0) -> Latches:
 def founded(keys: LedgerKeys, created_at: int) -> tuple[Value, ...]:
     """Return the ledger row of a new ledger: no latches yet, and a sealed word that only the payload key opens."""
     sealed = keys.seal("ledger", LEDGER_ROW, (LEDGER_ROW,))
-    row = (LEDGER_ROW, created_at, _roster(_NONE, keys), sealed)
+    row = (LEDGER_ROW, created_at, roster_of(_NONE, keys), sealed)
     return (*row, keys.mac("ledger", row))
 
 
@@ -152,7 +152,7 @@ def renew(ledger: Writing, keys: LedgerKeys, latches: Latches) -> None:
     The caller must have believed them before the change: a roster made from what is found would launder a removal.
     """
     identifier, created_at, _, sealed = _ledger_row(ledger, keys)
-    row = (identifier, created_at, _roster(latches, keys), sealed)
+    row = (identifier, created_at, roster_of(latches, keys), sealed)
     ledger.write(ledger.sql.renew, (row[2], keys.mac("ledger", row), LEDGER_ROW))
 
 
@@ -174,7 +174,8 @@ def _ledger_row(ledger: Asking, keys: LedgerKeys) -> tuple[Value, ...]:
     return tuple(row[:-1])
 
 
-def _roster(latches: Latches, keys: LedgerKeys) -> bytes:
+def roster_of(latches: Latches, keys: LedgerKeys) -> bytes:
+    """Return what the ledger row says of these latches: their two numbers in the open, and a MAC over all of it."""
     numbers = (latches.count, latches.told)
     plain = b"".join(number.to_bytes(_NUMBER_BYTES) for number in numbers)
     return plain + keys.mac("latches", (*numbers, *latches.listed()))
