@@ -64,7 +64,7 @@ THREATS = (
     _threat(11, "a breaker that is stale"),
     _threat(12, "hostile JSON"),
     _threat(13, "text injection into Slack messages"),
-    _threat(14, "flooding with asks, denials and costly patterns", deferred="aggregated refusals"),
+    _threat(14, "flooding with asks, denials and costly patterns"),
     _threat(15, "a clock that jumps back or forward"),
     _threat(16, "a log edited, dropped, reordered, forked or rolled back"),
     _threat(17, "console attacks: CSRF, XSS, clickjacking, missing object checks"),

@@ -80,6 +80,7 @@ async def test_one_account_cannot_use_up_what_others_need(office: Office) -> Non
     asked = [call for call in office.slack.slack.calls if call.method == "users.info"]
     assert len(asked) < 30
     assert len(await office.refusals()) == len(asked)
+    assert office.world.broker.unrecorded.gather() == {"T0TOWN/U0NOBODY": 30 - len(asked)}
     assert "faster than anybody reads" in office.heard_by("nobody")[-1]
     office.world.clock.forward(minutes=1)
     await office.press("eve")

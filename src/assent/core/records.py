@@ -32,6 +32,7 @@ class RecordKind(StrEnum):
     APPROVAL_ASKED = "approval.asked"
     APPROVAL_VOTED = "approval.voted"
     APPROVAL_VOTE_REFUSED = "approval.vote_refused"
+    APPROVAL_ACTS_REFUSED = "approval.acts_refused"
     APPROVAL_MOVED = "approval.moved"
     APPROVAL_SHOWN = "approval.shown"
     APPROVAL_LET_AGAIN = "approval.let_again"

@@ -178,6 +178,10 @@ def _account_linked(leaf: Leaf) -> str:
     return f"{_who(leaf)} linked the Slack account {_detail(leaf, 'account')}: a code of theirs was typed there"
 
 
+def _acts_refused(leaf: Leaf) -> str:
+    return f"{_detail(leaf, 'times')} more acts of {_detail(leaf, 'account')} on approvals were refused as too fast"
+
+
 def _link_refused(leaf: Leaf) -> str:
     whose = f", a code of {_detail(leaf, 'for')}, which is spent" if _detail(leaf, "for") else ""
     return f"a code was typed at the Slack account {_detail(leaf, 'account')} and linked nothing{whose}"
@@ -257,6 +261,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Leaf], str]]] = {
     RecordKind.GRANT_REFUSED: _grant_refused,
     RecordKind.GRANT_REPLAYED: _grant_replayed,
     RecordKind.GRANT_KILLED: _grant_killed,
+    RecordKind.APPROVAL_ACTS_REFUSED: _acts_refused,
     RecordKind.BREAKER_TRIPPED: _tripped,
     RecordKind.BREAKER_RESET_ASKED: _reset_asked,
     RecordKind.BREAKER_RESET: _reset,

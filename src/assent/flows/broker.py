@@ -14,6 +14,7 @@ from assent.flows.looks import Looks
 from assent.flows.on_duty import OnDuty
 from assent.flows.recognised import Recognised
 from assent.flows.signs import Signs
+from assent.flows.unrecorded import Unrecorded
 from assent.ports import Ledger, NewId, Policies, Policy, Signals
 
 
@@ -51,6 +52,7 @@ class Broker:
     held: Held = field(default_factory=Held)
     looks: Looks = field(default_factory=Looks)
     signs: Signs = field(default_factory=Signs)
+    unrecorded: Unrecorded = field(default_factory=Unrecorded)
     on_duty: OnDuty = field(default_factory=OnDuty)
     legal_hold: str = ""
     at_console: frozenset[str] = frozenset()

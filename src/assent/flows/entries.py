@@ -222,6 +222,11 @@ def stranger_refused(
     )
 
 
+def acts_refused(account: str, times: int) -> Entry:
+    """Return the record of acts on approvals that were refused too fast for a record each."""
+    return Entry(kind=RecordKind.APPROVAL_ACTS_REFUSED, detail={"account": account, "times": times})
+
+
 def approval_moved(action: Action, approval: Approval) -> Entry:
     """Return the record of an approval that ended: approved, expired or cancelled."""
     return _moved(action, approval, {})

@@ -38,12 +38,15 @@ async def refuse_credential(
     """Record that the holder of `token` tried to `act`: an agent, a service, an operator of old.
 
     A token that no credential of ours ever had leaves no record, and nor does an approval that there is not: else
-    anybody could fill the log. Nor does a holder who comes too often.
+    anybody could fill the log. Of a holder who comes too often the number is recorded.
     """
     holder = await holder_of(broker, token)
-    if holder is None or broker.signals.take(f"refused:{holder.id}", per_second=RECORDED_PER_SECOND, burst=20) > 0:
+    if holder is None:
         return
     account = f"{holder.kind}:{holder.principal}"
+    if broker.signals.take(f"refused:{holder.id}", per_second=RECORDED_PER_SECOND, burst=20) > 0:
+        broker.unrecorded.count(account)
+        return
     with contextlib.suppress(NotFound):
         await refuse_stranger(broker, key, account=account, surface=surface, act=act, reason=reason)
 

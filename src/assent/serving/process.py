@@ -32,6 +32,7 @@ from assent.flows.manage_principals import issue_credential
 from assent.flows.raise_alerts import begin_alerts
 from assent.flows.recount import recount
 from assent.flows.run_broker import start_broker, stop_broker
+from assent.flows.too_fast import record_unrecorded
 from assent.logs import EventLog, set_up_at_first_event
 from assent.ports import AlertChannel, Channel
 from assent.serving.delivering import Delivering, NotSetUp
@@ -44,7 +45,7 @@ from assent.serving.sinking import Sinking
 from assent.serving.slack import slack_of
 from assent.serving.upkeep import PolicyWatch, PresenceWatch, for_ever, keep_log, keep_time, tell_of
 from assent.serving.verifying import Verifying
-from assent.serving.watching import Telling, keep_counters, keep_held, webhook_of
+from assent.serving.watching import Telling, keep_counters, keep_held, keep_unrecorded, webhook_of
 from assent.stores.signals_local import LocalSignals
 from assent.stores.sqlite import ServingLock
 from assent.wiring import MACHINE, Assembly, Clocks, MakeSignals, assemble, publish_key
@@ -309,6 +310,7 @@ class _Process:
             "log": partial(keep_log, assembly.log, each_seconds=self._settings.checkpoint_seconds),
             "counters": partial(keep_counters, assembly.broker),
             "held": partial(keep_held, assembly.broker),
+            "unrecorded": partial(keep_unrecorded, assembly.broker),
         }
         if self._settings.checkpoint_sink is not None:
             rounds["checkpoint_sink"] = Sinking(assembly, self._settings.checkpoint_sink).round
@@ -332,6 +334,7 @@ class _Process:
 
     async def _record_end(self) -> None:
         try:
+            await record_unrecorded(self._assembly.broker)
             await stop_broker(self._assembly.broker, version=self._version)
             await self._assembly.log.integrate()
         except AssentError as fault:

@@ -11,6 +11,7 @@ from assent.config import Settings
 from assent.flows.broker import Broker
 from assent.flows.raise_alerts import raise_alerts
 from assent.flows.recount import recount
+from assent.flows.too_fast import RECORDED_EACH_SECONDS, record_unrecorded
 from assent.flows.trip_breaker import ALERTS, write_held
 from assent.logs import EventLog
 from assent.ports import AlertChannel, Clock
@@ -39,6 +40,12 @@ async def keep_held(broker: Broker) -> float:
         stored = await write_held(broker)
         log.warning("held_trips_stored", count=stored)
     return LOOK_EACH_SECONDS
+
+
+async def keep_unrecorded(broker: Broker) -> float:
+    """Record how many acts were refused without a record each; return when to look again."""
+    await record_unrecorded(broker)
+    return RECORDED_EACH_SECONDS
 
 
 def webhook_of(settings: Settings, now: Clock) -> Webhook | None:

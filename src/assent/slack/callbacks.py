@@ -18,6 +18,7 @@ from assent.flows.broker import Broker
 from assent.flows.resolve_approval import Resolved, approve_action, deny_action, revoke_approval, show_approval
 from assent.flows.trip_breaker import trip
 from assent.slack import dialogs, stopped
+from assent.slack.accounts import name_of
 from assent.slack.commands import Commands
 from assent.slack.heard import Carried, Heard, HomeOpened, Pressed, Submitted, Typed
 from assent.slack.home_tabs import HomeTabs
@@ -73,6 +74,7 @@ class Callbacks:
         if heard.app != self._app:
             return Heeded(said="This does not come from a card of this broker.")
         if self._door.is_too_fast(heard.who):
+            self._broker.unrecorded.count(name_of(heard.who))
             return Heeded(said=f"{NOT_COUNTED}: {TOO_FAST}.")
         match heard:
             case Pressed():
