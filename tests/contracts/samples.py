@@ -4,9 +4,10 @@ Nothing here is random: ids count up, the clock stands still until a test moves 
 """
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from assent.core.account_links import AccountLink
 from assent.core.actions import Action, ActionId, ActionState, Impact, Outcome, RedeemedBy, RunId
@@ -21,6 +22,7 @@ from assent.core.deliveries import Delivery, DeliveryId, DeliveryState
 from assent.core.denials import Denial
 from assent.core.grants import Grant, GrantId, GrantState
 from assent.core.operators import Assurance, OperatorId
+from assent.core.passkeys import Challenge, Passkey, PasskeyId, Purpose
 from assent.core.presence import Presence
 from assent.core.reasons import Reason
 from assent.core.records import Entry, RecordKind
@@ -340,6 +342,57 @@ FULL_LINK = AccountLink(
     revision=4,
 )
 
+
+def passkey(key: str = "plain", **changes: Any) -> Passkey:
+    """Return a passkey that was never used."""
+    usual = Passkey(
+        id=PasskeyId(key),
+        credential=f"credential of {key}".encode(),
+        operator=OWNER,
+        public_key=b"k" * 77,
+        handle=b"h" * 32,
+        sign_count=0,
+        name="",
+        added_at=T0,
+        session=CredentialId("s1"),
+        vouched_by="link",
+    )
+    return replace(usual, **changes)
+
+
+FULL_PASSKEY = passkey(
+    "full",
+    sign_count=7,
+    name=SECRET,
+    vouched_by="pky_1",
+    synced=True,
+    last_used_at=LATER,
+    suspect_at=LATER,
+    revoked_at=LATER,
+    revoked_by="gus",
+    revision=3,
+)
+CHALLENGE = Challenge(
+    id="s1.add",
+    operator=OWNER,
+    session=CredentialId("s1"),
+    purpose=Purpose.ADD,
+    nonce=b"n" * 32,
+    until=LATER,
+)
+FULL_CHALLENGE = replace(
+    CHALLENGE,
+    id="s1.vote.apr_1.approve",
+    purpose=Purpose.VOTE,
+    about="apr_1",
+    action="act_1",
+    digest="0f" * 32,
+    vote="approve",
+    vouched_by=PasskeyId("pky_1"),
+    answered=True,
+    revision=4,
+)
+
 PLAIN_ROWS: tuple[Row, ...] = (
     action(),
     approval(),
@@ -354,6 +407,8 @@ PLAIN_ROWS: tuple[Row, ...] = (
     Mark(id="webhook", told_until=0),
     presence(),
     AccountLink(id=OWNER),
+    passkey(),
+    CHALLENGE,
 )
 FULL_ROWS: tuple[Row, ...] = (
     FULL_ACTION,
@@ -369,6 +424,8 @@ FULL_ROWS: tuple[Row, ...] = (
     Mark(id="pager", told_until=2**40),
     FULL_PRESENCE,
     FULL_LINK,
+    FULL_PASSKEY,
+    FULL_CHALLENGE,
 )
 ALL_ROWS = (*PLAIN_ROWS, *FULL_ROWS)
 

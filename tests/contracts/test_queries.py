@@ -306,6 +306,23 @@ async def test_a_breaker_is_found_by_exactly_its_scope(ledger: Ledger) -> None:
     assert await ledger.read(work) == ["a", "b", None, None]
 
 
+async def test_passkeys_of_an_operator_are_listed_newest_first_also_those_that_are_over(ledger: Ledger) -> None:
+    rows = (
+        samples.passkey("a"),
+        samples.passkey("b", operator="gus"),
+        samples.passkey("c", revoked_at=samples.LATER),
+        samples.passkey("d"),
+    )
+    await put(ledger, *rows)
+
+    async def look(view: View) -> list[list[str]]:
+        asked = ((samples.OWNER, 9), (samples.OWNER, 2), ("gus", 9), ("nobody", 9))
+        return [ids(await view.passkeys(operator, limit=limit)) for operator, limit in asked]
+
+    assert await ledger.read(look) == [["d", "c", "a"], ["d", "c"], ["b"], []]
+    assert await ledger.transact(look) == [["d", "c", "a"], ["d", "c"], ["b"], []]
+
+
 async def test_credentials_of_a_principal_are_listed_those_in_use_first_then_newest_first(ledger: Ledger) -> None:
     await put(
         ledger,

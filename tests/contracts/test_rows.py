@@ -91,6 +91,7 @@ TWICE = {
     "scope over everything": (samples.breaker("a", scope=Scope()), samples.breaker("b", scope=Scope())),
     "agent_status": (samples.status(), samples.status()),
     "credential": (samples.credential(), samples.credential()),
+    "credential of a passkey": (samples.passkey("a"), samples.passkey("b", credential=b"credential of a")),
 }
 
 

@@ -9,14 +9,16 @@ from typing import Final
 from starlette.responses import PlainTextResponse, Response
 
 from assent.console.showing import DIGEST_SENT, shown_of
-from assent.console.visits import STATUS_OF, Visit, act, page
+from assent.console.visits import STATUS_OF, Visit, act, page, script, to_script
 from assent.core.actions import ActionState
 from assent.core.approvals import OPEN, ApprovalState, DenialCategory, is_self_approved, why_not_let_again, why_not_stop
 from assent.core.errors import BadRequest
 from assent.core.looking import RecordFilter
 from assent.core.operators import OperatorId, Permission
+from assent.core.reasons import Reason
 from assent.core.records import Record
 from assent.core.telling import tell
+from assent.flows.add_passkey import passkeys_held
 from assent.flows.read_records import list_records
 from assent.flows.resolve_approval import (
     Resolved,
@@ -27,7 +29,9 @@ from assent.flows.resolve_approval import (
     revoke_approval,
 )
 from assent.flows.show_whole import note_shown, reveal_values, sees_values, show_with_values
+from assent.flows.sign_vote import ask_to_vote
 from assent.flows.tell_story import leaf_of
+from assent.flows.use_of_passkey import PasskeyUse
 from assent.slack import telling
 from assent.slack.view import CardView
 
@@ -46,7 +50,8 @@ async def show_approval(visit: Visit) -> Response:
     facts = telling.facts(view)
     if not values and not seen.action.resource_is_public:
         facts["Where"] = f"{seen.action.environment} · not shown to you"
-    may_approve = seen.approval.state in OPEN and _could_after_reading(seen)
+    signs = await _signs(visit, seen)
+    may_approve = seen.approval.state in OPEN and (signs or _could_after_reading(seen))
     return visit.page(
         "approval.html",
         seen=seen,
@@ -58,6 +63,8 @@ async def show_approval(visit: Visit) -> Response:
         now=now,
         digest=seen.approval.digest[:DIGEST_SENT],
         may_approve=may_approve,
+        signs=signs,
+        lacks_passkey=not signs and seen.passkey is PasskeyUse.NEEDED,
         may_deny=_may_deny(visit, seen, now),
         may_revoke=_may_revoke(visit, seen, now),
         may_let_again=_may_let_again(visit, seen, now),
@@ -66,6 +73,13 @@ async def show_approval(visit: Visit) -> Response:
         trail=await _trail(visit, seen),
         tell=lambda record: tell(leaf_of(record)),
     )
+
+
+async def _signs(visit: Visit, seen: Seen) -> bool:
+    """Whether the visitor's yes is signed with a passkey here: it counts for more, and there is one."""
+    if seen.passkey is PasskeyUse.NONE:
+        return False
+    return bool(await passkeys_held(visit.broker, visit.caller.operator.id))
 
 
 def _could_after_reading(seen: Seen) -> bool:
@@ -119,11 +133,21 @@ async def do_reveal(visit: Visit) -> Response:
     return visit.go(f"/approvals/{key}") if reason is None else visit.refused(reason, back=f"/approvals/{key}")
 
 
+async def do_ask_passkey(visit: Visit) -> Response:
+    """Tell the page what the visitor's passkey is to sign for a yes to exactly what was shown."""
+    key, digest = visit.param("approval"), visit.form.get("digest", "").lower()
+    asked = await ask_to_vote(visit.broker, visit.caller, key, digest_prefix=digest)
+    return to_script(asked if isinstance(asked, Reason) else {"get": asked})
+
+
 async def do_approve(visit: Visit) -> Response:
-    """Count a yes to exactly what was shown."""
+    """Count a yes to exactly what was shown, signed with a passkey where the page had it signed."""
     digest, comment = visit.form.get("digest", "").lower(), _words(visit, "comment")
-    key = visit.param("approval")
-    return _answer(visit, await approve_action(visit.broker, visit.caller, key, digest_prefix=digest, comment=comment))
+    key, passkey = visit.param("approval"), visit.form.get("passkey", "")
+    return _answer(
+        visit,
+        await approve_action(visit.broker, visit.caller, key, digest_prefix=digest, comment=comment, passkey=passkey),
+    )
 
 
 async def do_deny(visit: Visit) -> Response:
@@ -164,6 +188,7 @@ routes: Final = (
     page(_PATH, show_approval),
     act(f"{_PATH}/shown", do_note_shown),
     act(f"{_PATH}/reveal", do_reveal),
+    script(f"{_PATH}/passkey", do_ask_passkey),
     act(f"{_PATH}/approve", do_approve),
     act(f"{_PATH}/deny", do_deny),
     act(f"{_PATH}/revoke", do_revoke),

@@ -16,6 +16,8 @@ from assent.console.visits import SIGN_IN, Console, Visit, act, console_of, form
 from assent.core.account_links import declared
 from assent.core.credentials import CredentialId, ends_at
 from assent.core.errors import RateLimited, Unauthenticated
+from assent.core.operators import Assurance
+from assent.flows.add_passkey import passkeys_held
 from assent.flows.link_account import CodeAsked, ask_for_code, is_linked, unlink
 from assent.flows.manage_principals import Issued
 from assent.flows.sign_in import end_session, own_sessions, sign_in, sign_out, who_would_sign_in
@@ -105,13 +107,17 @@ async def show_account(visit: Visit) -> Response:
 
 
 async def _account(visit: Visit, asked: CodeAsked | None) -> Response:
+    operator, checks = visit.caller.operator, visit.broker.passkeys
     return visit.page(
         "account.html",
+        passkeys=await passkeys_held(visit.broker, operator.id),
+        passkey_origin=None if checks is None else checks.origin,
+        may_add=visit.caller.assurance >= Assurance.CONSOLE,
         sessions=await own_sessions(visit.broker, visit.caller),
         ends_at=ends_at,
         asked=asked,
-        declared=declared(visit.caller.operator),
-        linked=await is_linked(visit.broker, visit.caller.operator),
+        declared=declared(operator),
+        linked=await is_linked(visit.broker, operator),
     )
 
 

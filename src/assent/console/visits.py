@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from urllib.parse import parse_qsl, quote
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from assent.console.given import PREFIX, ConsoleSettings
@@ -23,7 +23,7 @@ from assent.console.issuer import Issuer
 from assent.console.one_look import OneLook
 from assent.console.pages import Pages
 from assent.console.watcher import Live
-from assent.core.errors import BadRequest, Forbidden, Unauthenticated
+from assent.core.errors import AssentError, BadRequest, Forbidden, Unauthenticated
 from assent.core.operators import Permission
 from assent.core.reasons import Reason
 from assent.flows import authenticate
@@ -153,13 +153,39 @@ def act(path: str, handler: Handler) -> Route:
     """Return the route of a form that only a page of the same session can send."""
 
     async def answer(request: Request) -> Response:
-        visit = await visit_of(request, await form_of(request))
-        sent = visit.form.get(CSRF, "")
-        if not sent.isascii() or not compare_digest(sent, visit.csrf):
-            raise Forbidden("this form is not of your session", hint="load the page again, then do it once more")
-        return await handler(visit)
+        return await handler(await _own_form(request))
 
     return Route(f"{PREFIX}{path}", answer, methods=["POST"], name=f"POST {path}")
+
+
+def script(path: str, handler: Handler) -> Route:
+    """Return the route that a page's own script asks before it sends a form; it is told no in words, not as a page."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(await _own_form(request))
+        except AssentError as fault:
+            if fault.code not in STATUS_OF:
+                raise
+            said = fault.message if fault.hint is None else f"{fault.message}: {fault.hint}"
+            return JSONResponse({"why": said}, status_code=STATUS_OF[fault.code])
+
+    return Route(f"{PREFIX}{path}", answer, methods=["POST"], name=f"POST {path}")
+
+
+def to_script(told: Mapping[str, object] | Reason) -> Response:
+    """Return what a page's script is told, or why not."""
+    if isinstance(told, Reason):
+        return JSONResponse({"why": told.message}, status_code=STATUS_OF.get(told.code, 409))
+    return JSONResponse(told)
+
+
+async def _own_form(request: Request) -> Visit:
+    visit = await visit_of(request, await form_of(request))
+    sent = visit.form.get(CSRF, "")
+    if not sent.isascii() or not compare_digest(sent, visit.csrf):
+        raise Forbidden("this form is not of your session", hint="load the page again, then do it once more")
+    return visit
 
 
 def console_of(request: Request) -> Console:

@@ -239,9 +239,18 @@ def _involved(approval: Approval) -> set[str]:
     return {approval.owner, approval.key_issuer, *approval.drivers} - {""}
 
 
-def can_be_satisfied(approval: Approval, operators: Iterable[Operator], now: datetime) -> bool:
-    """Whether enough different eligible people exist to fill every seat, on whatever surface."""
-    people = [(o, Assurance.STEP_UP) for o in operators if why_barred(approval, o, now) is None]
+def can_be_satisfied(
+    approval: Approval, operators: Iterable[Operator], now: datetime, *, without_passkey: Collection[str] = ()
+) -> bool:
+    """Whether enough different eligible people exist to fill every seat, on whatever surface they can come to.
+
+    Those `without_passkey` can come to any but `step_up`.
+    """
+    people = [
+        (o, Assurance.CONSOLE if o.id in without_passkey else Assurance.STEP_UP)
+        for o in operators
+        if why_barred(approval, o, now) is None
+    ]
     return _all_filled(_seats(approval), people)
 
 
@@ -261,6 +270,11 @@ def at_console(
 
 def _route_at_console(route: Route) -> Route:
     return replace(route, assurance=Assurance.CONSOLE) if route.assurance_left_open else route
+
+
+def asks_for_passkey(approval: Approval) -> bool:
+    """Whether some seat is filled with a passkey alone."""
+    return any(seat.assurance is Assurance.STEP_UP for seat in _seats(approval))
 
 
 def who_can_vote(approval: Approval, operators: Iterable[Operator], now: datetime) -> tuple[OperatorId, ...]:
@@ -292,8 +306,17 @@ def why_not_vote(approval: Approval, voter: Voter, now: datetime) -> Reason | No
         return Reason.of("not_eligible", "somebody who may not vote here issued your token less than 24 hours ago")
     if all(voter.assurance < seat.assurance for seat in mine):
         least = min(seat.assurance for seat in mine)
-        return Reason.of("step_up_required", f"this route accepts `{least.name.lower()}` or better")
+        how = ": at the console, signed with a passkey" if least is Assurance.STEP_UP else " or better"
+        return Reason.of("step_up_required", f"this route accepts `{least.name.lower()}`{how}")
     return None
+
+
+def gains_by_passkey(approval: Approval, voter: Voter, now: datetime) -> bool:
+    """Whether `voter` could fill a seat with a passkey that they cannot fill as they are."""
+    if why_not_vote(approval, replace(voter, assurance=Assurance.STEP_UP), now) is not None:
+        return False
+    groups = voter.operator.groups
+    return any(seat.group in groups and seat.assurance > voter.assurance for seat in _seats(approval))
 
 
 def is_fresh(voter: Voter, now: datetime) -> bool:

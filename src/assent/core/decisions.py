@@ -101,9 +101,9 @@ class Facts:
     """Everything a decision depends on, gathered inside one transaction.
 
     `proposal` is a Reason when the catalogue refused the request. `someone_can_approve` tells whether the routes can
-    be satisfied by eligible people at all, `cooling` why nobody is asked this at the moment. `breakers` are those that
-    are not closed; `counters_readable` is false while a rule that counts this action cannot count it; `overdrawn` says
-    which budget the action would overdraw.
+    be satisfied by eligible people at all, `why_nobody_can` what these lack where that is said, `cooling` why nobody
+    is asked this at the moment. `breakers` are those that are not closed; `counters_readable` is false while a rule
+    that counts this action cannot count it; `overdrawn` says which budget the action would overdraw.
     """
 
     profile: AgentProfile | None
@@ -116,6 +116,7 @@ class Facts:
     cooling: Cooling | None = None
     counters_readable: bool = True
     overdrawn: str | None = None
+    why_nobody_can: str = ""
 
 
 def decide(facts: Facts, limits: Limits, now: datetime) -> Decision:
@@ -199,7 +200,7 @@ def is_under_the_floor(proposal: Proposal, verdict: Verdict) -> bool:
 def _ask(facts: Facts, limits: Limits) -> Decision:
     verdict = facts.verdict
     if not verdict.routes or not facts.someone_can_approve:
-        return _deny(Reason.of("no_eligible_approver"), verdict)
+        return _deny(Reason.of("no_eligible_approver", facts.why_nobody_can), verdict)
     if facts.cooling is not None:
         return replace(_deny(facts.cooling.reason, verdict), denied_as=facts.cooling.by.id)
     if (crowded := _too_much(facts.load, limits)) is not None:

@@ -55,7 +55,9 @@ def _voted(leaf: Leaf) -> str:
 
 
 def _vote_refused(leaf: Leaf) -> str:
-    return f"{_who(leaf)} tried to {_detail(leaf, 'act')}{_how(leaf)}, which did not count: {_reasons(leaf)}"
+    because = _passkey(leaf, "because").replace("_", " ")
+    why = f" (passkey: {because})" if because else ""
+    return f"{_who(leaf)} tried to {_detail(leaf, 'act')}{_how(leaf)}, which did not count: {_reasons(leaf)}{why}"
 
 
 def _approval_moved(leaf: Leaf) -> str:
@@ -191,6 +193,25 @@ def _unlinked(leaf: Leaf) -> str:
     return f"{_who(leaf)} unlinked {_detail(leaf, 'for')} from {_detail(leaf, 'account')} ({_detail(leaf, 'surface')})"
 
 
+def _passkey_added(leaf: Leaf) -> str:
+    vouched = _detail(leaf, "vouched_by")
+    by = {"link": "a session by a link", "oidc": "a session by single sign-on"}.get(vouched, f"the passkey {vouched}")
+    return f"{_who(leaf)} added the passkey {_detail(leaf, 'id')}, vouched for by {by}"
+
+
+def _passkey_vouched(leaf: Leaf) -> str:
+    return f"{_who(leaf)} signed for another passkey with {_passkey(leaf, 'id')}"
+
+
+def _passkey_refused(leaf: Leaf) -> str:
+    why = _passkey(leaf, "because").replace("_", " ")
+    return f"{_who(leaf)} tried to {_detail(leaf, 'act')} a passkey, which did not count: {why}"
+
+
+def _passkey_revoked(leaf: Leaf) -> str:
+    return f"{_who(leaf)} took the passkey {_detail(leaf, 'id')} of {_detail(leaf, 'for')} away"
+
+
 def _session_ended(leaf: Leaf) -> str:
     return f"{_who(leaf)} ended a console session of {_detail(leaf, 'for')}"
 
@@ -284,6 +305,10 @@ _SENTENCES: Final[Mapping[str, Callable[[Leaf], str]]] = {
     RecordKind.ACCOUNT_LINKED: _account_linked,
     RecordKind.ACCOUNT_LINK_REFUSED: _link_refused,
     RecordKind.ACCOUNT_UNLINKED: _unlinked,
+    RecordKind.PASSKEY_ADDED: _passkey_added,
+    RecordKind.PASSKEY_VOUCHED: _passkey_vouched,
+    RecordKind.PASSKEY_REFUSED: _passkey_refused,
+    RecordKind.PASSKEY_REVOKED: _passkey_revoked,
     RecordKind.BROKER_STARTED: _started,
     RecordKind.BROKER_STOPPED: _stopped,
     RecordKind.POLICY_ACTIVATED: _activated,
@@ -337,6 +362,11 @@ def _text(leaf: Leaf, name: str) -> str:
 
 def _detail(leaf: Leaf, name: str) -> str:
     return _text(leaf_detail(leaf), name)
+
+
+def _passkey(leaf: Leaf, name: str) -> str:
+    found = leaf_detail(leaf).get("passkey")
+    return _text(found, name) if isinstance(found, Mapping) else ""
 
 
 def _count(leaf: Leaf, name: str) -> str:

@@ -15,7 +15,7 @@ from assent.flows.on_duty import OnDuty
 from assent.flows.recognised import Recognised
 from assent.flows.signs import Signs
 from assent.flows.unrecorded import Unrecorded
-from assent.ports import Ledger, NewId, Policies, Policy, Signals
+from assent.ports import Ledger, NewId, Passkeys, Policies, Policy, Signals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,8 @@ class Broker:
     takes up other versions, as `activation` says; without it the one version serves. `release_keys` may vouch for
     what widens, on the log called `log_name`. `legal_hold` names what has to be kept, so that nothing is erased;
     empty for nothing. `at_console` are the operators who can sign in at the console with more than
-    a token, whoever is declared to the issuer of single sign-on among them where `signs_on`.
+    a token, whoever is declared to the issuer of single sign-on among them where `signs_on`. `passkeys` checks what
+    their authenticators sign; None where nothing does.
     """
 
     ledger: Ledger
@@ -57,6 +58,7 @@ class Broker:
     legal_hold: str = ""
     at_console: frozenset[str] = frozenset()
     signs_on: bool = False
+    passkeys: Passkeys | None = None
 
     def who_can_be_at_console(self) -> frozenset[str]:
         """Return the operators of the loaded policy who can sign in at the console with more than a token."""

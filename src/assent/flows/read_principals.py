@@ -15,11 +15,13 @@ from assent.core.credentials import MAX_LIVE_PER_PRINCIPAL, Credential, Kind, is
 from assent.core.errors import NotFound
 from assent.core.looking import RecordFilter
 from assent.core.operators import Operator, OperatorId, Permission
+from assent.core.passkeys import Passkey
 from assent.core.reasons import Reason
 from assent.core.records import Record, RecordKind
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
 from assent.flows.link_account import holds_now
+from assent.flows.sign_for import held_live
 from assent.ports import Policy, View
 
 # How many records are looked through for when an agent asked last: a bound for the reader, whatever the log holds.
@@ -58,7 +60,7 @@ class SeenService:
 class SeenOperator:
     """One operator: as declared (None when the policy names them no more), the agents they own, their tokens.
 
-    `is_linked` says whether they linked the Slack account that is declared for them.
+    `is_linked` says whether they linked the Slack account that is declared for them; `passkeys` sign for them now.
     """
 
     id: OperatorId
@@ -67,6 +69,7 @@ class SeenOperator:
     now: datetime
     owns: tuple[AgentId, ...] = field(default=())
     is_linked: bool = False
+    passkeys: tuple[Passkey, ...] = ()
 
 
 async def list_agents(
@@ -217,6 +220,7 @@ async def _operator(view: View, policy: Policy, operator: OperatorId, tokens: tu
         now=view.now,
         owns=tuple(agent.id for agent in policy.agents() if agent.owner == operator),
         is_linked=declared is not None and await holds_now(view, declared),
+        passkeys=await held_live(view, operator),
     )
 
 

@@ -37,6 +37,7 @@ from assent.flows.broker import Broker
 from assent.flows.draw_budget import Draw, draw, overdrawn, reserve
 from assent.flows.notice import TooMuchOf, notice, too_much
 from assent.flows.watch_actions import CARDS
+from assent.flows.who_can_at_all import who_can_at_all
 from assent.ports import Policy, Tx
 
 OPERATOR_PREFIX = "operator:"
@@ -230,6 +231,7 @@ async def _decide(
     if question is not None and is_for_probe:
         question = approvals.first_step_only(question)
     draws = await _draws(tx, judged) if judged.counted.budgets else ()
+    someone_can, why_nobody = await who_can_at_all(broker, tx, question, judged.policy.operators())
     facts = Facts(
         profile=judged.policy.agent(agent),
         status=await status_of(tx, agent, ask.on_behalf_of),
@@ -237,8 +239,8 @@ async def _decide(
         verdict=judged.verdict,
         breakers=opened,
         load=await _load(tx, agent, ask, judged),
-        someone_can_approve=question is not None
-        and approvals.can_be_satisfied(question, judged.policy.operators(), tx.now),
+        someone_can_approve=someone_can,
+        why_nobody_can=why_nobody,
         cooling=await _why_not_ask(tx, agent, ask, judged),
         counters_readable=counters_readable or not judged.counted.in_signals,
         overdrawn=overdrawn(draws),

@@ -15,18 +15,21 @@ from assent.core.denials import Again, Denial
 from assent.core.errors import Forged, NotFound
 from assent.core.grants import Grant, GrantId
 from assent.core.operators import Assurance, Permission
+from assent.core.passkeys import about_vote
 from assent.core.reasons import Reason
 from assent.core.records import RecordKind
-from assent.flows import entries
+from assent.flows import entries, passkey_entries
 from assent.flows.answers import who_can_decide
-from assent.flows.authenticate import OperatorCaller, confirm_operator, require, was_revoked
+from assent.flows.authenticate import OperatorCaller, SessionCaller, confirm_operator, require, was_revoked
 from assent.flows.broker import Broker
 from assent.flows.end_action import end_without_running, settle
 from assent.flows.judge_again import judge_again, why_in_vain
 from assent.flows.log_says import believe_log
 from assent.flows.notice import notice
-from assent.flows.one_hand import ONE_HAND, is_one_hand
+from assent.flows.one_hand import why_one_hand
 from assent.flows.seen_whole import why_not_displayable, why_not_seen
+from assent.flows.sign_for import Answer, SteppedUp, Unsigned, check_answer, take
+from assent.flows.use_of_passkey import PasskeyUse, gains_by_passkey, use_of_passkey
 from assent.flows.watch_actions import tell
 from assent.ports import Policy, Tx, View
 
@@ -39,7 +42,7 @@ NOW = Again()
 class Seen:
     """One approval as an operator sees it at `now`: the whole action, and why the caller cannot vote.
 
-    `again` says from when on a denied one may be asked again.
+    `again` says from when on a denied one may be asked again. `passkey` says what the caller's would do here.
     """
 
     approval: Approval
@@ -48,6 +51,7 @@ class Seen:
     policy: Policy
     now: datetime
     again: Again = NOW
+    passkey: PasskeyUse = PasskeyUse.NONE
 
     @property
     def who(self) -> tuple[str, ...]:
@@ -160,14 +164,24 @@ async def list_mine(
         found = await view.approvals(states, limit=LOOKED_AT_ONCE, before=before)
         mine: list[Seen] = []
         for approval in found:
-            if not approvals.has_voted(approval, caller.operator.id) and not _why_not_now(approval, caller, view.now):
+            if not approvals.has_voted(approval, caller.operator.id) and _may_be_mine(
+                broker, approval, caller, view.now
+            ):
                 seen = await _seen_or_damaged(broker, view, caller, approval)
-                mine += [seen] if seen is not None and seen.why_not_me is None else []
+                mine += [seen] if seen is not None and _waits_for_me(seen) else []
             if len(mine) >= limit:
                 return Listed(tuple(mine), view.now, approval.id)
         return Listed(tuple(mine), view.now, _rest(found, LOOKED_AT_ONCE))
 
     return await broker.ledger.read(work)
+
+
+def _may_be_mine(broker: Broker, approval: Approval, caller: OperatorCaller, now: datetime) -> bool:
+    return not _why_not_now(approval, caller, now) or gains_by_passkey(broker, approval, caller, now)
+
+
+def _waits_for_me(seen: Seen) -> bool:
+    return seen.why_not_me is None or seen.passkey is PasskeyUse.NEEDED
 
 
 def _rest(found: Sequence[Approval], limit: int) -> ApprovalId | None:
@@ -186,7 +200,7 @@ async def _seen(broker: Broker, view: View, caller: OperatorCaller, approval: Ap
     action = await action_of(view, approval)
     why_not = (
         _why_not_now(approval, caller, view.now)
-        or await _why_one_hand(view, approval, caller)
+        or await why_one_hand(view, approval, caller)
         or await why_not_displayable(view, action, caller)
     )
     return Seen(
@@ -196,6 +210,7 @@ async def _seen(broker: Broker, view: View, caller: OperatorCaller, approval: Ap
         policy=broker.policy(),
         now=view.now,
         again=await _again(view, approval, action),
+        passkey=await use_of_passkey(broker, view, action, approval, caller),
     )
 
 
@@ -228,39 +243,49 @@ async def action_of(view: View, approval: Approval) -> Action:
 
 
 async def approve_action(
-    broker: Broker, caller: OperatorCaller, key: str, *, digest_prefix: str, comment: str = ""
+    broker: Broker, caller: OperatorCaller, key: str, *, digest_prefix: str, comment: str = "", passkey: str = ""
 ) -> Resolved:
     """Return the approval with the caller's yes counted, and its grant issued when that completed it.
 
-    `comment` is payload of the vote's record.
+    `comment` is payload of the vote's record. `passkey` is what the caller's passkey answered to what `ask_to_vote`
+    told, as JSON: with it the vote counts as `step_up`, and where it does not hold nothing counts.
 
     Raises:
         NotFound: no such approval.
         Unauthenticated: the caller's token was revoked since.
+        IllegalMove: there is an answer of a passkey, and this broker takes none.
 
     """
     grant_id = GrantId(broker.new_id("grt"))
+    answer = await _answer_of(broker, caller, key, passkey)
 
     async def work(tx: Tx) -> Resolved:
         policy = broker.policy()
         await confirm_operator(tx, caller)
         approval = await _as_heard(tx, await find(tx, key))
         action = await action_of(tx, approval)
+        signed = await _signed(tx, caller, approval, answer)
+        if isinstance(signed, Unsigned):
+            refused = entries.vote_refused(action, approval, caller.voter(), "approve", signed.reason)
+            await tx.append(passkey_entries.with_unsigned(refused, signed))
+            return Resolved(approval=approval, action=action, refused=signed.reason)
+        sure = caller if signed is None else signed.caller
         voted = approvals.vote(
-            approval, caller.voter(), digest_prefix=digest_prefix, operators=policy.operators(), now=tx.now
+            approval, sure.voter(), digest_prefix=digest_prefix, operators=policy.operators(), now=tx.now
         )
         if isinstance(voted, Reason):
-            return await _refused(broker, tx, action, approval, voter=caller.voter(), act="approve", reason=voted)
+            return await _refused(broker, tx, action, approval, voter=sure.voter(), act="approve", reason=voted)
         if not voted.moved:
             return Resolved(approval=approval, action=action)
-        why_not = await _why_one_hand(tx, approval, caller) or await why_not_seen(tx, action, caller)
+        why_not = await why_one_hand(tx, approval, sure) or await why_not_seen(tx, action, sure)
         why_not = why_not or _why_one_factor(broker, approval, voted.approval, tx.now)
         if why_not is not None:
-            return await _refused(broker, tx, action, approval, voter=caller.voter(), act="approve", reason=why_not)
+            return await _refused(broker, tx, action, approval, voter=sure.voter(), act="approve", reason=why_not)
         if (changed := why_in_vain(judge_again(policy, action), action, approval)) is not None:
-            return await _overtaken(tx, action, approval, caller, changed)
+            return await _overtaken(tx, action, approval, sure, changed)
         await tx.replace(approval, voted.approval)
-        await tx.append(entries.approval_voted(action, voted.approval, caller.voter(), comment))
+        entry = entries.approval_voted(action, voted.approval, sure.voter(), comment)
+        await tx.append(entry if signed is None else passkey_entries.with_signed(entry, signed))
         if voted.approval.state is ApprovalState.APPROVED:
             action = await _make_ready(tx, action, voted.approval, grant_id)
         return Resolved(approval=voted.approval, action=action, who=who_can_decide(voted.approval, policy, tx.now))
@@ -274,14 +299,20 @@ async def _as_heard(view: View, approval: Approval) -> Approval:
     return approval if len(votes) == len(approval.votes) else replace(approval, votes=votes)
 
 
-async def _why_one_hand(view: View, approval: Approval, caller: OperatorCaller) -> Reason | None:
-    # Where neither of the two votes by token, whoever issued one could not have voted with it.
-    me = caller.operator.id
-    for vote in approval.votes:
-        by_token = vote.operator != me and Assurance.TOKEN in {vote.assurance, caller.assurance}
-        if by_token and await is_one_hand(view, vote.operator, me):
-            return Reason.of("not_eligible", f"{ONE_HAND}, so you are no other person beside `{vote.operator}`")
-    return None
+async def _answer_of(broker: Broker, caller: OperatorCaller, key: str, passkey: str) -> Answer | None:
+    if not passkey or not isinstance(caller, SessionCaller):
+        return None
+    approval = await broker.ledger.read(lambda view: find(view, key))
+    return await check_answer(broker, caller, about_vote(approval), passkey)
+
+
+async def _signed(
+    tx: Tx, caller: OperatorCaller, approval: Approval, answer: Answer | None
+) -> SteppedUp | Unsigned | None:
+    # Whoever voted already hears that, however often the same answer comes.
+    if answer is None or not isinstance(caller, SessionCaller) or approvals.has_voted(approval, caller.operator.id):
+        return None
+    return await take(tx, caller, about_vote(approval), answer)
 
 
 def _why_one_factor(broker: Broker, before: Approval, voted: Approval, now: datetime) -> Reason | None:

@@ -3,11 +3,14 @@
 Both are recorded before anything follows from them: a value leaves, or a yes is taken.
 """
 
+from dataclasses import replace
+from datetime import datetime
+
 from assent.core import approvals
 from assent.core.actions import Action
 from assent.core.approvals import MIN_DIGEST_PREFIX, Approval
 from assent.core.errors import Forbidden
-from assent.core.operators import Operator, Permission
+from assent.core.operators import Assurance, Operator, Permission
 from assent.core.reasons import Reason
 from assent.core.records import Entry
 from assent.flows import entries
@@ -78,7 +81,7 @@ async def reveal_values(broker: Broker, caller: SessionCaller, key: str, *, reas
         approval = await find(tx, key)
         action = await action_of(tx, approval)
         if not caller.operator.may(Permission.AUDIT_PAYLOADS):
-            lacking = approvals.why_closed(approval, tx.now) or approvals.why_not_vote(approval, caller.voter(), tx.now)
+            lacking = approvals.why_closed(approval, tx.now) or _why_not_for_eyes(approval, caller, tx.now)
             if lacking is not None:
                 return lacking
         if action.to_be_revealed and not await is_revealed(tx, action, caller):
@@ -87,6 +90,13 @@ async def reveal_values(broker: Broker, caller: SessionCaller, key: str, *, reas
         return None
 
     return await broker.ledger.transact(work)
+
+
+def _why_not_for_eyes(approval: Approval, caller: SessionCaller, now: datetime) -> Reason | None:
+    # What a passkey would add is asked of the yes: whoever signed in surely may read before.
+    is_sure = caller.assurance >= Assurance.CONSOLE
+    voter = replace(caller.voter(), assurance=Assurance.STEP_UP) if is_sure else caller.voter()
+    return approvals.why_not_vote(approval, voter, now)
 
 
 async def show_with_values(broker: Broker, caller: SessionCaller, key: str) -> tuple[Seen, bool]:

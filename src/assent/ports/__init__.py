@@ -24,9 +24,11 @@ from assent.core.deliveries import Delivery
 from assent.core.denials import Denial
 from assent.core.grants import Grant
 from assent.core.looking import FoundRecords, LogState, RecordFilter
+from assent.core.passkeys import Challenge, Passkey
 from assent.core.presence import Presence
 from assent.core.records import Entry, Record, RecordId, RecordKind
 from assent.ports.channels import AlertChannel, Channel
+from assent.ports.passkeys import Passkeys
 from assent.ports.policies import Policies, Policy, ToolView
 from assent.ports.signals import Known, Signals, Subscription
 
@@ -40,6 +42,7 @@ __all__ = [
     "Ledger",
     "NewId",
     "OpenApprovals",
+    "Passkeys",
     "Policies",
     "Policy",
     "R",
@@ -68,6 +71,8 @@ Row = (
     | Mark
     | Presence
     | AccountLink
+    | Passkey
+    | Challenge
 )
 R = TypeVar(
     "R",
@@ -84,6 +89,8 @@ R = TypeVar(
     Mark,
     Presence,
     AccountLink,
+    Passkey,
+    Challenge,
 )
 
 Clock = Callable[[], datetime]
@@ -266,6 +273,13 @@ class View(Protocol):
         """Return by name everybody for whom a credential of that kind was ever stored, at most 10,000.
 
         Only the names are told, no row is believed: ask for the credentials of each.
+        """
+        ...
+
+    async def passkeys(self, operator: str, *, limit: int) -> Sequence[Passkey]:
+        """Return the passkeys of one operator, newest first, at most `limit`, also those that were taken away.
+
+        One whose MAC does not hold is left out: it signs nothing.
         """
         ...
 

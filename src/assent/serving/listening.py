@@ -18,7 +18,9 @@ from assent.serving.connections import ConnectionLimits, protocol
 BACKLOG: Final = 2_048
 # For the ledger, the log and the files of policy, whatever strangers hold open.
 KEPT_DESCRIPTORS: Final = 64
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+_LOCALHOST: Final = "localhost"
+_LOOPBACK: Final = ("127.0.0.1", _LOCALHOST, "[::1]")
+_NAMED_LOCALHOST: Final = frozenset({"127.0.0.1", _LOCALHOST, "::1"})
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -47,6 +49,17 @@ def url_of(settings: Settings, listener: socket.socket) -> str:
         return settings.public_url.rstrip("/")
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"{'https' if settings.has_tls else 'http'}://{host}:{listener.getsockname()[1]}"
+
+
+def console_url_of(settings: Settings, listener: socket.socket) -> str:
+    """Return the URL by which people reach the console: that of the broker, on loopback by the name `localhost`.
+
+    Browsers bind passkeys to a name and cookies to what was called, so every link says the same. An issuer of single
+    sign-on knows the address that it was given: there `public_url` says another one.
+    """
+    if settings.public_url is None and settings.oidc_issuer is None and settings.host in _NAMED_LOCALHOST:
+        return f"{'https' if settings.has_tls else 'http'}://{_LOCALHOST}:{listener.getsockname()[1]}"
+    return url_of(settings, listener)
 
 
 def hosts_of(settings: Settings, listener: socket.socket) -> frozenset[str]:

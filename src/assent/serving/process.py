@@ -36,7 +36,7 @@ from assent.flows.too_fast import record_unrecorded
 from assent.logs import EventLog, set_up_at_first_event
 from assent.ports import AlertChannel, Channel
 from assent.serving.delivering import Delivering, NotSetUp
-from assent.serving.listening import Server, hosts_of, listen, loop_factory, server_for, url_of
+from assent.serving.listening import Server, console_url_of, hosts_of, listen, loop_factory, server_for, url_of
 from assent.serving.measuring import Gauges, clock_behind
 from assent.serving.reaching import mail_of, paging_of
 from assent.serving.readiness import ReadinessProbe
@@ -70,6 +70,14 @@ class SignIn:
     show: Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The URLs by which the broker is reached: by programs, and by people at the console."""
+
+    url: str
+    console: str
+
+
 def serve(
     settings: Settings,
     *,
@@ -93,10 +101,13 @@ def serve(
         url = url_of(settings, listener)
         # Beside whom an issuer vouches for, only who is shown a link can sign in with more than a token.
         at_console = frozenset() if sign_in is None else frozenset({sign_in.operator})
-        assembly = assemble(settings, issuer=url, clocks=clocks, signals=signals, at_console=at_console)
+        console = console_url_of(settings, listener)
+        assembly = assemble(
+            settings, issuer=url, clocks=clocks, signals=signals, at_console=at_console, console=console
+        )
         collect_rarely()
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(_Process(assembly, listener, url, on_ready, sign_in).run())
+            runner.run(_Process(assembly, listener, Reached(url, console), on_ready, sign_in).run())
 
 
 def collect_rarely() -> None:
@@ -120,12 +131,13 @@ class _Process:
         self,
         assembly: Assembly,
         listener: socket.socket,
-        url: str,
+        reached: Reached,
         on_ready: Callable[[str], None],
         sign_in: SignIn | None,
     ) -> None:
         self._assembly = assembly
-        self._url = url
+        self._url = reached.url
+        self._console = reached.console
         self._settings = assembly.settings
         self._listener = listener
         self._on_ready = on_ready
@@ -136,11 +148,11 @@ class _Process:
         self._closing = asyncio.Event()
         self._saying = threading.Lock()
         self._has_said_started = False
-        self._page = f"{url}/console/approvals/"
+        self._page = f"{reached.console}/console/approvals/"
         # A phone reaches no loopback: a button that leads nowhere is worse than none.
-        reached = not assembly.settings.is_loopback or assembly.settings.public_url is not None
-        self._slack = slack_of(assembly.broker, assembly.settings, page=self._page if reached else None)
-        self._channels = self._approval_channels(self._page if reached else None)
+        is_reached = not assembly.settings.is_loopback or assembly.settings.public_url is not None
+        self._slack = slack_of(assembly.broker, assembly.settings, page=self._page if is_reached else None)
+        self._channels = self._approval_channels(self._page if is_reached else None)
         self._alerts = self._alert_channels()
         self._app = self._application()
 
@@ -170,7 +182,7 @@ class _Process:
         wanted, broker = self._sign_in, self._assembly.broker
         if wanted is not None and broker.policy().operator(wanted.operator) is not None:
             issued = await issue_credential(broker, Kind.LINK, wanted.operator, issued_by=LINKS_ISSUED_BY)
-            self._link = f"{self._url}/console/sign-in?link={issued.token}"
+            self._link = f"{self._console}/console/sign-in?link={issued.token}"
 
     def _say_ready(self) -> None:
         self._on_ready(self._url)
@@ -274,6 +286,8 @@ class _Process:
             self._say_started()
             raise
         await asyncio.to_thread(self._app.load)
+        if self._assembly.broker.passkeys is not None:
+            await asyncio.to_thread(self._assembly.broker.passkeys.load)
 
     def _say_started(self) -> None:
         with self._saying:

@@ -51,6 +51,7 @@ class Queries:
     """Presences to be looked at, longest due first (now)."""
     watched: str
     """Presences of an agent that are looked at, newest first (agent)."""
+    passkeys: str
     denials: str
     """Denials in force, longest first (agent, tool, now)."""
     unknown: str

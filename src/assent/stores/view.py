@@ -24,6 +24,7 @@ from assent.core.denials import Denial
 from assent.core.errors import Forged
 from assent.core.grants import Grant
 from assent.core.looking import FoundRecords, LogState, RecordFilter
+from assent.core.passkeys import Passkey
 from assent.core.presence import Presence
 from assent.core.records import Record, RecordId, RecordKind
 from assent.ports import Due, OpenApprovals, R
@@ -35,6 +36,7 @@ from assent.stores.rows.actions import ACTIONS, CONTENT, GRANTS
 from assent.stores.rows.approvals import APPROVALS, DENIALS
 from assent.stores.rows.deliveries import DELIVERIES
 from assent.stores.rows.moments import moment, stamp
+from assent.stores.rows.passkeys import PASSKEYS
 from assent.stores.rows.presences import PRESENCES
 from assent.stores.rows.principals import CREDENTIALS
 from assent.stores.rows.table import Table
@@ -232,6 +234,9 @@ class LedgerView(ABC):
     def latches_seen(self) -> int:
         """Return the count of the latches as this view believed them, 0 where it did not look."""
         return 0 if self._latches is None else self._latches.count
+
+    async def passkeys(self, operator: str, *, limit: int) -> Sequence[Passkey]:
+        return list(islice(self._sound(PASSKEYS, self.sql.passkeys, operator), limit))
 
     async def credentials(self, kind: Kind, principal: str, *, limit: int) -> Sequence[Credential]:
         found = self._sound(CREDENTIALS, self.sql.credentials, principal, kind.value, stamp(self._now))

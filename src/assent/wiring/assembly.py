@@ -25,6 +25,7 @@ from assent.stores.sqlite import SqliteLedger
 from assent.wiring import fresh, opening
 from assent.wiring.failpoints import Failpoint, failpoint
 from assent.wiring.opening import Kept
+from assent.wiring.passkeys import passkeys_at
 from assent.wiring.published import PublishedLog
 
 
@@ -79,10 +80,12 @@ def assemble(
     clocks: Clocks = MACHINE,
     signals: MakeSignals = LocalSignals,
     at_console: frozenset[str] = frozenset(),
+    console: str | None = None,
 ) -> Assembly:
     """Return a broker on the ledger, keys and policy that `settings` name; `issuer` is the URL that grants carry.
 
-    `at_console` are the operators who can sign in at its console with more than a token.
+    `at_console` are the operators who can sign in at its console with more than a token, `console` the URL that it is
+    reached by, None where it is not served: then nobody signs with a passkey.
 
     Raises:
         KeysInvalid: a key is missing, malformed or open to others, or not the ledger's.
@@ -118,6 +121,7 @@ def assemble(
         legal_hold=settings.legal_hold or "",
         at_console=at_console,
         signs_on=settings.oidc_issuer is not None,
+        passkeys=None if console is None else passkeys_at(console),
     )
     return Assembly(
         settings=settings,

@@ -9,6 +9,7 @@ from assent.stores.rows import TABLES, journal
 from assent.stores.rows.actions import ACTIONS, GRANTS
 from assent.stores.rows.approvals import APPROVALS, DENIALS
 from assent.stores.rows.deliveries import DELIVERIES
+from assent.stores.rows.passkeys import PASSKEYS
 from assent.stores.rows.presences import PRESENCES
 from assent.stores.rows.principals import BREAKERS, CREDENTIALS, STATUSES
 from assent.stores.rows.table import Table
@@ -103,6 +104,7 @@ QUERIES: Final = Queries(
     ),
     due_presences=_select(PRESENCES, "WHERE due_at <= $1 ORDER BY due_at"),
     watched=_select(PRESENCES, "WHERE agent = $1 AND due_at IS NOT NULL ORDER BY seq DESC"),
+    passkeys=_select(PASSKEYS, "WHERE operator = $1 ORDER BY id DESC"),
     denials=_select(DENIALS, "WHERE agent = $1 AND tool = $2 AND in_force_until > $3 ORDER BY in_force_until DESC"),
     unknown=_select(ACTIONS, "WHERE state = 'unknown' ORDER BY id DESC"),
     checkpoint="SELECT size, time FROM checkpoint ORDER BY size DESC LIMIT 1",

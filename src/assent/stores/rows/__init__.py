@@ -20,12 +20,14 @@ from assent.core.credentials import Credential
 from assent.core.deliveries import Delivery
 from assent.core.denials import Denial
 from assent.core.grants import Grant
+from assent.core.passkeys import Challenge, Passkey
 from assent.core.presence import Presence
 from assent.stores.rows.account_links import ACCOUNT_LINKS
 from assent.stores.rows.actions import ACTIONS, GRANTS
 from assent.stores.rows.approvals import APPROVALS, DENIALS
 from assent.stores.rows.counting import BUDGETS, DEFINITIONS, MARKS
 from assent.stores.rows.deliveries import DELIVERIES
+from assent.stores.rows.passkeys import CHALLENGES, PASSKEYS
 from assent.stores.rows.presences import PRESENCES
 from assent.stores.rows.principals import BREAKERS, CREDENTIALS, STATUSES
 from assent.stores.rows.table import Table
@@ -44,4 +46,6 @@ TABLES: Final[dict[type[Any], Table[Any]]] = {
     Mark: MARKS,
     Presence: PRESENCES,
     AccountLink: ACCOUNT_LINKS,
+    Passkey: PASSKEYS,
+    Challenge: CHALLENGES,
 }

@@ -8,6 +8,7 @@ from assent.stores.rows import TABLES, journal
 from assent.stores.rows.actions import ACTIONS, GRANTS
 from assent.stores.rows.approvals import APPROVALS, DENIALS
 from assent.stores.rows.deliveries import DELIVERIES
+from assent.stores.rows.passkeys import PASSKEYS
 from assent.stores.rows.presences import PRESENCES
 from assent.stores.rows.principals import BREAKERS, CREDENTIALS, STATUSES
 
@@ -69,6 +70,7 @@ QUERIES: Final = Queries(
     ),
     due_presences=PRESENCES.select("INDEXED BY presence_due WHERE due_at <= ? ORDER BY due_at"),
     watched=PRESENCES.select("INDEXED BY presence_by_agent WHERE agent = ? AND due_at IS NOT NULL ORDER BY rowid DESC"),
+    passkeys=PASSKEYS.select("WHERE operator = ? ORDER BY id DESC"),
     denials=DENIALS.select("WHERE agent = ? AND tool = ? AND in_force_until > ? ORDER BY in_force_until DESC"),
     unknown=ACTIONS.select("WHERE state = 'unknown' ORDER BY id DESC"),
     checkpoint="SELECT size, time FROM checkpoint ORDER BY size DESC LIMIT 1",
