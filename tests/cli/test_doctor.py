@@ -16,12 +16,14 @@ from assent.cli.checks import findings, serving
 from assent.cli.checks.findings import Finding, State
 from assent.config import load_settings
 from assent.core.credentials import Kind
+from assent.core.operators import OperatorId
 from assent.flows.manage_principals import issue_credential
 from assent.stores.key_places import NAMES
-from assent.wiring import Clocks, assemble
+from assent.wiring import Clocks, assemble, passkeys
 from tests.channels.receivers import mail_house, program
 from tests.cli.conftest import Said, Shell
 from tests.console.issuer import issuer
+from tests.contracts import samples
 from tests.serving.broker_process import BrokerProcess, Home
 from tests.stores.files import outside
 
@@ -40,6 +42,7 @@ ALL = {
     "operators",
     "agents",
     "routes",
+    "passkeys",
     "reaching people",
 }
 
@@ -184,6 +187,67 @@ def test_what_is_wrong_is_told_in_its_line_with_what_to_do(shell: Shell, home: H
     assert fix in found[line]["fix"]
     assert found["python"]["state"] == "ok"
     assert set(found) >= ALL - {"log", "clock", "routes", "agents"}
+
+
+def _asks_for_passkeys(home: Home) -> None:
+    edit(home.directory / "policies" / "routes.yaml", "assurance: token", "assurance: step_up")
+
+
+def _with_passkey(home: Home, **changes: Any) -> None:
+    assembly = assemble(load_settings(home.config), issuer="a test")
+
+    async def put() -> None:
+        row = samples.passkey("pky_1", operator=OperatorId("you"), **changes)
+        await assembly.ledger.transact(lambda tx: tx.add(row))
+        await assembly.ledger.close()
+
+    asyncio.run(put())
+
+
+def test_who_could_sign_where_a_route_asks_for_a_passkey_is_told(shell: Shell, home: Home) -> None:
+    _asks_for_passkeys(home)
+    code, found = asked(shell, home)
+    said = shell("doctor", "--config", str(home.config)).out
+    assert (code, "route `default` needs 1 of `approvers` with a passkey, and 0 have one" in said) == (1, True)
+    assert f"http://localhost:{load_settings(home.config).port}/console/account" in said
+    _with_passkey(home)
+    code, found = asked(shell, home)
+    assert (code, found["passkeys"]["state"]) == (0, "ok")
+    assert found["passkeys"]["said"].startswith("1 of 2 have one, for http://localhost:")
+
+
+def test_a_passkey_that_counted_back_is_told(shell: Shell, home: Home) -> None:
+    _with_passkey(home, suspect_at=samples.LATER)
+    said = shell("doctor", "--config", str(home.config))
+    assert (said.code, "the passkey pky_1 counted back on 2026-03-01, as a copy would" in said.out) == (1, True)
+
+
+@pytest.mark.parametrize(("asks", "state"), [(False, "note"), (True, "wrong")])
+def test_where_browsers_use_no_passkeys_or_the_library_is_missing_it_is_told(
+    shell: Shell, home: Home, monkeypatch: pytest.MonkeyPatch, asks: bool, state: str
+) -> None:
+    if asks:
+        _asks_for_passkeys(home)
+    with monkeypatch.context() as here:
+        here.setattr(passkeys, "PACKAGE", "no_such_package")
+        _, found = asked(shell, home)
+    assert (found["passkeys"]["state"], "the library for them is not installed" in found["passkeys"]["said"]) == (
+        state,
+        True,
+    )
+    home.config.write_text(f'public_url = "http://127.0.0.1:8420"\n{home.config.read_text()}')
+    _, found = asked(shell, home)
+    assert (found["passkeys"]["state"], "`127.0.0.1` is none" in found["passkeys"]["said"]) == (state, True)
+    assert not asks or "set `public_url = " in found["passkeys"]["fix"]
+
+
+def test_a_ledger_from_before_there_were_passkeys_holds_none(shell: Shell, home: Home) -> None:
+    with outside(home.ledger) as database:
+        database.execute("DROP TABLE passkey")
+        database.execute("DROP TABLE passkey_challenge")
+        database.execute("PRAGMA user_version = 7")
+    code, found = asked(shell, home)
+    assert (code, found["passkeys"]["state"]) == (0, "ok"), found
 
 
 def test_something_else_on_the_port_is_told(shell: Shell, home: Home) -> None:

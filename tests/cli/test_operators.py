@@ -1,5 +1,6 @@
 """`assent operators`: who may do what, a second person's token, and the one that was lost."""
 
+import asyncio
 import json
 import os
 import pwd
@@ -11,8 +12,12 @@ from typing import Any
 import pytest
 
 from assent.cli.exits import Exit
+from assent.config import load_settings
+from assent.core.operators import OperatorId
+from assent.wiring import assemble
 from tests.cli.conftest import Said, Shell
 from tests.cli.terminal import on_a_terminal
+from tests.contracts import samples
 from tests.serving.broker_process import BrokerProcess, Home
 
 PEOPLE = """\
@@ -164,6 +169,43 @@ def test_a_reader_reads_and_issues_nothing(own: BrokerProcess, shell: Shell) -> 
         ("services", "key", "issue", "db", "--tool", "x", "--json"),
     ]
     assert [shell(*move, **as_reader).code for move in moves] == [Exit.REFUSED] * 4
+
+
+def with_passkey(broker: BrokerProcess) -> None:
+    """Give the operator a passkey, as a page of the console would."""
+    assembly = assemble(load_settings(broker.home.config), issuer="a test")
+
+    async def put() -> None:
+        row = samples.passkey("pky_1", operator=OperatorId("you"), last_used_at=samples.LATER, suspect_at=samples.LATER)
+        await assembly.ledger.transact(lambda tx: tx.add(row))
+        await assembly.ledger.close()
+
+    asyncio.run(put())
+
+
+class TestTheLostPasskey:
+    """`--direct` alone: a token is not sure enough, and a page of the console asks for another passkey or person."""
+
+    def test_it_is_shown_and_taken_away_beside_a_serving_broker(self, own: BrokerProcess, shell: Shell) -> None:
+        with_passkey(own)
+        shown = shell("operators", "show", "you", **own.operator)
+        assert "pky_1" in shown.out
+        assert "counted back once" in shown.out
+        (view,) = own.as_operator("GET", "/v1/operators/you")["passkeys"]
+        assert (view["id"], view["vouched_by"], view["synced"]) == ("pky_1", "link", False)
+        config = ("--direct", "--config", str(own.home.config))
+        said = shell("operators", "passkey", "revoke", "you", "pky_1", *config)
+        assert (said.code, "taken away: passkey pky_1" in said.out) == (0, True), said.err
+        assert own.as_operator("GET", "/v1/operators/you")["passkeys"] == []
+        (recorded,) = own.records("passkey.revoked")
+        assert recorded["operator"] == "assent --direct"
+        assert set(recorded["detail"]["by_hand"]) == {"os_user", "host"}
+        again = shell("operators", "passkey", "revoke", "you", "pky_1", *config, "--json")
+        assert (again.code, "has no passkey" in again.err) == (Exit.USAGE, True)
+
+    def test_over_http_it_is_not_done(self, own: BrokerProcess, shell: Shell) -> None:
+        said = shell("operators", "passkey", "revoke", "you", "pky_1", **own.operator)
+        assert (said.code, "not sure enough" in said.err) == (Exit.USAGE, True)
 
 
 class TestTheLostToken:

@@ -75,6 +75,69 @@ async def test_without_its_signature_a_yes_is_403_and_the_page_says_what_to_do(t
         assert "This did not count" in text_of(heard)
 
 
+async def owned(town: ConsoleTown) -> tuple[str, Answered]:
+    return "owner", await asked_for(town)
+
+
+async def driven(town: ConsoleTown) -> tuple[str, Answered]:
+    return "eve", await asked_for(town, on_behalf_of=("operator:eve",))
+
+
+async def with_my_key(town: ConsoleTown) -> tuple[str, Answered]:
+    return "eve", await town.world.ask(await town.world.agent(issued_by="eve"))
+
+
+async def of_another_group(town: ConsoleTown) -> tuple[str, Answered]:
+    route = town.world.policy.routes["default"]
+    needs = (Need(count=1, of="security"),)
+    town.world.policy = replace(town.world.policy, routes={"default": replace(route, needs=needs)})
+    return "eve", await asked_for(town)
+
+
+async def too_late(town: ConsoleTown) -> tuple[str, Answered]:
+    asked = await asked_for(town)
+    town.world.clock.forward(minutes=20)
+    return "eve", asked
+
+
+async def decided(town: ConsoleTown) -> tuple[str, Answered]:
+    asked, sam = await asked_for(town), await town.by_link("sam")
+    assert (await sam.post(f"{path_of(asked)}/deny", category="other", reason="")).status == 303
+    return "eve", asked
+
+
+MATRIX = {
+    "owner": (owned, 403, "you own this agent"),
+    "driver": (driven, 403, "acts on your behalf"),
+    "key issuer": (with_my_key, 403, "you issued the agent's key"),
+    "wrong group": (of_another_group, 403, "none of the groups"),
+    "too late": (too_late, 410, "nobody answered in time"),
+    "already decided": (decided, 409, "by `sam`"),
+}
+
+
+@pytest.mark.requirement("T4", "T18", "P5")
+@pytest.mark.parametrize("name", MATRIX)
+async def test_whoever_may_not_answer_is_asked_for_no_signature_and_counts_with_none(
+    town: ConsoleTown, name: str
+) -> None:
+    moment, status, said = MATRIX[name]
+    who, asked = await moment(town)
+    mine, phone = await town.by_link(who), Authenticator()
+    await add(mine, phone)
+    told = await mine.post(f"{path_of(asked)}/passkey", digest=digest_of(asked))
+    assert (told.status, said in told.json["why"]) == (status, True), told.body
+    # And where a signature comes all the same, of whatever else was asked of that passkey.
+    other = await step(mine, f"{KEYS}/ask")
+    answer = phone.sign(other["get"])
+    heard = await mine.post(f"{path_of(asked)}/approve", digest=digest_of(asked), passkey=answer)
+    assert heard.status == 403
+    assert asked.approval is not None
+    stored = await town.world.ledger.read(lambda view: view.approval_of(asked.action.id))
+    assert stored is not None
+    assert stored.votes == ()
+
+
 @pytest.mark.requirement("T17", "T12")
 async def test_garbage_is_refused_and_never_a_fault_of_ours(town: ConsoleTown) -> None:
     eve, phone, asked = await town.by_link(), Authenticator(), await asked_for(town)

@@ -319,3 +319,10 @@ def test_dates_follow_the_moment_of_the_check(tmp_path: Path) -> None:
     assert "agents.yaml:1:1: `bot` expired on 2029-03-31" in advice(
         tmp_path / "p", {**SOUND, "tests/x.yaml": "[]\n"}, later
     )
+
+
+def test_a_route_that_asks_for_a_passkey_says_where_it_is_answered(tmp_path: Path) -> None:
+    assert "assurance: console" in SOUND[ROUTES]
+    asks = {**SOUND, ROUTES: SOUND[ROUTES].replace("assurance: console", "assurance: step_up", 1)}
+    (told,) = advice(tmp_path / "p", asks)
+    assert "is answered at the console alone, each time with a passkey: `assent doctor` says who has one" in told

@@ -28,7 +28,9 @@ from assent.demo.workspace.state import Fault
 from assent.flows import manage_principals
 from assent.flows.link_account import ask_for_code, is_linked
 from assent.slack.view import Press
+from assent.wiring.passkeys import CheckedHere
 from tests.api.town import Town
+from tests.authenticator import ORIGIN, SITE
 from tests.flows.test_show_whole import at_console
 from tests.flows.world import TownPolicy
 from tests.serving.broker_process import clean_environment
@@ -112,6 +114,7 @@ class Row:
     before: Before = nothing
     ask: dict[str, Any] = field(default_factory=dict)
     route: dict[str, Any] = field(default_factory=dict)
+    has_button: bool = True
 
 
 OWNED = Row(account=OWNER, told="you own this agent", operator="owner", token=token("owner"))
@@ -183,7 +186,15 @@ MATRIX = {
     "already decided": Row(told="by `sam`", code="already_decided", before=decided),
     "wrong digest": Row(told="what you saw is not what would run", code="digest_changed", before=other_digest),
     "assurance": Row(told="accepts `linked` or better", code="step_up_required", route={"assurance": Assurance.LINKED}),
+    "no passkey": Row(
+        told="accepts `step_up`: at the console, signed with a passkey",
+        code="step_up_required",
+        route={"assurance": Assurance.STEP_UP},
+        has_button=False,
+    ),
 }
+# What Slack is not sure enough for has no button there.
+PRESSED = [name for name, row in MATRIX.items() if row.has_button]
 
 
 @pytest.fixture(params=["socket", "http"])
@@ -202,15 +213,24 @@ def policy_for(row: Row, *, least: Assurance) -> TownPolicy:
     return town_policy(**{"assurance": least, **row.route})
 
 
+def put(office: Office, row: Row, *, least: Assurance) -> None:
+    """Let the row's policy serve, in a broker where somebody could come to have a passkey: else nobody is asked."""
+    office.world.policy = policy_for(row, least=least)
+    if row.route.get("assurance") is Assurance.STEP_UP:
+        office.world.broker = replace(
+            office.world.broker, passkeys=CheckedHere(SITE, ORIGIN), at_console=frozenset({"eve"})
+        )
+
+
 async def refusals(office: Office) -> list[dict[str, Any]]:
     return [dict(load(r.leaf)) for r in await office.world.records(kind="approval.vote_refused")]  # type: ignore[arg-type]  # leaves are objects
 
 
 @pytest.mark.requirement("T3", "T4", "T18", "P5")
-@pytest.mark.parametrize("name", MATRIX)
+@pytest.mark.parametrize("name", PRESSED)
 async def test_in_slack_it_does_not_count_is_told_why_and_stands_on_record(office: Office, name: str) -> None:
     row = MATRIX[name]
-    office.world.policy = policy_for(row, least=Assurance.SLACK)
+    put(office, row, least=Assurance.SLACK)
     office.slack.slack.set_person(row.account)
     await office.ask(**row.ask)
     await row.before(office)
@@ -226,6 +246,15 @@ async def test_in_slack_it_does_not_count_is_told_why_and_stands_on_record(offic
     assert refused["reasons"] == [row.code]
     assert refused["detail"]["account"].endswith(row.account.id)
     assert (refused["detail"]["surface"], refused["detail"]["act"]) == ("slack", "approve")
+
+
+@pytest.mark.requirement("P5", "T26")
+async def test_where_a_passkey_is_asked_for_slack_has_no_button_that_says_yes(office: Office) -> None:
+    put(office, MATRIX["no passkey"], least=Assurance.SLACK)
+    await office.ask()
+    assert office.card.control(Press.APPROVE) is None
+    assert office.card.control(Press.DENY) is not None
+    assert "step_up" in json.dumps(office.card.forms)
 
 
 async def test_who_may_approve_in_slack_is_counted(office: Office) -> None:
@@ -291,7 +320,7 @@ async def test_a_code_typed_while_slack_does_not_answer_stays_good(office: Offic
 
 async def asked_by(office: Office, row: Row) -> str:
     """Ask as the row wants it and return the token of who will answer."""
-    office.world.policy = policy_for(row, least=Assurance.TOKEN)
+    put(office, row, least=Assurance.TOKEN)
     await office.ask(**row.ask)
     made = await row.token(office)
     await row.before(office)

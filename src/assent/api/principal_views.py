@@ -12,6 +12,7 @@ from assent.api.replies import encoded, page
 from assent.core.agents import AgentState, AgentStatus
 from assent.core.credentials import Credential, Kind, ends_at, is_old, standing
 from assent.core.operators import Operator, Permission
+from assent.core.passkeys import Passkey
 from assent.core.records import rfc3339
 from assent.core.second_person import FirstAsk
 from assent.flows.authenticate import TokenCaller
@@ -203,9 +204,21 @@ def _operator(seen: SeenOperator) -> wire.OperatorView:
         owns=seen.owns,
         tokens=_credentials(seen.tokens, seen.now),
         linked=seen.is_linked,
+        passkeys=tuple(map(_passkey, seen.passkeys)),
         single_person=None
         if single is None
         else wire.SinglePersonView(reason=single.reason, until=rfc3339(single.until)),
+    )
+
+
+def _passkey(passkey: Passkey) -> wire.PasskeyView:
+    return wire.PasskeyView(
+        id=passkey.id,
+        added_at=rfc3339(passkey.added_at),
+        vouched_by=passkey.vouched_by,
+        synced=passkey.synced,
+        last_used_at=_or_none(passkey.last_used_at),
+        suspect_at=_or_none(passkey.suspect_at),
     )
 
 

@@ -1,4 +1,4 @@
-"""What is done on the ledger itself: a trip, when the API is down or hangs, and a token in the place of a lost one.
+"""What is done on the ledger itself: a trip, when the API is down or hangs, and help for a lost token or passkey.
 
 It needs what the broker needs: its configuration and its keys; a trip also a live operator token that the ledger knows.
 The record names the account and the machine. A serving broker goes on beside it and reads what was written at its next
@@ -23,7 +23,9 @@ from assent.core.breakers import Scope
 from assent.core.canonical import Json
 from assent.core.credentials import Kind
 from assent.core.errors import HeldNotDurable, LedgerUnavailable
+from assent.core.passkeys import PasskeyId
 from assent.flows import authenticate, trip_breaker
+from assent.flows.add_passkey import revoke_by_hand
 from assent.flows.issue_credentials import declared_operator
 from assent.flows.manage_principals import issue_credential
 from assent.flows.trip_breaker import Tripped
@@ -62,6 +64,25 @@ def issue_token(config: Path | None, operator: str, *, seconds: int | None) -> b
     assembly = assemble(settings_here(config), issuer=SURFACE)
     valid_for = None if seconds is None else timedelta(seconds=seconds)
     return asyncio.run(_issue_token(assembly, operator, valid_for))
+
+
+def revoke_passkey(config: Path | None, operator: str, passkey: str) -> dict[str, Json]:
+    """Return what was taken away on the ledger: a passkey of somebody who has none left to sign with.
+
+    Raises:
+        NotFound: this operator has no such passkey.
+        ConfigInvalid, KeysInvalid, PolicyInvalid, LedgerUnavailable: the broker's files cannot be opened.
+
+    """
+    return asyncio.run(_revoke_passkey(assemble(settings_here(config), issuer=SURFACE), operator, PasskeyId(passkey)))
+
+
+async def _revoke_passkey(assembly: Assembly, operator: str, passkey: PasskeyId) -> dict[str, Json]:
+    try:
+        ended = await revoke_by_hand(assembly.broker, operator, passkey, by=BY_HAND, by_hand=_whose_hand())
+    finally:
+        await assembly.ledger.close()
+    return {"operator": ended.operator, "passkey": ended.id, "revoked_by": BY_HAND}
 
 
 async def _issue_token(assembly: Assembly, operator: str, valid_for: timedelta | None) -> bytes:

@@ -21,7 +21,9 @@ from assent.core.credentials import OPERATOR_TOKEN_MAX_AGE
 
 app = output.group("See who may do what; issue and revoke tokens.")
 token = output.group("Issue and revoke an operator's tokens.")
+passkey = output.group("Take away a passkey that somebody lost.")
 app.add_typer(token, name="token")
+app.add_typer(passkey, name="passkey")
 
 Operator = Annotated[str, typer.Argument(help="The id of the operator.")]
 
@@ -80,7 +82,18 @@ def show(operator: Operator, *, as_json: AsJson = False) -> None:
     print_operator(heard.body)
     typer.echo()
     held.print_all(heard.body["tokens"], empty="no token")
+    if heard.body.get("passkeys"):
+        typer.echo()
+        output.print_table(
+            ("passkey", "added", "vouched for by", "used"), map(_passkey, heard.body["passkeys"]), empty=""
+        )
     warn_of_old(heard.body)
+
+
+def _passkey(one: dict[str, Any]) -> tuple[str, ...]:
+    used = f"{output.time_since(one['last_used_at'])} ago" if one.get("last_used_at") else "never"
+    suspect = ", counted back once" if one.get("suspect_at") else ""
+    return (one["id"], f"{output.time_since(one['added_at'])} ago", one["vouched_by"], used + suspect)
 
 
 def print_operator(operator: dict[str, Any]) -> None:
@@ -179,6 +192,33 @@ def revoke(
         output.print_json(heard)
         return
     typer.echo(f"revoked: token {visible(heard.body['credential']['id'])} opens nothing any more")
+
+
+@passkey.command("revoke")
+def revoke_passkey(
+    operator: Operator,
+    passkey_id: Annotated[str, typer.Argument(metavar="PASSKEY", help="The id of the passkey, as `show` names it.")],
+    *,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="On the ledger itself: for somebody who lost all theirs.")
+    ] = False,
+    config: Annotated[Path | None, typer.Option(help="With --direct: the broker's configuration.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a lost passkey away, on the broker's machine; elsewhere that is done at the console, on the page People."""
+    if not direct:
+        raise Usage(
+            "a token is not sure enough to take a passkey away",
+            hint="at the console: your own on the page You, others' on People; on the broker's machine --direct",
+        )
+    from assent.cli import direct as on_the_ledger
+
+    told = on_the_ledger.revoke_passkey(config, operator, passkey_id)
+    if as_json:
+        print(json.dumps(told))
+        return
+    typer.echo(f"taken away: passkey {visible(passkey_id)} signs nothing for {visible(operator)} any more")
+    typer.echo("the record names this account and this machine")
 
 
 @app.command()

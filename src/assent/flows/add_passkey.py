@@ -30,7 +30,7 @@ from assent.flows.sign_for import (
     put_challenge,
     take,
 )
-from assent.ports import Tx, View
+from assent.ports import Gate, Tx, View
 
 ADD: Final = About(purpose=Purpose.ADD)
 VOUCH: Final = About(purpose=Purpose.VOUCH)
@@ -230,7 +230,7 @@ async def revoke_own(broker: Broker, caller: SessionCaller, key: PasskeyId, text
         held = await _held_by(tx, caller.operator.id, key)
         return await _revoke(tx, held, by=caller.operator.id, facts=stepped.facts)
 
-    return await broker.ledger.transact(work)
+    return await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
 
 
 async def revoke_of(broker: Broker, caller: OperatorCaller, operator: str, key: PasskeyId) -> Passkey:
@@ -253,7 +253,7 @@ async def revoke_of(broker: Broker, caller: OperatorCaller, operator: str, key: 
         await confirm_operator(tx, caller)
         return await _revoke(tx, await _held_by(tx, operator, key), by=caller.operator.id)
 
-    return await broker.ledger.transact(work)
+    return await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
 
 
 async def revoke_by_hand(
@@ -269,7 +269,7 @@ async def revoke_by_hand(
     async def work(tx: Tx) -> Passkey:
         return await _revoke(tx, await _held_by(tx, operator, key), by=by, by_hand=by_hand)
 
-    return await broker.ledger.transact(work)
+    return await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
 
 
 async def passkeys_held(broker: Broker, operator: OperatorId) -> tuple[Passkey, ...]:

@@ -12,15 +12,20 @@ from typing import Final
 from assent.core import passkeys
 from assent.core.canonical import Json
 from assent.core.errors import IllegalMove
+from assent.core.looking import RecordFilter
 from assent.core.operators import Assurance
 from assent.core.passkey_forms import Assertion, Unproven, evidence, read_assertion, request
 from assent.core.passkeys import About, Challenge, Passkey, PasskeyId
 from assent.core.reasons import Reason
+from assent.core.records import RecordKind
+from assent.core.telling import leaf_detail
 from assent.flows.authenticate import SessionCaller, confirm_operator
 from assent.flows.broker import Broker
+from assent.flows.tell_story import leaf_of
 from assent.ports import Passkeys, Tx, View
 
 MAX_HELD: Final = 1_000
+_REVOKED_EVER: Final = 10_000
 MAX_WHY_CHARACTERS: Final = 300
 _WORDS: Final = {
     "never_asked": "nothing was asked of your passkey here: load the page again",
@@ -174,7 +179,7 @@ async def take(tx: Tx, caller: SessionCaller, about: About, answer: Answer) -> S
         return Unsigned(because="asked_again", passkey=answer.passkey.id)
     # (4) the passkey, now
     passkey = await tx.get(Passkey, answer.passkey.id)
-    if passkey is None or passkey.revoked_at is not None:
+    if passkey is None or passkey.revoked_at is not None or await _was_taken_away(tx, passkey.id):
         return Unsigned(because="revoked", passkey=answer.passkey.id)
     if passkeys.steps_back(passkey, answer.sign_count):
         await tx.replace(passkey, passkeys.suspect(passkey, tx.now))
@@ -187,3 +192,9 @@ async def take(tx: Tx, caller: SessionCaller, about: About, answer: Answer) -> S
     await tx.replace(passkey, used)
     facts = {"id": passkey.id, "signed_for": passkeys.signed_for(asked), **evidence(answer.shown)}
     return SteppedUp(caller=replace(caller, assurance=Assurance.STEP_UP), passkey=used, facts=facts)
+
+
+async def _was_taken_away(view: View, passkey: PasskeyId) -> bool:
+    # The log has the last word: whoever can write the database without the keys can put an older row back.
+    found = await view.records(RecordFilter(kind=RecordKind.PASSKEY_REVOKED), limit=_REVOKED_EVER)
+    return any(leaf_detail(leaf_of(record)).get("id") == passkey for record in found.records)

@@ -12,7 +12,7 @@ from assent.core.actions import Impact
 from assent.core.agents import AgentProfile
 from assent.core.canonical import Json, load
 from assent.core.decisions import Effect
-from assent.core.operators import Permission
+from assent.core.operators import Assurance, Permission
 from assent.policy.asking import can_be_answered, question
 from assent.policy.catalogue import Tool
 from assent.policy.declared import Declared
@@ -294,6 +294,12 @@ def _people(declared: Declared, findings: Findings, now: datetime) -> None:
     for name in declared.routes:
         if name not in used:
             findings.advise(declared.place(ROUTES, name), f"no rule asks on the route `{name}`")
+    for name, route in declared.routes.items():
+        if route.assurance is Assurance.STEP_UP:
+            said = (
+                f"`{name}` is answered at the console alone, each time with a passkey: `assent doctor` says who has one"
+            )
+            findings.advise(declared.place(ROUTES, name), said)
     asked = {need.of for route in declared.routes.values() for need in route.needs}
     for key, operator in declared.operators.items():
         single = operator.single_person

@@ -45,21 +45,25 @@ def listen(settings: Settings) -> socket.socket:
 
 def url_of(settings: Settings, listener: socket.socket) -> str:
     """Return the URL by which the broker is reached: the public one, or that of the socket."""
+    return _url(settings, listener.getsockname()[1])
+
+
+def _url(settings: Settings, port: int) -> str:
     if settings.public_url is not None:
         return settings.public_url.rstrip("/")
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{'https' if settings.has_tls else 'http'}://{host}:{listener.getsockname()[1]}"
+    return f"{'https' if settings.has_tls else 'http'}://{host}:{port}"
 
 
-def console_url_of(settings: Settings, listener: socket.socket) -> str:
+def console_url_of(settings: Settings, port: int) -> str:
     """Return the URL by which people reach the console: that of the broker, on loopback by the name `localhost`.
 
     Browsers bind passkeys to a name and cookies to what was called, so every link says the same. An issuer of single
     sign-on knows the address that it was given: there `public_url` says another one.
     """
     if settings.public_url is None and settings.oidc_issuer is None and settings.host in _NAMED_LOCALHOST:
-        return f"{'https' if settings.has_tls else 'http'}://{_LOCALHOST}:{listener.getsockname()[1]}"
-    return url_of(settings, listener)
+        return f"{'https' if settings.has_tls else 'http'}://{_LOCALHOST}:{port}"
+    return _url(settings, port)
 
 
 def hosts_of(settings: Settings, listener: socket.socket) -> frozenset[str]:

@@ -101,7 +101,7 @@ def serve(
         url = url_of(settings, listener)
         # Beside whom an issuer vouches for, only who is shown a link can sign in with more than a token.
         at_console = frozenset() if sign_in is None else frozenset({sign_in.operator})
-        console = console_url_of(settings, listener)
+        console = console_url_of(settings, listener.getsockname()[1])
         assembly = assemble(
             settings, issuer=url, clocks=clocks, signals=signals, at_console=at_console, console=console
         )

@@ -125,6 +125,21 @@ class SinglePersonView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyView:
+    """A passkey that signs for an operator: vouched for by a way to sign in, or by an older passkey, by its id.
+
+    `synced`: its authenticator may keep copies elsewhere by design. `suspect_at`: a count came that had gone back.
+    """
+
+    id: str
+    added_at: str
+    vouched_by: str
+    synced: bool
+    last_used_at: str | None = None
+    suspect_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorView:
     """One operator. `registered` says whether the loaded policy names them; `sets` are those that they hold whole.
 
@@ -143,6 +158,7 @@ class OperatorView:
     tokens: tuple[CredentialView, ...]
     linked: bool = False
     single_person: SinglePersonView | None = None
+    passkeys: tuple[PasskeyView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

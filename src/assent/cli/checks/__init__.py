@@ -11,7 +11,7 @@ from assent.cli.checks.findings import Finding, State, looked_at
 
 def examine(config: Path | None) -> Iterator[Finding]:
     """Yield what is found of the broker of `config`, or of the one here; each as soon as it is known."""
-    from assent.cli.checks import files, ledger, machine, people, reaching, serving
+    from assent.cli.checks import files, ledger, machine, passkeys, people, reaching, serving
 
     yield from looked_at("python", machine.python)
     yield from looked_at("packages", machine.packages)
@@ -33,6 +33,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
     yield from looked_at("operators", lambda: people.operators(settings))
     yield from looked_at("agents", lambda: people.agents(settings))
     yield from looked_at("routes", lambda: people.routes(settings))
+    yield from looked_at("passkeys", lambda: passkeys.passkeys(settings))
     yield from looked_at("reaching people", lambda: reaching.routes(settings))
     yield from looked_at("webhook", lambda: reaching.webhooks(settings))
     yield from looked_at("e-mail", lambda: reaching.mail(settings))

@@ -12,8 +12,10 @@ from typing import Final
 from assent.core.credentials import Credential
 from assent.core.errors import Forged, LedgerUnavailable
 from assent.core.merkle import Frontier, leaf_hash
+from assent.core.passkeys import Passkey
 from assent.core.records import Record, RecordKind
 from assent.stores.rows import journal
+from assent.stores.rows.passkeys import PASSKEYS
 from assent.stores.rows.principals import CREDENTIALS
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite import faults
@@ -21,6 +23,8 @@ from assent.stores.sqlite.view import SqliteView
 
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CREDENTIALS: Final = CREDENTIALS.select("")
+_SINCE_PASSKEYS: Final = 8
+_PASSKEYS: Final = PASSKEYS.select("")
 _RECORDS: Final = "SELECT ifnull(max(idx) + 1, 0) FROM record"
 _FIRST_NOTE: Final = "SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY size LIMIT 1"
 _LAST_NOTE: Final = "SELECT CAST(note AS BLOB) FROM checkpoint ORDER BY size DESC LIMIT 1"
@@ -81,6 +85,27 @@ def credentials_of(path: Path, keys: LedgerKeys) -> list[Credential]:
             for row in database.execute(_CREDENTIALS):
                 with suppress(Forged):
                     found.append(CREDENTIALS.load(row, keys))
+    except sqlite3.Error as error:
+        raise unreadable(path, error) from error
+    return found
+
+
+def passkeys_of(path: Path, keys: LedgerKeys) -> list[Passkey]:
+    """Return every passkey that carries its MAC; one that does not signs nothing, and is left out.
+
+    A ledger that no broker has brought forward since there are passkeys holds none.
+
+    Raises:
+        LedgerUnavailable: the file cannot be read as a ledger.
+
+    """
+    found = []
+    try:
+        with closing(read_only(path)) as database:
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            for row in database.execute(_PASSKEYS) if version >= _SINCE_PASSKEYS else ():
+                with suppress(Forged):
+                    found.append(PASSKEYS.load(row, keys))
     except sqlite3.Error as error:
         raise unreadable(path, error) from error
     return found
