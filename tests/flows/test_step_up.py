@@ -426,6 +426,22 @@ async def test_a_passkey_that_somebody_wrote_into_the_ledger_signs_nothing(world
     assert await refused(world) == "not_yours"
 
 
+@pytest.mark.requirement("P5", "T26")
+async def test_a_yes_counts_no_more_once_its_passkey_was_taken_away(world: World, eve: Person) -> None:
+    route = world.policy.routes["default"]
+    world.policy = replace(world.policy, routes={"default": replace(route, needs=(Need(count=2, of="oncall"),))})
+    sam = await with_passkey(world, "sam")
+    asked = await question_read_by(eve)
+    first = await eve.yes(asked, eve.phone.sign(await eve.ask(asked)))
+    assert first.approval.state is ApprovalState.PARTIAL
+    (held,) = await world.ledger.read(lambda view: view.passkeys("eve", limit=9))
+    await revoke_of(world.broker, await at_console(world, "admin"), "eve", held.id)
+    await read(world, sam.caller, asked)
+    second = await sam.yes(asked, sam.phone.sign(await sam.ask(asked)))
+    assert [vote.operator for vote in second.approval.votes] == ["sam"]
+    assert second.approval.state is ApprovalState.PARTIAL
+
+
 @pytest.mark.requirement("T24", "P8")
 async def test_a_passkey_that_was_put_back_to_before_it_was_taken_away_signs_nothing(world: World, eve: Person) -> None:
     asked = await question_read_by(eve)

@@ -26,6 +26,7 @@ from assent.core.credentials import (
 )
 from assent.core.errors import Forbidden, Unauthenticated
 from assent.core.operators import Assurance, Operator, Permission
+from assent.core.passkeys import Passkey, PasskeyId
 from assent.flows.broker import Broker
 from assent.ports import View
 
@@ -122,15 +123,19 @@ class LinkedCaller(OperatorCaller):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCaller(OperatorCaller):
-    """An operator who signed in at the console; `token` is the one that the session rests on, where it does."""
+    """An operator who signed in at the console; `token` is the one that the session rests on, where it does.
+
+    `passkey` is what signed for the one thing that they do now.
+    """
 
     session: Credential
     token: Credential | None = None
+    passkey: PasskeyId | None = None
 
     @property
     def using(self) -> str:
-        """The id of the token that they signed in with, empty where it was none."""
-        return "" if self.token is None else self.token.id
+        """The id of the passkey that signed, else of the token that they signed in with; empty where it was neither."""
+        return self.passkey or ("" if self.token is None else self.token.id)
 
     def voter(self) -> Voter:
         """Return this caller as approvals look at them: also who issued the token that they signed in with."""
@@ -298,9 +303,11 @@ async def confirm_operator(view: View, caller: OperatorCaller) -> None:
 
 
 async def was_revoked(view: View, using: str) -> bool:
-    """Whether the token that somebody's word rested on was revoked since; a word on none rests on nothing that ends."""
-    token = await view.get(Credential, using) if using else None
-    return token is not None and token.revoked_at is not None
+    """Whether the token or passkey that somebody's word rested on was revoked since; on neither nothing ends."""
+    if not using:
+        return False
+    rested_on = await view.get(Credential, using) or await view.get(Passkey, using)
+    return rested_on is not None and rested_on.revoked_at is not None
 
 
 async def _recognise(broker: Broker, token: str | None, kind: Kind, before_look_up: BeforeLookUp) -> Credential:

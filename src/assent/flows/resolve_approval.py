@@ -294,7 +294,7 @@ async def approve_action(
 
 
 async def _as_heard(view: View, approval: Approval) -> Approval:
-    """Return the approval without the votes by tokens that were revoked since: nobody knows whose hand they were."""
+    """Return the approval without votes by a token or passkey that was revoked since: nobody knows whose hand it was."""
     votes = tuple([vote for vote in approval.votes if not await was_revoked(view, vote.using)])
     return approval if len(votes) == len(approval.votes) else replace(approval, votes=votes)
 

@@ -191,7 +191,8 @@ async def take(tx: Tx, caller: SessionCaller, about: About, answer: Answer) -> S
     used = passkeys.used(passkey, answer.sign_count, tx.now)
     await tx.replace(passkey, used)
     facts = {"id": passkey.id, "signed_for": passkeys.signed_for(asked), **evidence(answer.shown)}
-    return SteppedUp(caller=replace(caller, assurance=Assurance.STEP_UP), passkey=used, facts=facts)
+    sure = replace(caller, assurance=Assurance.STEP_UP, passkey=passkey.id)
+    return SteppedUp(caller=sure, passkey=used, facts=facts)
 
 
 async def _was_taken_away(view: View, passkey: PasskeyId) -> bool:
