@@ -8,6 +8,7 @@ from assent.core.records import RecordId
 from assent.ports import Tx, View
 from assent.stores.ledger_tree import LedgerTree
 from assent.stores.postgres import Place, PostgresLedger
+from assent.stores.postgres.migrations import shipped
 from assent.stores.postgres.roles import may_change_records, prepare
 from assent.stores.tree import Integrator
 from tests.contracts import samples
@@ -43,7 +44,7 @@ def theirs(postgres: Server) -> Place:
     if not postgres.run("SELECT 1 FROM pg_roles WHERE rolname = 'broker'"):
         postgres.run("CREATE ROLE broker LOGIN")
     owned = postgres.fresh()
-    assert prepare(Place(url=owned), "broker") == prepare(Place(url=owned), "broker") == 1
+    assert prepare(Place(url=owned), "broker") == prepare(Place(url=owned), "broker") == len(shipped())
     return Place(url=owned.replace("postgres@", "broker@"))
 
 

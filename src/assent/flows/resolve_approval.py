@@ -294,7 +294,7 @@ async def approve_action(
 
 
 async def _as_heard(view: View, approval: Approval) -> Approval:
-    """Return the approval without votes by a token or passkey that was revoked since: nobody knows whose hand it was."""
+    """Return the approval without votes by a token or passkey that was revoked since: whose hand was it?"""
     votes = tuple([vote for vote in approval.votes if not await was_revoked(view, vote.using)])
     return approval if len(votes) == len(approval.votes) else replace(approval, votes=votes)
 
