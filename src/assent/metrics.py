@@ -40,6 +40,7 @@ class Family:
 FAMILIES: Final = (
     Family("assent_ready", "gauge", "1 when the ledger takes writes and a policy is loaded, else 0"),
     Family("assent_decisions_total", "counter", "asks answered, by answer and first reason", ("answer", "reason")),
+    Family("assent_decision_seconds", "histogram", "from an ask that was read to its answer, its record durable"),
     Family("assent_redemptions_total", "counter", "grants presented, by what came of it", ("result",)),
     Family("assent_approvals_open", "gauge", "approvals that wait for a person"),
     Family("assent_approvals_oldest_seconds", "gauge", "how long the oldest open approval has waited"),
@@ -50,33 +51,16 @@ FAMILIES: Final = (
     Family("assent_breakers_open", "gauge", "breakers that stop something"),
     Family("assent_ledger_seconds", "histogram", "from handing work to the ledger until it is durable or refused"),
     Family("assent_ledger_waiting", "gauge", "transactions that wait for the writer"),
+    Family("assent_log_records", "gauge", "records that the newest checkpoint covers"),
     Family("assent_log_unsigned_records", "gauge", "records that no checkpoint covers yet"),
+    Family("assent_deliveries_due", "gauge", "messages to people that are due and not on their way", ("channel",)),
+    Family("assent_signals_up", "gauge", "1 while the counters of breakers can be read, else 0"),
     Family("assent_policy_age_seconds", "gauge", "since when the policy version that serves has been in force"),
     Family("assent_clock_behind_seconds", "gauge", "how far the machine's clock stands behind the last record"),
     Family("assent_slack_up", "gauge", "1 while Slack does its part, 0 while it is away"),
     Family("assent_slack_socket_age_seconds", "gauge", "how long the socket to Slack has been there"),
     Family("assent_slack_socket_silent_seconds", "gauge", "for how long no socket to Slack has answered"),
 )
-
-
-@dataclass(slots=True)
-class Tally:
-    """What is counted while it happens."""
-
-    decisions: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    redemptions: Counter[str] = field(default_factory=Counter)
-
-    def decided(self, answer: str, reason: str | None) -> None:
-        """Count the answer to one ask; `reason` is the code of its first reason, None when it has none."""
-        self.decisions[answer, _known(reason)] += 1
-
-    def redeemed(self, refused: str | None) -> None:
-        """Count one presented grant; `refused` is the code of the refusal, None when it was redeemed."""
-        self.redemptions[REDEEMED if refused is None else _known(refused)] += 1
-
-    def copy(self) -> "Tally":
-        """Return the counts of this moment, for another thread to read."""
-        return Tally(self.decisions.copy(), self.redemptions.copy())
 
 
 class Durations:
@@ -91,9 +75,37 @@ class Durations:
         self._counts[bisect_left(BUCKETS_SECONDS, seconds)] += 1
         self._seconds += seconds
 
+    def copy(self) -> "Durations":
+        """Return what was counted until now."""
+        copied = Durations()
+        copied._counts, copied._seconds = self._counts.copy(), self._seconds
+        return copied
+
     def read(self) -> tuple[tuple[int, ...], float]:
         """Return the count of each bucket, the last for whatever took longer, and all seconds together."""
         return tuple(self._counts), self._seconds
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is counted while it happens."""
+
+    decisions: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    redemptions: Counter[str] = field(default_factory=Counter)
+    durations: Durations = field(default_factory=Durations)
+
+    def decided(self, answer: str, reason: str | None, seconds: float) -> None:
+        """Count the answer to one ask; `reason` is the code of its first reason, None when it has none."""
+        self.decisions[answer, _known(reason)] += 1
+        self.durations.took(seconds)
+
+    def redeemed(self, refused: str | None) -> None:
+        """Count one presented grant; `refused` is the code of the refusal, None when it was redeemed."""
+        self.redemptions[REDEEMED if refused is None else _known(refused)] += 1
+
+    def copy(self) -> "Tally":
+        """Return the counts of this moment, for another thread to read."""
+        return Tally(self.decisions.copy(), self.redemptions.copy(), self.durations.copy())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +122,10 @@ class Measured:
     breakers_open: int | None = None
     ledger_seconds: tuple[tuple[int, ...], float] | None = None
     ledger_waiting: int | None = None
+    log_records: int | None = None
     log_unsigned_records: int | None = None
+    deliveries_due: Mapping[str, int] | None = None
+    signals_up: bool | None = None
     policy_age_seconds: float | None = None
     clock_behind_seconds: float | None = None
     slack_up: bool | None = None
@@ -136,12 +151,16 @@ class _Look:
             "assent_redemptions_total": {(result,): count for result, count in tally.redemptions.items()},
         }
         self._measured = measured
+        self._durations = tally.durations.read()
 
     def collect(self) -> "Iterator[Metric]":
         """Yield every family of which something is known, in the order of the table."""
         for family in FAMILIES:
             if family.kind == "counter":
                 yield _counter(family, self._counted[family.name])
+                continue
+            if family.name == "assent_decision_seconds":
+                yield _histogram(family, *self._durations)
                 continue
             found = getattr(self._measured, family.name.removeprefix("assent_"))
             if found is not None:
@@ -157,10 +176,15 @@ def _counter(family: Family, counts: Mapping[tuple[str, ...], int]) -> "Metric":
     return made
 
 
-def _gauge(family: Family, value: float) -> "Metric":
+def _gauge(family: Family, value: float | Mapping[str, int]) -> "Metric":
     from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415  # same
 
-    return GaugeMetricFamily(family.name, family.sentence, value=float(value))
+    if not isinstance(value, Mapping):
+        return GaugeMetricFamily(family.name, family.sentence, value=float(value))
+    made = GaugeMetricFamily(family.name, family.sentence, labels=family.labels)
+    for label, number in sorted(value.items()):
+        made.add_metric([label], float(number))
+    return made
 
 
 def _histogram(family: Family, counts: Sequence[int], seconds: float) -> "Metric":

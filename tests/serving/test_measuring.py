@@ -1,5 +1,6 @@
 """What a scraper reads of a real broker, and what is left out when the ledger does not answer."""
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from assent.ports import Tx
 from assent.serving.measuring import Gauges
 from assent.stores.keys import Keys
 from assent.stores.ledger_tree import LedgerTree
+from assent.stores.signals_local import LocalSignals
 from assent.stores.sqlite import SqliteLedger
 from assent.stores.tree import Integrator
 from assent.wiring.published import PublishedLog
@@ -36,7 +38,10 @@ class House:
     gauges: Gauges = field(init=False)
 
     def __post_init__(self) -> None:
-        self.gauges = Gauges(self.ledger, self.log, self.clock, self._readiness)
+        signals = LocalSignals(time.monotonic)
+        self.gauges = Gauges(
+            self.ledger, self.log, self.clock, self._readiness, signals=signals, channels=("slack", "email")
+        )
 
     async def _readiness(self) -> Readiness:
         return Readiness(ledger_writable=True, policy_loaded=True)
@@ -60,6 +65,7 @@ async def happen(tx: Tx) -> None:
     await tx.add(samples.approval("two", action="b", code="2"))
     await tx.add(samples.breaker("open", state=BreakerState.FORCED_OPEN))
     await tx.add(samples.breaker("closed", state=BreakerState.CLOSED, scope=samples.FULL_BREAKER.scope))
+    await tx.add(samples.delivery("late"))
     await tx.append(Entry(kind=RecordKind.POLICY_ACTIVATED, policy="v1"))
     for _ in range(3):
         await tx.append(samples.entry())
@@ -73,7 +79,8 @@ async def test_the_gauges_say_what_the_ledger_holds(house: House) -> None:
     found = await house.gauges.look()
     assert found.ready
     assert (found.approvals_open, found.approvals_oldest_seconds) == (2, 100)
-    assert (found.breakers_open, found.log_unsigned_records) == (1, 1)
+    assert (found.breakers_open, found.log_records, found.log_unsigned_records) == (1, 4, 1)
+    assert (found.deliveries_due, found.signals_up) == ({"slack": 1, "email": 0}, False)
     assert (found.policy_age_seconds, found.clock_behind_seconds, found.ledger_waiting) == (10, 0, 0)
     assert found.ledger_seconds is not None
     assert sum(found.ledger_seconds[0]) >= 2
@@ -104,7 +111,7 @@ async def test_a_ledger_that_does_not_answer_leaves_its_gauges_out(house: House)
     await house.ledger.close()
     found = await house.gauges.look()
     assert (found.approvals_open, found.breakers_open, found.log_unsigned_records) == (None, None, None)
-    assert found.ledger_waiting == 0
+    assert (found.ledger_waiting, found.deliveries_due) == (0, None)
 
 
 def test_a_scraper_on_this_machine_reads_a_serving_broker(broker: BrokerProcess) -> None:
@@ -120,3 +127,6 @@ def test_a_scraper_on_this_machine_reads_a_serving_broker(broker: BrokerProcess)
     assert found["assent_clock_behind_seconds"] == found["assent_breakers_open"] == 0
     assert found["assent_policy_age_seconds"] < 60 + (datetime.now(UTC) - before).total_seconds()
     assert found["assent_ledger_seconds_count"] >= 3
+    assert found["assent_decision_seconds_count"] == 2
+    assert found["assent_signals_up"] == 1
+    assert found['assent_deliveries_due{channel="slack"}'] == 0

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from time import perf_counter
 
 from starlette.types import Receive
 
@@ -28,9 +29,10 @@ async def answer_ask(api: Api, caller: AgentCaller, body: AskBody, idempotency_k
         Unauthenticated, IdempotencyConflict, LedgerUnavailable: as `flows.request_action` says.
 
     """
+    began = perf_counter()
     answered = await request_action(api.broker, caller, _ask(body, idempotency_key))
     reasons = answered.decision.reasons
-    api.tally.decided(answered.decision.answer, reasons[0].code if reasons else None)
+    api.tally.decided(answered.decision.answer, reasons[0].code if reasons else None, perf_counter() - began)
     return agent_reply(api, action_answer(api, answered))
 
 

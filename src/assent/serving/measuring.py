@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,7 @@ from assent.core.errors import AssentError
 from assent.core.looking import RecordFilter
 from assent.core.records import RecordKind
 from assent.metrics import Measured
-from assent.ports import Clock, OpenApprovals, View
+from assent.ports import Clock, OpenApprovals, Signals, View
 from assent.stores.sqlite import SqliteLedger
 from assent.wiring.published import PublishedLog
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN_SECONDS: Final = 1.0
 COUNT_AGAIN_SECONDS: Final = 60.0
+# More than so many that are due are told as so many: what matters is that it does not go down.
+MOST_COUNTED: Final = 1_000
 LEAST_BEHIND: Final = timedelta(seconds=2)
 
 
@@ -31,6 +33,7 @@ class _Seen:
     approvals: OpenApprovals
     breakers: int
     policy_since: datetime | None
+    deliveries: Mapping[str, int]
 
 
 class Gauges:
@@ -45,7 +48,11 @@ class Gauges:
         *,
         slack: Callable[[], "SlackService | None"] = lambda: None,
         asking: Callable[[], Awaitable[Numbers]] | None = None,
+        signals: Signals | None = None,
+        channels: Sequence[str] = (),
     ) -> None:
+        self._signals = signals
+        self._channels = channels
         self._asking = asking
         self._numbers: Numbers | None = None
         self._counted_at = 0.0
@@ -99,13 +106,14 @@ class Gauges:
 
     async def _look(self) -> Measured:
         ready = (await self._readiness()).ready
+        signals_up = None if self._signals is None else await self._signals.readable()
         durations, waiting = self._ledger.durations.read(), self._ledger.waiting
         try:
             clock = self._clock()
-            seen = await self._ledger.read(_see)
+            seen = await self._ledger.read(self._see)
             unsigned = await self._log.unsigned()
         except AssentError:
-            return Measured(ready=ready, ledger_seconds=durations, ledger_waiting=waiting)
+            return Measured(ready=ready, ledger_seconds=durations, ledger_waiting=waiting, signals_up=signals_up)
         return Measured(
             ready=ready,
             approvals_open=seen.approvals.count,
@@ -113,9 +121,22 @@ class Gauges:
             breakers_open=seen.breakers,
             ledger_seconds=durations,
             ledger_waiting=waiting,
+            log_records=self._log.size,
             log_unsigned_records=unsigned,
+            deliveries_due=seen.deliveries,
+            signals_up=signals_up,
             policy_age_seconds=_seconds(seen.now, seen.policy_since),
             clock_behind_seconds=_behind(seen.now, clock).total_seconds(),
+        )
+
+    async def _see(self, view: View) -> _Seen:
+        taken_up = (await view.records(RecordFilter(kind=RecordKind.POLICY_ACTIVATED), limit=1)).records
+        return _Seen(
+            now=view.now,
+            approvals=await view.open_approvals(),
+            breakers=len(await view.open_breakers()),
+            policy_since=taken_up[0].time if taken_up else None,
+            deliveries={name: len(await view.deliveries_due(name, MOST_COUNTED)) for name in self._channels},
         )
 
 
@@ -127,16 +148,6 @@ async def clock_behind(ledger: SqliteLedger, clock: Clock) -> timedelta:
         return view.now
 
     return _behind(await ledger.read(work), now)
-
-
-async def _see(view: View) -> _Seen:
-    taken_up = (await view.records(RecordFilter(kind=RecordKind.POLICY_ACTIVATED), limit=1)).records
-    return _Seen(
-        now=view.now,
-        approvals=await view.open_approvals(),
-        breakers=len(await view.open_breakers()),
-        policy_since=taken_up[0].time if taken_up else None,
-    )
 
 
 def _seconds(now: datetime, since: datetime | None) -> float | None:

@@ -253,6 +253,8 @@ class _Process:
                 assembly.clocks.wall,
                 readiness,
                 slack=lambda: self._slack,
+                signals=assembly.broker.signals,
+                channels=tuple(self._channels),
                 asking=partial(count_lately, assembly.broker, timedelta(days=1)),
             ).look,
             slack=self._slack,

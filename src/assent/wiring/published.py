@@ -54,6 +54,11 @@ class PublishedLog:
         if head is not None:
             self._newest, self._size = head.note, head.size
 
+    @property
+    def size(self) -> int:
+        """How many records the newest checkpoint covers."""
+        return self._size
+
     def newest_checkpoint(self) -> bytes | None:
         """Return the newest signed note, or None before the first."""
         return self._newest
