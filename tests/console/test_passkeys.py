@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from assent.console.live import made
+from assent.console.watcher import Target
 from assent.core.approvals import Need, Route
 from assent.core.operators import Assurance
+from assent.flows import authenticate
 from assent.flows.answers import Answered
 from assent.wiring.passkeys import CheckedHere
 from tests.authenticator import ORIGIN, SITE, Authenticator
@@ -236,3 +239,14 @@ async def test_what_is_not_asked_of_a_passkey_is_told_in_words(town: ConsoleTown
         heard = await who.post(f"{path_of(asked)}/passkey", digest=digest)
         assert (heard.status, said in heard.json["why"]) == (status, True), heard.body
     assert (await eve.post("/console/approvals/apr_none/passkey", digest="0" * 16)).status == 404
+
+
+async def test_the_part_that_keeps_itself_current_says_the_same(town: ConsoleTown) -> None:
+    eve, asked = await town.by_link(), await asked_for(town)
+    assert eve.cookie is not None
+    caller = await authenticate.session(town.world.broker, eve.cookie.partition("=")[2])
+    target = Target(path_of(asked), "", hears_log=False)
+    console = town.app.state.console
+    assert "and you have none" in str(await made(console, target, caller))
+    await add(eve, Authenticator())
+    assert "and you have none" not in str(await made(console, target, caller))
