@@ -110,6 +110,13 @@ BAD: list[tuple[str, str, str]] = [
     ('oidc_issuer = "https://id.example"', r"`oidc_issuer`: single sign-on needs an issuer, an id", "or none"),
     ('oidc_issuer = "http://id.example"', r"`oidc_issuer` is .*write it as https", "correct `oidc_issuer`"),
     ('oidc_client_secret = "x"', r"`oidc_client_secret` stands in", "ASSENT_OIDC_CLIENT_SECRET"),
+    ('ledger_url = "mysql://a/b"', r"`ledger_url`: write it as postgresql://", "correct `ledger_url`"),
+    ('ledger_url = "postgresql://a@/"', r"`ledger_url`: write it as postgresql://", "correct `ledger_url`"),
+    ('ledger_url = "postgresql://a:pw@/b"', r"`ledger_url`: a password stands in it", "correct `ledger_url`"),
+    ('ledger_url = "postgresql://a@/b?password=pw"', r"`ledger_url`: a password stands in it", "correct"),
+    ('ledger_url = "postgresql://a@db.example/b"', r"`ledger_url`: it leads to another machine", "correct"),
+    ('ledger_url = "postgresql://a@/b?host=db.example"', r"`ledger_url`: it leads to another machine", "correct"),
+    ('ledger_password_file = "p"', r"`ledger_password`: there is no database", "set `ledger_url`"),
     (f'{MAIL}smtp_user = "a"', r"`smtp_user`: a user has a password", "set both"),
     (f'{MAIL}smtp_password_file = "p"', r"`smtp_user`: a user has a password", "set both"),
     (f'{MAIL}smtp_security = "none"', r"`smtp_security`: who asks for what would travel in the clear", "starttls"),
@@ -222,3 +229,23 @@ def test_webhooks_lie_below_the_file_and_their_secrets_too(tmp_path: Path, monke
     monkeypatch.setenv("ASSENT_WEBHOOKS", '{"chat": {"url": "https://chat.example/", "secret_file": "here"}}')
     chat = load_settings(written(tmp_path, "")).webhooks["chat"]
     assert (chat.kind, chat.secret_file) == (WebhookKind.SIGNED, Path("here"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://a@/b",
+        "postgres://a@/b?host=/run/postgresql",
+        "postgresql://a@127.0.0.1:5433/b",
+        "postgresql://a@db.example/b?sslmode=verify-full",
+    ],
+)
+def test_a_database_here_or_one_that_is_checked_is_taken(tmp_path: Path, url: str) -> None:
+    settings = load_settings(written(tmp_path, f'ledger_url = "{url}"'))
+    assert settings.ledger_name == url.partition("?")[0]
+
+
+@pytest.mark.requirement("P9")
+def test_a_password_that_stands_in_a_database_is_not_repeated(tmp_path: Path) -> None:
+    said, hint = refusal(tmp_path, 'ledger_url = "postgresql://a:kettle@/b"')
+    assert "kettle" not in said + str(hint)

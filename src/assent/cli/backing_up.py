@@ -18,6 +18,7 @@ from assent.stores.sqlite.copies import check_integrity, copied
 from assent.stores.sqlite.snapshot import extent
 from assent.stores.tree import signed_by
 from assent.stores.verify import Verified, newest_checkpoint, verify_file
+from assent.wiring.database import as_file
 from assent.wiring.kept_checkpoint import file_of
 
 
@@ -44,12 +45,12 @@ def backup(config: Path | None, target: Path) -> Made:
 
     """
     settings = settings_here(config)
-    if not settings.ledger_file.is_file():
+    if settings.ledger_url is None and not settings.ledger_file.is_file():
         raise Usage(f"there is no ledger `{settings.ledger_file}`", hint="name its configuration with --config")
     keys = Keys.load(KeyPlaces.of(settings))
     file = _file(target)
     kept = _kept_beside(settings)
-    with copied(settings.ledger_file, file) as copy:
+    with as_file(settings) as ledger, copied(ledger, file) as copy:
         check_integrity(copy)
         found = verified(copy, settings, keys, kept=kept)
         newest, byte_count = newest_checkpoint(copy), copy.stat().st_size

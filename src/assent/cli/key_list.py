@@ -19,6 +19,7 @@ from assent.stores.key_places import LEDGER, PAYLOAD, KeyPlaces
 from assent.stores.keys import Keys, secret_id, thumbprint, verifier
 from assent.stores.rotation import PREVIOUS_LOG, file_of, wishes
 from assent.stores.sqlite.snapshot import records_of
+from assent.wiring.database import as_file
 
 HEADINGS: Final = ("KEY", "ID", "STATE", "SINCE", "UNTIL", "WHAT FOR")
 _WHAT_FOR: Final = {
@@ -96,7 +97,8 @@ def as_facts(key: ListedKey) -> dict[str, Any]:
 def recorded_here(settings: Settings, keys: Keys) -> list[HandedOver]:
     """Return the rotations on record; where the ledger cannot be read that is said on stderr, and there are none."""
     try:
-        found = records_of(settings.ledger_file, keys.ledger_keys(), RecordKind.BROKER_KEY_ROTATED)
+        with as_file(settings) as file:
+            found = records_of(file, keys.ledger_keys(), RecordKind.BROKER_KEY_ROTATED)
         return [told(record, verifier) for record in found]
     except AssentError as fault:
         print(f"assent: what was rotated before is not known: {fault.message}", file=sys.stderr)

@@ -31,6 +31,7 @@ from assent.stores.rotation import rotate as exchange
 from assent.stores.sqlite import ServingLock
 from assent.stores.sqlite.snapshot import records_of
 from assent.wiring import MACHINE
+from assent.wiring.database import as_file
 from assent.wiring.opening import open_kept
 
 TAKE_UP_SECONDS: Final = 15.0
@@ -138,7 +139,8 @@ def _refuse_within_overlap(recorded: list[HandedOver]) -> None:
 
 
 def _on_record(settings: Settings, keys: Keys) -> list[HandedOver]:
-    found = records_of(settings.ledger_file, keys.ledger_keys(), RecordKind.BROKER_KEY_ROTATED)
+    with as_file(settings) as file:
+        found = records_of(file, keys.ledger_keys(), RecordKind.BROKER_KEY_ROTATED)
     return [told(record, verifier) for record in found]
 
 
@@ -155,7 +157,7 @@ def _recorded_here(settings: Settings) -> bool:
 
 
 async def _record(settings: Settings) -> None:
-    kept = open_kept(settings, LedgerTime(MACHINE.wall, MACHINE.steady))
+    kept = open_kept(settings, LedgerTime(MACHINE.wall, MACHINE.steady), serves=True)
     try:
         await kept.begin()
         await kept.log.integrate()

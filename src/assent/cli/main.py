@@ -33,6 +33,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "keys": ("assent.cli.keys:app", "see the broker's keys, and put a new one in the place of an old one"),
     "backup": ("assent.cli.backup:app", "copy the ledger while a broker serves it, and verify the copy"),
     "restore": ("assent.cli.restore:app", "put a copy in the place of the ledger"),
+    "ledger": ("assent.cli.ledger:app", "make the tables of a ledger in PostgreSQL"),
+    "migrate": ("assent.cli.migrate:app", "move a ledger from its file into PostgreSQL"),
     "doctor": ("assent.cli.doctor:app", "look at everything that the broker here depends on"),
     "slack": ("assent.cli.slack:app", "make the Slack app, and find out what is wrong with it"),
     "audit": ("assent.cli.audit:app", "read the log, and check that nobody changed it"),

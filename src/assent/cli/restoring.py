@@ -91,6 +91,11 @@ def restore(config: Path | None, wish: Wish) -> Done:
 
     """
     settings = settings_here(config)
+    if settings.ledger_url is not None:
+        raise Usage(
+            "a database is put back with its own tools",
+            hint="or take `ledger_url` out, restore the backup as a file, and `assent migrate` it into an empty one",
+        )
     if not wish.file.is_file():
         raise Usage(f"there is no backup `{wish.file}`", hint="name the file that `assent backup` made")
     if not settings.ledger_file.parent.is_dir():

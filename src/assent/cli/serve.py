@@ -70,6 +70,6 @@ def _make_state(*, as_json: bool) -> None:
 
 def _say_ready(url: str, settings: "Settings", *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"url": url, "ledger": str(settings.ledger_file)}), flush=True)
+        print(json.dumps({"url": url, "ledger": settings.ledger_name}), flush=True)
         return
-    print(f"assent serves {url}, ledger {settings.ledger_file}, policies {settings.policy_directory}", flush=True)
+    print(f"assent serves {url}, ledger {settings.ledger_name}, policies {settings.policy_directory}", flush=True)

@@ -6,11 +6,14 @@ signature covers are not called verified, and a key that lies beside the ledger 
 
 import json
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from assent.cli.output import Usage, time_since
 from assent.cli.place import settings_here
+from assent.config import Settings
 from assent.core.errors import LedgerUnavailable, VerificationFailed
 from assent.core.notes import VerifierKey, parse_verifier_key
 from assent.stores.keys import Keys
@@ -19,10 +22,11 @@ from assent.stores.verify import Verified, newest_checkpoint, public_key_file, v
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The ledger that was looked at, and where the public key came from."""
+    """The ledger that was looked at, where the public key came from, and its newest checkpoint with its time."""
 
-    ledger: Path
+    ledger: str
     key_from: str
+    newest: tuple[bytes, datetime] | None
 
 
 def verify(
@@ -35,20 +39,33 @@ def verify(
         Usage: a file that was named is not there.
 
     """
-    path = ledger or settings_here(config).ledger_file
-    if not path.is_file():
-        raise Usage(f"there is no ledger `{path}`", hint="name it with --ledger, or run it where `assent.toml` is")
+    settings = None if ledger is not None else settings_here(config)
+    path = ledger or Path() if settings is None else settings.ledger_file
     notes = [_read(file, "--checkpoint") for file in kept]
     secrets = None if keys is None else Keys.load(keys).ledger_keys()
     verifier, key_from = _key(key, path)
-    found = verify_file(path, key=verifier, kept=notes, keys=secrets)
+    with _lent(path, settings) as file:
+        found = verify_file(file, key=verifier, kept=notes, keys=secrets)
+        newest = newest_checkpoint(file)
     if found.records and not found.signed:
         raise VerificationFailed(
             f"nothing is signed: {found.records} records and no checkpoint",
             index=0,
             hint="if the broker has just started wait a second; otherwise its checkpoints were removed",
         )
-    return Subject(path, key_from), found
+    name = str(path) if settings is None else settings.ledger_name
+    return Subject(name, key_from, newest), found
+
+
+def _lent(path: Path, settings: Settings | None) -> AbstractContextManager[Path]:
+    """Lend the file to look at: a copy where the ledger is a database. Raises Usage when there is no file."""
+    if settings is not None and settings.ledger_url is not None:
+        from assent.wiring.database import as_file  # what an auditor's machine has not, and never gets here
+
+        return as_file(settings)
+    if not path.is_file():
+        raise Usage(f"there is no ledger `{path}`", hint="name it with --ledger, or run it where `assent.toml` is")
+    return nullcontext(path)
 
 
 def newest_note(subject: Subject) -> bytes:
@@ -58,7 +75,7 @@ def newest_note(subject: Subject) -> bytes:
         LedgerUnavailable: it has none yet.
 
     """
-    newest = newest_checkpoint(subject.ledger)
+    newest = subject.newest
     if newest is None:
         raise LedgerUnavailable(
             f"`{subject.ledger}` has no checkpoint yet", hint="a serving broker signs one each second"
@@ -68,7 +85,7 @@ def newest_note(subject: Subject) -> bytes:
 
 def as_sentences(subject: Subject, found: Verified) -> list[str]:
     """Return what holds, in lines for a person."""
-    newest = newest_checkpoint(subject.ledger)
+    newest = subject.newest
     signed = "no checkpoint yet" if newest is None else f"the newest {time_since(newest[1].isoformat())} old"
     lines = [
         f"{subject.ledger}: verified",
@@ -95,10 +112,10 @@ def _handed_over(found: Verified) -> list[str]:
 
 def as_json(subject: Subject, found: Verified) -> str:
     """Return what holds as JSON."""
-    newest = newest_checkpoint(subject.ledger)
+    newest = subject.newest
     facts = {
         "verified": True,
-        "ledger": str(subject.ledger),
+        "ledger": subject.ledger,
         "key_from": subject.key_from,
         "records": found.records,
         "signed": found.signed,

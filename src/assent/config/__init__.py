@@ -5,7 +5,15 @@ with the key, what is wrong and the fix. Every number has its unit in its name a
 relative to the file.
 """
 
-from assent.config.forms import LogFormat, LogLevel, MailSecurity, WebhookKind, WebhookSettings, is_address
+from assent.config.forms import (
+    LogFormat,
+    LogLevel,
+    MailSecurity,
+    WebhookKind,
+    WebhookSettings,
+    is_address,
+    refuse_unsafe_database,
+)
 from assent.config.reading import DEFAULT_FILE, OTHER_VARIABLES, find_file, load_settings
 from assent.config.secrets import require_private, secret_in
 from assent.config.settings import Settings
@@ -22,6 +30,7 @@ __all__ = [
     "find_file",
     "is_address",
     "load_settings",
+    "refuse_unsafe_database",
     "require_private",
     "secret_in",
 ]

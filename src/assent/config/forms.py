@@ -5,6 +5,7 @@ import re
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Final
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -70,6 +71,28 @@ class WebhookSettings(BaseModel):
         if not TO_A_WEBHOOK.fullmatch(value):
             raise ValueError(WRITE_WEBHOOK)
         return value
+
+
+def refuse_unsafe_database(url: str) -> None:
+    """Return only for the URL of a PostgreSQL database that holds no secret, and is not read on the way to it.
+
+    Raises:
+        ValueError: it is none, a password stands in it, or it leads to another machine without checking who answers.
+
+    """
+    try:
+        parts = urlsplit(url)
+        asked, named = parse_qs(parts.query), parts.hostname
+    except ValueError:
+        raise ValueError("write it as postgresql://ROLE@HOST/DATABASE?sslmode=verify-full") from None
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+        raise ValueError("write it as postgresql://ROLE@HOST/DATABASE?sslmode=verify-full")
+    if parts.password is not None or "password" in asked:
+        raise ValueError("a password stands in it: put that into `ledger_password_file`")
+    hosts = [host for given in (named or "", *asked.get("host", ())) for host in given.split(",") if host]
+    is_here = all(host.startswith("/") or is_loopback(host) for host in hosts)
+    if not is_here and asked.get("sslmode") != ["verify-full"]:
+        raise ValueError("it leads to another machine, and nobody checks which one answers: add `?sslmode=verify-full`")
 
 
 def is_loopback(host: str) -> bool:

@@ -22,6 +22,7 @@ from assent.config.forms import (
     WebhookSettings,
     is_address,
     is_loopback,
+    refuse_unsafe_database,
 )
 from assent.config.secrets import secret_in
 from assent.core.characters import visible
@@ -37,6 +38,7 @@ SECRETS: Final = (
     "alert_webhook_secret",
     "smtp_password",
     "oidc_client_secret",
+    "ledger_password",
 )
 SLACK_API: Final = "https://slack.com/api/"
 MAX_RELEASE_KEYS: Final = 16
@@ -78,6 +80,9 @@ class Settings(BaseSettings):
     ledger_key_file: Path | None = None
     payload_key_file: Path | None = None
     ledger_file: Path = Path("ledger.db")
+    ledger_url: str | None = None
+    ledger_password: SecretStr | None = None
+    ledger_password_file: Path | None = None
     log_origin: str = LOG_ORIGIN
     checkpoint_sink: str | None = None
 
@@ -253,6 +258,22 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _is_a_database(self) -> Self:
+        if self.ledger_url is not None:
+            try:
+                refuse_unsafe_database(self.ledger_url)
+            except ValueError as fault:
+                # What was written is not shown: a password may stand in it.
+                raise Unsafe("ledger_url", str(fault), "correct `ledger_url`") from None
+        return self
+
+    @model_validator(mode="after")
+    def _password_for_somebody(self) -> Self:
+        if self.ledger_url is None and (self.ledger_password is not None or self.ledger_password_file is not None):
+            raise Unsafe("ledger_password", "there is no database that it is for", "set `ledger_url`, or remove it")
+        return self
+
+    @model_validator(mode="after")
     def _releases_mean_something(self) -> Self:
         if self.release_keys is not None and self.activation is Activation.AUTO:
             raise Unsafe(
@@ -330,6 +351,11 @@ class Settings(BaseSettings):
         if file is None:
             return None if given is None else given.get_secret_value()
         return secret_in(file, f"{key}_file")
+
+    @property
+    def ledger_name(self) -> str:
+        """What people call the ledger: its file, or its database without what the URL says behind it."""
+        return str(self.ledger_file) if self.ledger_url is None else self.ledger_url.partition("?")[0]
 
     @property
     def is_loopback(self) -> bool:

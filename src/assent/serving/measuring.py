@@ -14,7 +14,7 @@ from assent.core.looking import RecordFilter
 from assent.core.records import RecordKind
 from assent.metrics import Measured
 from assent.ports import Clock, OpenApprovals, Signals, View
-from assent.stores.sqlite import SqliteLedger
+from assent.stores.ledger import StoredLedger
 from assent.wiring.published import PublishedLog
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Gauges:
 
     def __init__(
         self,
-        ledger: SqliteLedger,
+        ledger: StoredLedger,
         log: PublishedLog,
         clock: Clock,
         readiness: Callable[[], Awaitable[Readiness]],
@@ -140,7 +140,7 @@ class Gauges:
         )
 
 
-async def clock_behind(ledger: SqliteLedger, clock: Clock) -> timedelta:
+async def clock_behind(ledger: StoredLedger, clock: Clock) -> timedelta:
     """Return how far the machine's clock stands behind the ledger's time; nothing when it does not."""
     now = clock()
 

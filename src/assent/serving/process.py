@@ -103,7 +103,7 @@ def serve(
         at_console = frozenset() if sign_in is None else frozenset({sign_in.operator})
         console = console_url_of(settings, listener.getsockname()[1])
         assembly = assemble(
-            settings, issuer=url, clocks=clocks, signals=signals, at_console=at_console, console=console
+            settings, issuer=url, clocks=clocks, signals=signals, at_console=at_console, console=console, serves=True
         )
         collect_rarely()
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -241,7 +241,9 @@ class _Process:
 
     def _application(self) -> InFront:
         assembly, settings = self._assembly, self._settings
-        readiness = ReadinessProbe(assembly.broker.ledger, settings.ledger_file).look
+        readiness = ReadinessProbe(
+            assembly.broker.ledger, settings.ledger_file if settings.ledger_url is None else None
+        ).look
         return create_app(
             assembly.broker,
             readiness=readiness,

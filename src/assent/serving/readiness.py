@@ -16,11 +16,11 @@ LEAST_FREE_BYTES: Final = 8 * 1024 * 1024
 
 
 class ReadinessProbe:
-    """Looks at most once a second, however many ask."""
+    """Looks at most once a second, however many ask; a ledger that is no file has a disk of its own elsewhere."""
 
-    def __init__(self, ledger: Ledger, ledger_file: Path) -> None:
+    def __init__(self, ledger: Ledger, ledger_file: Path | None) -> None:
         self._ledger = ledger
-        self._directory = ledger_file.parent
+        self._directory = None if ledger_file is None else ledger_file.parent
         self._lock = asyncio.Lock()
         self._found: Readiness | None = None
         self._found_at = 0.0
@@ -50,6 +50,8 @@ class ReadinessProbe:
         return ""
 
     def _no_room(self) -> str:
+        if self._directory is None:
+            return ""
         try:
             disk = os.statvfs(self._directory)
         except OSError as fault:

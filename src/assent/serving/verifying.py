@@ -7,7 +7,7 @@ everything that there is: it runs in a process of its own, which gives way to de
 import asyncio
 import json
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
+from asyncio.subprocess import PIPE
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -20,6 +20,7 @@ from assent.logs import EventLog
 from assent.ports import View
 from assent.stores.key_places import KeyPlaces
 from assent.wiring import Assembly
+from assent.wiring.database import place_of
 
 log = EventLog("assent.verifying")
 
@@ -68,10 +69,10 @@ class Verifying:
         elsewhere = [word for name, file in places.elsewhere.items() for word in (name, str(file))]
         asked = (str(settings.ledger_file), chain.newest.encode(), str(places.directory), *elsewhere)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", MODULE, *asked, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
+            sys.executable, "-m", MODULE, *asked, stdin=PIPE, stdout=PIPE, stderr=PIPE
         )
         try:
-            out, wrong = await asyncio.wait_for(process.communicate(), AT_MOST_SECONDS)
+            out, wrong = await asyncio.wait_for(process.communicate(self._where()), AT_MOST_SECONDS)
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
@@ -80,3 +81,11 @@ class Verifying:
             raise LedgerUnavailable(f"verifying ended with {process.returncode}: {said}")
         found = json.loads(out)
         return found if isinstance(found, dict) else {}
+
+    def _where(self) -> bytes:
+        """Return where a database is, for nobody but that process to read; nothing for a file."""
+        settings = self._assembly.settings
+        if settings.ledger_url is None:
+            return b""
+        place = place_of(settings)
+        return json.dumps({"url": place.url, "password": place.password}).encode()

@@ -19,9 +19,9 @@ from assent.policy.copies import Copies
 from assent.policy.current import PolicyHolder
 from assent.ports import Clock, Ledger, Signals
 from assent.stores.keys import verifier
+from assent.stores.ledger import StoredLedger
 from assent.stores.ledger_time import LedgerTime
 from assent.stores.signals_local import LocalSignals
-from assent.stores.sqlite import SqliteLedger
 from assent.wiring import fresh, opening
 from assent.wiring.failpoints import Failpoint, failpoint
 from assent.wiring.opening import Kept
@@ -63,7 +63,7 @@ class Assembly:
     failpoint: Failpoint | None
 
     @property
-    def ledger(self) -> SqliteLedger:
+    def ledger(self) -> StoredLedger:
         """The ledger itself."""
         return self.kept.ledger
 
@@ -81,11 +81,13 @@ def assemble(
     signals: MakeSignals = LocalSignals,
     at_console: frozenset[str] = frozenset(),
     console: str | None = None,
+    serves: bool = False,
 ) -> Assembly:
     """Return a broker on the ledger, keys and policy that `settings` name; `issuer` is the URL that grants carry.
 
     `at_console` are the operators who can sign in at its console with more than a token, `console` the URL that it is
-    reached by, None where it is not served: then nobody signs with a passkey.
+    reached by, None where it is not served: then nobody signs with a passkey. Who `serves` a database keeps every
+    other broker from it.
 
     Raises:
         KeysInvalid: a key is missing, malformed or open to others, or not the ledger's.
@@ -98,7 +100,7 @@ def assemble(
     told = LedgerTime(clocks.wall, clocks.steady)
     copies = Copies(settings.ledger_file.with_name(f"{settings.ledger_file.name}.policies"))
     policies = PolicyHolder(settings.policy_directory, told, copies)
-    kept = opening.open_kept(settings, told, wrap=_as_it_is if die_at is None else die_at.signature)
+    kept = opening.open_kept(settings, told, wrap=_as_it_is if die_at is None else die_at.signature, serves=serves)
     deciding: Ledger = kept.ledger if die_at is None else die_at.ledger(kept.ledger)
     broker = Broker(
         ledger=deciding,

@@ -36,8 +36,9 @@ def sent_file_of(ledger: Path) -> Path:
 class KeptCheckpoint:
     """Keeps the newest checkpoint in its file; the broker goes on when that cannot be written."""
 
-    def __init__(self, ledger: Path) -> None:
+    def __init__(self, ledger: Path, *, name: str | None = None) -> None:
         self._ledger = ledger
+        self._name = name or str(ledger)
         self._file = file_of(ledger)
         self._failing = False
 
@@ -68,14 +69,14 @@ class KeptCheckpoint:
         size = 0 if head is None else head.size
         if size < kept.size:
             raise VerificationFailed(
-                f"`{self._ledger}` was put back to an older state: {size} of its records are signed, and"
+                f"`{self._name}` was put back to an older state: {size} of its records are signed, and"
                 f" `{self._file.name}` keeps a checkpoint of {kept.size}",
                 index=size,
                 hint="put the newer ledger back, or say what happened: `assent restore FILE`",
             )
         if (await tree.frontier(kept.size)).root() != kept.root:
             raise VerificationFailed(
-                f"`{self._ledger}` is not the ledger that `{self._file.name}` keeps a checkpoint of",
+                f"`{self._name}` is not the ledger that `{self._file.name}` keeps a checkpoint of",
                 hint=f"`assent audit verify --checkpoint {self._file}` says where they part: put the right ledger back;"
                 " if this one is meant, move that file away and keep it",
             )

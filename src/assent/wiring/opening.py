@@ -11,13 +11,13 @@ from assent.core.handovers import KeyChain, Sign
 from assent.core.notes import VerifierKey
 from assent.stores.key_places import KeyPlaces
 from assent.stores.keys import Keys
+from assent.stores.ledger import StoredLedger
 from assent.stores.ledger_time import LedgerTime
 from assent.stores.ledger_tree import LedgerTree
 from assent.stores.rotation import log_keys
-from assent.stores.sqlite import SqliteLedger
 from assent.stores.tree import Integrator
 from assent.stores.verify import public_key_file
-from assent.wiring import fresh
+from assent.wiring import database
 from assent.wiring.kept_checkpoint import KeptCheckpoint
 from assent.wiring.keyring import KeyRing
 from assent.wiring.published import PublishedLog
@@ -34,7 +34,7 @@ class Kept:
 
     keys: Keys
     ring: KeyRing
-    ledger: SqliteLedger
+    ledger: StoredLedger
     tree: LedgerTree
     log: PublishedLog
     checkpoint: KeptCheckpoint
@@ -53,8 +53,12 @@ class Kept:
         await self.ring.open()
 
 
-def open_kept(settings: Settings, told: LedgerTime, *, wrap: Callable[[Sign], Sign] = lambda sign: sign) -> Kept:
+def open_kept(
+    settings: Settings, told: LedgerTime, *, wrap: Callable[[Sign], Sign] = lambda sign: sign, serves: bool = False
+) -> Kept:
     """Return keys, ledger and log of `settings`; `told` tells the time, `wrap` stands around the log's signature.
+
+    Who `serves` a database keeps every other broker from it.
 
     Raises:
         KeysInvalid: a key is missing, malformed or open to others, or not the ledger's.
@@ -64,9 +68,10 @@ def open_kept(settings: Settings, told: LedgerTime, *, wrap: Callable[[Sign], Si
     places = KeyPlaces.of(settings)
     keys = Keys.load(places)
     known = log_keys(settings.keys_directory, keys.log_verifier_key(settings.log_origin))
-    checkpoint = KeptCheckpoint(settings.ledger_file)
-    checkpoint.refuse_missing()
-    ledger = SqliteLedger.open(settings.ledger_file, keys.ledger_keys(), clock=told, new_id=fresh.new_id)
+    checkpoint = KeptCheckpoint(settings.ledger_file, name=settings.ledger_name)
+    if settings.ledger_url is None:
+        checkpoint.refuse_missing()
+    ledger = database.opened(settings, keys.ledger_keys(), told, serves=serves)
     tree = LedgerTree(ledger)
     integrator = Integrator(tree, key=keys.log_verifier_key(settings.log_origin), sign=wrap(keys.sign_log))
     ring = KeyRing(

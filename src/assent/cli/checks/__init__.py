@@ -11,7 +11,7 @@ from assent.cli.checks.findings import Finding, State, looked_at
 
 def examine(config: Path | None) -> Iterator[Finding]:
     """Yield what is found of the broker of `config`, or of the one here; each as soon as it is known."""
-    from assent.cli.checks import files, ledger, machine, passkeys, people, reaching, serving
+    from assent.cli.checks import database, files, ledger, machine, passkeys, people, reaching, serving
 
     yield from looked_at("python", machine.python)
     yield from looked_at("packages", machine.packages)
@@ -24,11 +24,14 @@ def examine(config: Path | None) -> Iterator[Finding]:
     yield from looked_at("keys", lambda: files.keys(settings))
     yield from looked_at("tls key", lambda: files.tls_key(settings))
     yield from looked_at("policies", lambda: files.policies(settings))
-    yield from looked_at("disk", lambda: ledger.disk(settings))
-    yield from looked_at("ledger", lambda: ledger.ledger(settings))
-    yield from looked_at("log", lambda: ledger.log(settings))
+    if settings.ledger_url is None:
+        yield from looked_at("disk", lambda: ledger.disk(settings))
+        yield from looked_at("ledger", lambda: ledger.ledger(settings))
+        yield from looked_at("log", lambda: ledger.log(settings, kept=ledger.kept_size(settings)))
+        yield from looked_at("clock", lambda: ledger.clock(settings))
+    else:
+        yield from looked_at("ledger", lambda: database.ledger(settings))
     yield from looked_at("checkpoint elsewhere", lambda: ledger.elsewhere(settings))
-    yield from looked_at("clock", lambda: ledger.clock(settings))
     yield from looked_at("broker", lambda: serving.broker(settings))
     yield from looked_at("operators", lambda: people.operators(settings))
     yield from looked_at("agents", lambda: people.agents(settings))

@@ -104,12 +104,20 @@ def _check_keys(settings: "Settings") -> None:
         raise KeysInvalid(f"ledger and keys do not fit: {fault.message}", hint=fault.hint) from fault
 
 
-def log(settings: "Settings") -> Iterator[Finding]:
-    """Look at the log: signed up to now, by the keys at hand, and not older than what is kept beside it."""
+def kept_size(settings: "Settings") -> int | None:
+    """Return how many records the checkpoint that is kept beside the ledger says there are, or None."""
+    from assent.core.checkpoints import claimed_size
+    from assent.wiring.kept_checkpoint import file_of
+
+    kept = file_of(settings.ledger_file)
+    return claimed_size(kept.read_bytes()) if kept.is_file() else None
+
+
+def log(settings: "Settings", *, kept: int | None) -> Iterator[Finding]:
+    """Look at the log: signed up to now, and not older than the checkpoint that is kept of so many records."""
     from assent.core.checkpoints import claimed_size
     from assent.stores.sqlite.snapshot import extent, roots_at
     from assent.stores.verify import newest_checkpoint
-    from assent.wiring.kept_checkpoint import file_of
 
     if not settings.ledger_file.exists():
         return
@@ -120,9 +128,8 @@ def log(settings: "Settings") -> Iterator[Finding]:
         return
     note, signed_at = newest
     unsigned = found.records - claimed_size(note)
-    kept = file_of(settings.ledger_file)
-    if kept.is_file() and not roots_at(settings.ledger_file, [claimed_size(kept.read_bytes())]):
-        said = f"it is older than `{kept}`, the checkpoint that is kept beside it"
+    if kept is not None and not roots_at(settings.ledger_file, [kept]):
+        said = f"it is older than the checkpoint of {kept} records that is kept beside it"
         yield Finding(
             "log", State.WRONG, said, "put the newer ledger back; a backup goes in with `assent restore FILE`"
         )

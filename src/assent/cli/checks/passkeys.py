@@ -44,9 +44,11 @@ def _held(settings: "Settings", policy: "LoadedPolicy", asking: "list[Route]", u
     from assent.stores.key_places import KeyPlaces
     from assent.stores.keys import Keys
     from assent.stores.sqlite.snapshot import passkeys_of
+    from assent.wiring.database import as_file
 
     keys = Keys.load(KeyPlaces.of(settings)).ledger_keys()
-    found = [one for one in passkeys_of(settings.ledger_file, keys) if one.revoked_at is None]
+    with as_file(settings) as file:
+        found = [one for one in passkeys_of(file, keys) if one.revoked_at is None]
     for one in found:
         if one.suspect_at is not None:
             said = f"`{one.operator}`: the passkey {one.id} counted back on {one.suspect_at:%Y-%m-%d}, as a copy would"

@@ -73,10 +73,13 @@ def _tokens(settings: "Settings") -> dict[str, list[Credential]]:
     from assent.stores.key_places import KeyPlaces
     from assent.stores.keys import Keys
     from assent.stores.sqlite.snapshot import credentials_of
+    from assent.wiring.database import as_file
 
     keys = Keys.load(KeyPlaces.of(settings)).ledger_keys()
     found: dict[str, list[Credential]] = defaultdict(list)
-    for token in credentials_of(settings.ledger_file, keys):
+    with as_file(settings) as file:
+        tokens = credentials_of(file, keys)
+    for token in tokens:
         if token.kind is Kind.OPERATOR:
             found[token.principal].append(token)
     return found

@@ -9,6 +9,7 @@ from assent.stores.ledger import StoredLedger
 from assent.stores.ledger_time import LedgerTime, standing_still
 from assent.stores.postgres import faults, opening
 from assent.stores.postgres.link import Link, Place
+from assent.stores.postgres.locks import SERVING
 from assent.stores.postgres.reader import Readers
 from assent.stores.postgres.writer import Writer
 from assent.stores.randomness import Randomness
@@ -29,10 +30,12 @@ class PostgresLedger(StoredLedger):
         clock: Clock,
         new_id: NewId,
         salts: Callable[[int], bytes] | None = None,
+        serves: bool = False,
     ) -> "PostgresLedger":
         """Open the ledger at `place`, made when there is none and its role may make one.
 
-        A broker's `clock` is a `LedgerTime`, as on SQLite. Blocks until the database answered: call it before serving.
+        A broker's `clock` is a `LedgerTime`, as on SQLite. Who `serves` writes only as long as no other does that says
+        so. Blocks until the database answered: call it before serving.
 
         Raises:
             LedgerUnavailable: it is damaged, of another version, or cannot be reached.
@@ -41,7 +44,7 @@ class PostgresLedger(StoredLedger):
         """
         told = clock if isinstance(clock, LedgerTime) else LedgerTime(clock, standing_still)
         stamps = Stamps(time=told, new_id=new_id, salts=salts or Randomness())
-        link = Link(place)
+        link = Link(place, holds=SERVING if serves else None)
         # A link blocks on a loop of its own, and whoever calls may have one that runs.
         with ThreadPoolExecutor(1) as beside:
             end = beside.submit(_opened, link, keys, stamp(clock())).result()

@@ -19,6 +19,7 @@ from assent.stores.postgres import faults
 CONNECT_SECONDS: Final = 1.5
 ANSWER_SECONDS: Final = 2.0
 SCHEMA: Final = "assent"
+_HOLD: Final = "SELECT pg_advisory_lock($1)"
 _ROWS_AT_ONCE: Final = 256
 _CACHED_STATEMENTS: Final = 512
 _CLOSE_SECONDS: Final = 1.0
@@ -48,10 +49,14 @@ class Place:
 
 
 class Link:
-    """A connection that is made when it is needed; `seconds` bounds each answer."""
+    """A connection that is made when it is needed; `seconds` bounds each answer.
 
-    def __init__(self, place: Place, *, settings: Mapping[str, str] | None = None) -> None:
+    What it `holds` is a lock that nobody else has as long as it is connected: whoever cannot get it back stays out.
+    """
+
+    def __init__(self, place: Place, *, settings: Mapping[str, str] | None = None, holds: int | None = None) -> None:
         self._place = place
+        self._holds = holds
         self.seconds = ANSWER_SECONDS
         self._settings = _SESSION | {"application_name": place.name} | dict(settings or {})
         self._loop = asyncio.new_event_loop()
@@ -63,7 +68,14 @@ class Link:
         return self._connection is not None and not self._connection.is_closed()
 
     def open(self) -> None:
-        """Connect. Raises one of `faults.FAULTS`."""
+        """Connect.
+
+        Raises:
+            LedgerUnavailable: somebody else has the lock.
+
+        Or one of `faults.FAULTS`.
+
+        """
         self.drop()
         connecting = asyncpg.connect(
             self._place.url,
@@ -74,6 +86,19 @@ class Link:
             server_settings=self._settings,
         )
         self._connection = self._loop.run_until_complete(connecting)
+        if self._holds is None:
+            return
+        try:
+            # The server may still have to notice that a connection of ours went away: it waits, for `lock_timeout`.
+            self.fetch(_HOLD, (self._holds,))
+        except faults.FAULTS as fault:
+            self.drop()
+            if not faults.is_collision(fault):
+                raise
+            raise LedgerUnavailable(
+                "another broker serves this ledger",
+                hint="stop that one; if it is gone, its connection ends within seconds",
+            ) from fault
 
     def execute(self, script: str) -> str:
         """Run statements that take no values, and return what the server says of the last of them."""
