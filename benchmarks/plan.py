@@ -24,6 +24,7 @@ class Plan:
     waiting: int = 10_000
     tabs: int = 200
     tab_changes: int = 20
+    rows: int = 10_000
 
 
 QUICK = Plan(
@@ -39,4 +40,5 @@ QUICK = Plan(
     starts=2,
     click_rounds=5,
     tab_changes=10,
+    rows=1_000,
 )

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from assent.console.given import ConsoleSettings
 from assent.core.breakers import Scope
 from assent.core.credentials import CredentialId, Kind
 from assent.core.errors import Unauthenticated
@@ -151,14 +152,47 @@ async def test_the_cookie_is_for_this_browser_and_this_site_alone(town: ConsoleT
     assert attributes == {"httponly", "samesite=strict", "path=/", "max-age=28800"}
 
 
+def attributes_of(cookie: str) -> set[str]:
+    return {part.strip().lower() for part in cookie.split(";")[1:]}
+
+
 @pytest.mark.requirement("T17")
-async def test_with_tls_the_cookie_never_leaves_it(town: ConsoleTown) -> None:
-    settings = type(town.app.state.console.settings)(hosts=frozenset({HOST}), has_tls=True)
-    secure = ConsoleTown(town.world, settings)
-    token = await town.world.token(Kind.OPERATOR, "eve")
-    heard = await secure.browser().post("/console/sign-in", secret=token)
-    assert heard.headers["set-cookie"].startswith("__Host-assent=asc_")
-    assert "secure" in heard.headers["set-cookie"].lower()
+async def test_with_tls_the_cookie_never_leaves_it_and_is_bound_to_the_host(town: ConsoleTown) -> None:
+    secure = ConsoleTown(town.world, ConsoleSettings(hosts=frozenset({HOST}), has_tls=True))
+    browser = secure.browser()
+    heard = await browser.post("/console/sign-in", secret=await town.world.token(Kind.OPERATOR, "eve"))
+    cookie = heard.headers["set-cookie"]
+    assert cookie.startswith("__Host-assent=asc_")
+    # What a browser demands of the prefix (RFC 6265bis, 4.1.3.2): `Secure`, the path `/`, no domain. Else it drops it.
+    assert attributes_of(cookie) == {"secure", "httponly", "samesite=strict", "path=/", "max-age=28800"}
+    browser.cookie = cookie.partition(";")[0]
+    assert (await browser.get("/console/account")).status == 200
+
+
+@pytest.mark.requirement("T17")
+async def test_with_tls_a_session_under_the_name_that_others_could_plant_is_none(town: ConsoleTown) -> None:
+    secure = ConsoleTown(town.world, ConsoleSettings(hosts=frozenset({HOST}), has_tls=True))
+    signed_in = await town.by_link()
+    planted = secure.browser()
+    # The very session of somebody, which another host of the domain may set for all of it, but not with the prefix.
+    for name in ("assent_console", "__Secure-assent", "__host-assent", " __Host-assent2"):
+        planted.cookie = f"{name}={session_of(signed_in)}"
+        assert (await planted.get("/console/account")).status == 303, name
+    planted.cookie = f"__Host-assent={session_of(signed_in)}"
+    assert (await planted.get("/console/account")).status == 200
+
+
+@pytest.mark.requirement("T17")
+async def test_signing_out_takes_the_cookie_away_as_it_was_given(town: ConsoleTown) -> None:
+    for has_tls, name in ((True, "__Host-assent"), (False, "assent_console")):
+        there = ConsoleTown(town.world, ConsoleSettings(hosts=frozenset({HOST}), has_tls=has_tls))
+        browser, other = there.browser(), await town.by_link()
+        browser.cookie, browser.csrf = f"{name}={session_of(other)}", other.csrf
+        cookie = (await browser.post("/console/sign-out")).headers["set-cookie"]
+        assert cookie.startswith(f'{name}="";')
+        assert {"max-age=0", "path=/", "httponly", "samesite=strict"} <= attributes_of(cookie)
+        assert ("secure" in attributes_of(cookie)) is has_tls
+        assert (await browser.get("/console/account")).status == 303
 
 
 @pytest.mark.requirement("T17")

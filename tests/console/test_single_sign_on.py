@@ -231,3 +231,24 @@ async def test_what_is_asked_of_the_issuer_names_nobody_and_shows_no_verifier(to
 def test_the_registration_tells_no_secret() -> None:
     known = Registered(issuer="https://id.example", client_id="x", client_secret="hush", address="https://a/")
     assert "hush" not in repr(known)
+
+
+async def test_with_tls_the_way_there_is_remembered_in_a_cookie_that_no_other_host_can_plant(
+    world: World, there: StandIn
+) -> None:
+    known = Registered(issuer=there.url, client_id=CLIENT, client_secret=SECRET, address=f"https://{HOST}{BACK}")
+    town = ConsoleTown(world, ConsoleSettings(hosts=frozenset({HOST}), issuer=known, has_tls=True))
+    people = tuple(replace(one, identities={"oidc": EVE} if one.id == "eve" else {}) for one in world.policy.people)
+    world.policy = replace(world.policy, people=people)
+    browser = town.browser()
+    address = await left(browser)
+    assert browser.cookie is not None
+    assert browser.cookie.startswith("__Secure-assent_sign_in=")
+    brought, kept = there.lets_in(address, EVE), browser.cookie
+    # Under the bare name, which any host of the domain could have set, it is none.
+    browser.cookie = kept.removeprefix("__Secure-")
+    is_refused(await back(browser, **brought), "did not begin")
+    browser.cookie = kept
+    heard = await back(browser, **brought)
+    assert [one.partition("=")[0] for one in cookies(heard)] == ["__Host-assent", "__Secure-assent_sign_in"]
+    assert all("; secure" in one.lower() for one in cookies(heard))

@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from assent.console.prose import blocks_of
+from assent.console.prose import blocks_of, cut
 from assent.console.visits import Visit, act, page
 from assent.core.agents import AgentId, is_suspended
 from assent.core.credentials import CredentialId, Kind, ends_at
@@ -58,7 +58,7 @@ async def _document(visit: Visit, seen: SeenAgent) -> object:
         read = await read_document(visit.broker, visit.caller, DocumentFormat.MARKDOWN, agent=seen.id, role=None)
     except NotFound:
         return ()
-    return blocks_of(read[1])
+    return cut(blocks_of(read[1]))
 
 
 async def do_suspend(visit: Visit) -> Response:

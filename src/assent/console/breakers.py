@@ -22,6 +22,7 @@ MAX_TIMELINE: Final = 30
 MAX_NAME: Final = 200
 MAX_WORDS: Final = 2_000
 MAX_LISTED: Final = 50
+MAX_PLACE: Final = 1_000
 _TOLD: Final = (
     RecordKind.BREAKER_TRIPPED,
     RecordKind.BREAKER_RESET_ASKED,
@@ -49,14 +50,27 @@ async def show_breakers(visit: Visit) -> Response:
         _Shown(breaker=one, reason=one.reason if words else None, asked=still_open(one.reset_asked, now))
         for one in found
     ]
+    is_open = [one for one in shown if one.breaker.state is not BreakerState.CLOSED]
+    begins = _place(visit.query("from"))
     return visit.page(
         "breakers.html",
-        now_open=[one for one in shown if one.breaker.state is not BreakerState.CLOSED],
+        count=len(is_open),
+        begins=begins,
+        rest=begins + MAX_LISTED if len(is_open) > begins + MAX_LISTED else None,
+        now_open=is_open[begins : begins + MAX_LISTED],
         closed=[one for one in shown if one.breaker.state is BreakerState.CLOSED][:MAX_LISTED],
         may_reset=operator.may(Permission.BREAKERS_RESET),
         timeline=await _timeline(visit),
         tell=lambda record: tell(leaf_of(record)),
     )
+
+
+def _place(said: str | None) -> int:
+    if said is None:
+        return 0
+    if not said.isascii() or not said.isdigit() or len(said) > len(str(MAX_PLACE)):
+        raise BadRequest("this is no place in the list", hint="follow a link of the page")
+    return int(said)
 
 
 async def _timeline(visit: Visit) -> list[Record] | None:

@@ -4,7 +4,7 @@ A template knows no markup in a value: autoescape is on for all of them, and non
 through `spelled`, so that what cannot be seen is seen.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -27,6 +27,7 @@ NAVIGATION: Final = (
     ("/account", "You"),
 )
 MOST_KEPT: Final = 5_000
+SHOWN_NAMES: Final = 30
 _MINUTE: Final = 60
 _HOUR: Final = 3_600
 _DAY: Final = 86_400
@@ -51,6 +52,7 @@ class Pages:
             machine=machine,
             words=words,
             span=span,
+            some=some,
             pieces=pieces_of,
         )
         self._kept: dict[Hashable, str] = {}
@@ -88,6 +90,12 @@ def machine(value: datetime) -> str:
 def words(value: object) -> str:
     """Return the value of an enumeration in words."""
     return str(value).replace("_", " ")
+
+
+def some(names: Sequence[str], most: int = SHOWN_NAMES) -> str:
+    """Return names in one line, and how many more there are: nobody reads ten thousand of them."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def span(seconds: float) -> str:

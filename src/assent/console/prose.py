@@ -4,7 +4,8 @@ Only the forms that the document writes are known. Anything else is a paragraph,
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 _HEADING = re.compile(r"(?P<marks>#{1,6}) (?P<text>.*)")
@@ -13,45 +14,96 @@ _RULE = re.compile(r"\|[\s:|-]+\|")
 _CELLS = re.compile(r"(?<!\\)\|")
 _PIECE = re.compile(r"(?P<fence>`+)(?P<code>.+?)(?P=fence)|\*\*(?P<strong>.+?)\*\*")
 DEEPEST: Final = 6
+MOST_BLOCKS: Final = 1_000
+MOST_ROWS: Final = 100
+MOST_CHARACTERS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """One part of a document: `kind` is heading, list, table or paragraph; a table's first row is its head."""
+    """One part of a document: `kind` is heading, list, table or paragraph; a table's first row is its head.
+
+    `more` counts items or rows that are left out.
+    """
 
     kind: str
     text: str = ""
     level: int = 0
     items: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    more: int = 0
 
 
 def blocks_of(document: str) -> tuple[Block, ...]:
     """Return the parts of a document in its order."""
-    found: list[Block] = []
+    found: list[_Open] = []
     for line in document.splitlines():
         if not line.strip():
-            found.append(Block(kind="gap"))
+            found.append(_Open("gap"))
         else:
             _add(found, line)
-    return tuple(block for block in found if block.kind != "gap")
+    return tuple(block.closed() for block in found if block.kind != "gap")
 
 
-def _add(found: list[Block], line: str) -> None:
-    last = found[-1] if found else Block(kind="gap")
+@dataclass(slots=True)
+class _Open:
+    """A block to which lines are still added."""
+
+    kind: str
+    text: str = ""
+    level: int = 0
+    items: list[str] = field(default_factory=list)
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+
+    def closed(self) -> Block:
+        return Block(kind=self.kind, text=self.text, level=self.level, items=tuple(self.items), rows=tuple(self.rows))
+
+
+def cut(blocks: Sequence[Block]) -> tuple[Block, ...]:
+    """Return the blocks as a page shows them: long lists, tables and texts end early, and say how much is left out."""
+    shown = tuple(_cut(block) for block in blocks[:MOST_BLOCKS])
+    more = len(blocks) - len(shown)
+    return (*shown, Block(kind="paragraph", more=more)) if more else shown
+
+
+def _cut(block: Block) -> Block:
+    head = 1 if block.kind == "table" else 0
+    kept = MOST_ROWS + head
+    return Block(
+        kind=block.kind,
+        text=_short(block.text),
+        level=block.level,
+        items=tuple(map(_short, block.items[:kept])),
+        rows=tuple(tuple(map(_short, row)) for row in block.rows[:kept]),
+        more=max(0, len(block.items) + len(block.rows) - kept),
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} … ({len(text):,} characters)"
+
+
+def _add(found: list[_Open], line: str) -> None:
+    last = found[-1] if found else _Open("gap")
     if (heading := _HEADING.fullmatch(line)) is not None:
-        found.append(Block(kind="heading", text=heading["text"], level=min(len(heading["marks"]) + 1, DEEPEST)))
+        found.append(_Open("heading", text=heading["text"], level=min(len(heading["marks"]) + 1, DEEPEST)))
     elif (item := _ITEM.fullmatch(line)) is not None:
-        _join(found, last, Block(kind="list", items=(item["text"],)))
+        _going_on(found, "list").items.append(item["text"])
     elif line.startswith("|"):
         if _RULE.fullmatch(line.strip()) is None:
-            _join(found, last, Block(kind="table", rows=(_cells(line),)))
+            _going_on(found, "table").rows.append(_cells(line))
     elif last.kind == "list" and line.startswith(" "):
-        found[-1] = Block(kind="list", items=(*last.items[:-1], f"{last.items[-1]} {line.strip()}"))
+        last.items[-1] += f" {line.strip()}"
     elif last.kind == "paragraph":
-        found[-1] = Block(kind="paragraph", text=f"{last.text} {line}")
+        last.text += f" {line}"
     else:
-        found.append(Block(kind="paragraph", text=line))
+        found.append(_Open("paragraph", text=line))
+
+
+def _going_on(found: list[_Open], kind: str) -> _Open:
+    if not found or found[-1].kind != kind:
+        found.append(_Open(kind))
+    return found[-1]
 
 
 def pieces_of(text: str) -> tuple[tuple[str, str], ...]:
@@ -64,13 +116,6 @@ def pieces_of(text: str) -> tuple[tuple[str, str], ...]:
         end = piece.end()
     found.append(("plain", text[end:]))
     return tuple((kind, said) for kind, said in found if said)
-
-
-def _join(found: list[Block], last: Block, block: Block) -> None:
-    if last.kind != block.kind:
-        found.append(block)
-        return
-    found[-1] = Block(kind=block.kind, items=last.items + block.items, rows=last.rows + block.rows)
 
 
 def _cells(line: str) -> tuple[str, ...]:

@@ -29,7 +29,9 @@ from assent.ports import OpenApprovals, View
 LOOK_EACH_SECONDS: Final = 1.0
 # Rounds are paid for from a purse that fills while time goes by: so much of a second for each, and so much at most.
 SHARE: Final = 0.2
-PURSE_SECONDS: Final = 0.5
+PURSE_SECONDS: Final = 0.1
+# What a change sets off, an agent above all that goes on, comes before its pages.
+AFTER_SECONDS: Final = 0.015
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,7 @@ class Live:
         purse, last = PURSE_SECONDS, time.perf_counter()
         while True:
             await self._due.wait()
+            await asyncio.sleep(AFTER_SECONDS)
             self._due.clear()
             began = time.perf_counter()
             purse = min(PURSE_SECONDS, purse + SHARE * (began - last))

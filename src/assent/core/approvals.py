@@ -246,12 +246,14 @@ def can_be_satisfied(
 
     Those `without_passkey` can come to any but `step_up`.
     """
+    seats = _seats(approval)
+    groups = {seat.group for seat in seats}
     people = [
         (o, Assurance.CONSOLE if o.id in without_passkey else Assurance.STEP_UP)
         for o in operators
-        if why_barred(approval, o, now) is None
+        if not groups.isdisjoint(o.groups) and why_barred(approval, o, now) is None
     ]
-    return _all_filled(_seats(approval), people)
+    return _all_filled(seats, people)
 
 
 def at_console(

@@ -4,6 +4,7 @@ Whoever manages them may look, and whoever reads the audit log. Everybody may lo
 none can be shown. Principals that the policy does not name any more are listed as long as they hold credentials.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -174,11 +175,11 @@ async def list_operators(
 
     async def work(view: View) -> Sequence[SeenOperator]:
         await confirm_operator(view, caller)
-        found = list[SeenOperator]()
+        owned, found = _owned(policy), list[SeenOperator]()
         for name in await _names(view, Kind.OPERATOR, [o.id for o in policy.operators()], after):
             tokens = await _live(view, Kind.OPERATOR, name)
             if tokens or policy.operator(name) is not None:
-                found.append(await _operator(view, policy, OperatorId(name), tokens))
+                found.append(await _operator(view, policy, OperatorId(name), tokens, owned))
             if len(found) == limit:
                 break
         return found
@@ -201,7 +202,7 @@ async def show_operator(broker: Broker, caller: OperatorCaller, operator: Operat
     async def work(view: View) -> SeenOperator:
         await confirm_operator(view, caller)
         tokens = tuple(await view.credentials(Kind.OPERATOR, operator, limit=SHOWN_CREDENTIALS))
-        seen = await _operator(view, policy, operator, tokens)
+        seen = await _operator(view, policy, operator, tokens, _owned(policy))
         if seen.declared is None and not tokens:
             raise NotFound(
                 f"nobody ever heard of an operator `{operator}`", hint="list them with `assent operators list`"
@@ -211,14 +212,27 @@ async def show_operator(broker: Broker, caller: OperatorCaller, operator: Operat
     return await broker.ledger.read(work)
 
 
-async def _operator(view: View, policy: Policy, operator: OperatorId, tokens: tuple[Credential, ...]) -> SeenOperator:
+def _owned(policy: Policy) -> Mapping[str, Sequence[AgentId]]:
+    found = defaultdict[str, list[AgentId]](list)
+    for agent in policy.agents():
+        found[agent.owner].append(agent.id)
+    return found
+
+
+async def _operator(
+    view: View,
+    policy: Policy,
+    operator: OperatorId,
+    tokens: tuple[Credential, ...],
+    owned: Mapping[str, Sequence[AgentId]],
+) -> SeenOperator:
     declared = policy.operator(operator)
     return SeenOperator(
         id=operator,
         declared=declared,
         tokens=tokens,
         now=view.now,
-        owns=tuple(agent.id for agent in policy.agents() if agent.owner == operator),
+        owns=tuple(owned.get(operator, ())),
         is_linked=declared is not None and await holds_now(view, declared),
         passkeys=await held_live(view, operator),
     )

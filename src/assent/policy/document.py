@@ -4,6 +4,7 @@ One section for each agent, with what it may do tool by tool; then roles, routes
 It is made from the loaded version alone and carries its digest.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final
@@ -72,6 +73,9 @@ class Document:
         self._now = now
         self._rules_of = by_role(declared.rules)
         self._covered: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._owned = defaultdict[str, list[str]](list)
+        for agent in declared.agents.values():
+            self._owned[agent.owner].append(agent.id)
 
     def whole(self) -> str:
         """Return the document of everybody."""
@@ -278,7 +282,7 @@ class Document:
         return _table(("person", "groups", "may", "owns"), rows)
 
     def _person(self, operator: Operator) -> tuple[str, ...]:
-        owns = sorted(agent.id for agent in self._declared.agents.values() if agent.owner == operator.id)
+        owns = sorted(self._owned.get(operator.id, ()))
         may = operator.sets or tuple(sorted(permission.value for permission in operator.permissions))
         if operator.single_person is not None:
             single = operator.single_person
