@@ -81,7 +81,7 @@ async def test_letting_go_on_takes_a_second_person(town: ConsoleTown) -> None:
     assert (await sam.post(path, reason="agreed")).status == 303
     page = text_of(await sam.get("/console/breakers"))
     assert "Nothing is stopped" in page
-    assert "Closed again agent `bot`" in page
+    assert "Closed again agent bot" in page
     assert "sam reset the breaker over agent `bot`" in page
     closed = await sam.post(path, reason="once more")
     assert (closed.status, "closed already" in text_of(closed)) == (409, True)

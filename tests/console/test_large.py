@@ -85,7 +85,7 @@ async def test_every_stop_is_reached_a_page_at_a_time(town: ConsoleTown) -> None
     for number in range(SOME):
         await trip(town.world.broker, boss, Scope(agent=f"former-{number:03d}"), reason="too fast")
     eve = await town.by_link()
-    found = await listed(eve, "/console/breakers", r"<strong>agent `(former-\d+)`</strong>")
+    found = await listed(eve, "/console/breakers", r"<strong>agent <code>(former-\d+)</code></strong>")
     assert sorted(found) == [f"former-{number:03d}" for number in range(SOME)]
     assert f"{SOME} things are stopped; these are from no. 1 on" in text_of(await eve.get("/console/breakers"))
     for wrong in ("-1", "x", "99999", "1e3"):

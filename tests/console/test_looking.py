@@ -76,7 +76,7 @@ async def test_agents_are_listed_with_whether_they_may_act(town: ConsoleTown) ->
     eve, bot = await town.by_link(), await town.world.agent()
     await town.world.ask(bot, "files.read")
     said = text_of(await eve.get("/console/agents"))
-    assert "bot may ask owner owner r 1 live keys last asked 2026-11-23 10:00:00 UTC" in said
+    assert "bot may ask owner owner r 1 live key last asked 2026-11-23 10:00:00 UTC" in said
     assert "other may ask owner owner r 0 live keys has not asked lately" in said
     page = text_of(await eve.get("/console/agents/bot"))
     assert "revoke bot" in page
