@@ -274,6 +274,7 @@ async def test_what_the_catalogue_calls_a_diff_is_shown_as_one_and_whole(town: C
     assert '<li class="after"><span class="sign">+</span><code>limit: 5<mark>0</mark></code></li>' in body
     assert '<li class="both"><span class="sign"> </span><code>&lt;b&gt;</code></li>' in body
     assert '\\u{202e}</code> <span class="tag">no line feed at its end</span>' in body
+    assert "From old to new (1 line removed, 2 added)" in said
     assert "1 characters that cannot be seen" in said
     assert "The broker did not look at what really stands there" in said
     # The bytes themselves stay, and the button wakes behind all of it.

@@ -83,6 +83,12 @@ def test_what_changes_is_told_line_by_line_and_within_a_line() -> None:
     ]
 
 
+def test_what_is_removed_and_added_is_counted() -> None:
+    found = compared("a\nb\nc\n", "a\nx\ny\nz\n")
+
+    assert (found.removed, found.added) == (2, 3)
+
+
 def test_lines_that_have_little_in_common_are_not_marked_in_pieces() -> None:
     assert [line.pieces for line in compared("abcdefgh\n", "axyz1234\n").lines] == [
         ((False, "abcdefgh"),),

@@ -86,9 +86,15 @@ class Diff:
     is_coarse: bool = False
     steps: int = 0
 
-    def count(self, side: Side) -> int:
-        """Return how many lines stand on that side alone."""
-        return sum(line.side is side for line in self.lines)
+    @property
+    def removed(self) -> int:
+        """How many lines stand before only."""
+        return sum(line.side is Side.BEFORE for line in self.lines)
+
+    @property
+    def added(self) -> int:
+        """How many lines stand after only."""
+        return sum(line.side is Side.AFTER for line in self.lines)
 
 
 def diff_of(said: DiffOf, arguments: Json) -> Diff | str:
