@@ -28,6 +28,8 @@ _SETTINGS: Final = {
     "max_connections": "60",
     "shared_buffers": "32MB",
     "log_min_messages": "fatal",
+    "max_wal_size": "64MB",
+    "min_wal_size": "32MB",
 }
 
 
@@ -157,8 +159,8 @@ async def _run(url: str, script: str) -> Any:
         await connection.close()
 
 
-def started() -> Server:
-    """Return a server that was started for this process, or the one that is named."""
+def started(inside: Path | None = None) -> Server:
+    """Return a server that was started for this process, `inside` a folder, or the one that is named."""
     given = os.environ.get("ASSENT_TEST_POSTGRES")
     if given is not None:
         return Server(Path(), None, given)
@@ -166,7 +168,7 @@ def started() -> Server:
     assert folder is not None
     # A socket's path has to be short, so this is not below pytest's own folder. In memory a sync costs nothing, and
     # what is tested is which processes die, not whether the machine does.
-    memory = Path("/dev/shm")
+    memory = Path("/dev/shm") if inside is None else inside
     home = Path(tempfile.mkdtemp(prefix="pg", dir=memory if os.access(memory, os.W_OK) else None))
     if os.getuid() == 0:
         os.chown(home, _NOBODY, _NOBODY)

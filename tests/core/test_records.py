@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from assent.core.canonical import Json, canonical, commitment, load
 from assent.core.errors import BadRequest
-from assent.core.records import Entry, RecordId, RecordKind, record, rfc3339
+from assent.core.records import Entry, RecordId, RecordKind, moved_to, record, rfc3339
 from tests.core.samples import NOW
 
 SALTS = (b"a" * 32, b"b" * 32)
@@ -66,6 +66,13 @@ def test_a_record_too_long_for_the_format_is_refused() -> None:
 def test_there_must_be_a_salt_for_every_payload_field() -> None:
     with pytest.raises(ValueError, match="zip"):
         record(ENTRY, new_id=RecordId("rec_1"), now=NOW, salts=SALTS[:1])
+
+
+def test_a_record_that_is_moved_to_a_later_time_says_the_rest_as_before() -> None:
+    later = NOW + timedelta(seconds=1, microseconds=1)
+    entry = Entry(kind=RecordKind.ACTION_DECIDED, agent="bot", payload={"reason": b'"x"'}, detail={"time": "mine"})
+    one = record(entry, new_id=RecordId("rec_1"), now=NOW, salts=(b"s" * 32,))
+    assert moved_to(one, later) == record(entry, new_id=RecordId("rec_1"), now=later, salts=(b"s" * 32,))
 
 
 def test_times_have_one_form_and_a_naive_one_is_refused() -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from assent.core.actions import Action
 from assent.core.errors import KeysInvalid, LedgerUnavailable
@@ -90,13 +93,17 @@ async def test_a_line_cut_in_a_batch_fails_all_of_it_and_stores_none(
 
 @pytest.mark.parametrize(("what", "is_stored"), [("cut before", False), ("cut after", True)])
 async def test_a_line_cut_at_the_commit_answers_nobody_and_asking_again_tells(
-    ledger: Ledger, line: CutLine, what: str, *, is_stored: bool, caplog: pytest.LogCaptureFixture
+    ledger: Ledger, line: CutLine, what: str, *, is_stored: bool
 ) -> None:
     line.when(b"COMMIT\x00", what, after=1)
     answers = await together(ledger, *map(adding, FOUR))
     assert line.met == [what]
     assert refused(answers)
-    assert await ledger.transact(adding("after")) == "after"
+    with structlog.testing.capture_logs() as events:
+        assert await ledger.transact(adding("after")) == "after"
+    # Before anything else was written, the database was asked what became of it.
+    (settled,) = (event for event in events if event["event"] == "commit_was_in_doubt")
+    assert settled["became"] == ("committed" if is_stored else "aborted")
     stored, recorded = await contents(ledger, *FOUR)
     assert stored == (list(FOUR) if is_stored else [])
     assert recorded.count("after") == 2
@@ -200,6 +207,52 @@ async def test_a_server_that_stands_still_is_not_waited_for(own_server: Server) 
     assert "two" in answers
     assert (await contents(ledger, "one", "two"))[0] == ["one", "two"]
     await ledger.close()
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """Make a disk of 110 MB, where this machine lets a test do that."""
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if os.getuid() != 0 or mount is None or umount is None:
+        pytest.skip("a disk that fills up is made by root")
+    # A socket's path has to be short, and the server's own user has to get there.
+    with tempfile.TemporaryDirectory(prefix="sm") as folder:
+        mounting = [mount, "-t", "tmpfs", "-o", "size=110m,mode=777", "tmpfs", folder]
+        if subprocess.run(mounting, check=False, capture_output=True).returncode != 0:
+            pytest.skip("a disk that fills up cannot be made here")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run([umount, folder], check=True)
+
+
+async def answered_until_refused(ledger: PostgresLedger) -> tuple[list[str], LedgerUnavailable]:
+    answered = []
+    for n in range(10_000):
+        try:
+            answered.append(await ledger.transact(adding(f"n{n}")))
+        except LedgerUnavailable as refusal:
+            return answered, refusal
+    raise AssertionError("it was never refused")
+
+
+async def test_a_disk_that_is_full_stops_decisions_and_nothing_that_was_answered_is_lost(small_disk: Path) -> None:
+    if why_not() is not None or "ASSENT_TEST_POSTGRES" in os.environ:
+        pytest.skip(why_not() or "the server that is named has a disk of its own")
+    server = started(small_disk)
+    try:
+        ledger = opened(Place(url=server.fresh()))
+        disk = os.statvfs(small_disk)
+        (small_disk / "filling").write_bytes(bytes(disk.f_bavail * disk.f_frsize))
+        answered, refusal = await answered_until_refused(ledger)
+        assert "disk under the ledger's database is full" in refusal.message
+        assert refused(await together(ledger, *map(adding, FOUR)))
+        (small_disk / "filling").unlink()
+        assert await ledger.transact(adding("after")) == "after"
+        assert (await contents(ledger, *answered, *FOUR))[0] == answered
+        await ledger.close()
+    finally:
+        server.stop()
 
 
 @pytest.mark.requirement("P8", "T16")
