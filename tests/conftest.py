@@ -9,7 +9,9 @@ import structlog
 
 from assent import logs
 from assent.stores.postgres import Place
+from tests import valkey_server
 from tests.postgres_server import Server, started, why_not
+from tests.valkey_server import ValkeyServer
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,3 +47,25 @@ def postgres() -> Iterator[Server]:
 def place(postgres: Server) -> Place:
     """Give a place for a ledger on PostgreSQL, empty."""
     return Place(url=postgres.cleared())
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """Start a Valkey server for this process of tests, or skip and say why."""
+    reason = valkey_server.why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    server = valkey_server.started()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[ValkeyServer]:
+    """Start a Valkey server for one test, to be killed and stopped, or skip and say why."""
+    reason = valkey_server.why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    server = valkey_server.started()
+    yield server
+    server.stop()

@@ -1,16 +1,21 @@
 """What every kind of signals promises: wake-ups that are not lost, counters that are right or unreadable, buckets."""
 
 import asyncio
+import secrets
 from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from assent.config.redis_places import RedisPlace
 from assent.core.windows import Count, first_covered, slice_of
 from assent.ports import Known, Signals
+from assent.stores.redis_signals import Access, RedisSignals, connecting, library
 from assent.stores.signals_local import LocalSignals
+from tests.valkey_server import ValkeyServer
 
 SECOND = 1_000_000
 WINDOW = 60 * SECOND
@@ -32,20 +37,68 @@ class Place:
 
     clock: Steady
     signals: Signals
+    close: Callable[[], Awaitable[None]]
 
     def let_pass(self, seconds: float) -> None:
         self.clock.seconds += seconds
 
 
-def local() -> Place:
+def local(_request: pytest.FixtureRequest) -> Place:
     clock = Steady()
-    return Place(clock, LocalSignals(clock))
+
+    async def close() -> None:
+        return
+
+    return Place(clock, LocalSignals(clock), close)
 
 
-@pytest.fixture(params=[local], ids=["in one process"])
-def place(request: pytest.FixtureRequest) -> Place:
-    made: Place = request.param()
-    return made
+def in_redis(request: pytest.FixtureRequest) -> Place:
+    server: ValkeyServer = request.getfixturevalue("valkey")
+    clock = ServerClock(server)
+    signals = signals_at(server, clock=clock)
+    return Place(clock, signals, signals.close)
+
+
+class ServerClock(Steady):
+    """The clock of a server whose functions read it where a test sets it."""
+
+    def __init__(self, server: ValkeyServer) -> None:
+        self._client = server.client()
+        self.key = f"clock:{secrets.token_hex(8)}"
+        super().__init__()
+
+    @property
+    def seconds(self) -> float:
+        return self._seconds
+
+    @seconds.setter
+    def seconds(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._client.set(self.key, int(seconds * SECOND), ex=600)
+
+
+def signals_at(server: ValkeyServer, *, clock: ServerClock, secret: bytes | None = None) -> RedisSignals:
+    told = f"local time = redis.call('GET', '{clock.key}')\n    return tonumber(time)"
+    text = library.shipped()
+    by_test = text.replace("local time = redis.call('TIME')\n    return time[1] * 1000000 + time[2]", told)
+    assert by_test != text
+    return RedisSignals(
+        connecting(RedisPlace.of(server.url), Access()),
+        name=server.url,
+        secret=secret or secrets.token_bytes(32),
+        monotonic=clock,
+        library=by_test,
+    )
+
+
+PLACES: dict[str, Callable[[pytest.FixtureRequest], Place]] = {"in one process": local, "in redis": in_redis}
+
+
+@pytest.fixture(params=list(PLACES))
+async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    made = PLACES[request.param](request)
+    yield made
+    await made.close()
 
 
 async def one(place: Place, counter: str = "c", amount: int = 1, window: int = WINDOW) -> int | None:
@@ -112,7 +165,7 @@ async def test_a_sum_is_that_of_a_list_of_everything_counted(
     request: pytest.FixtureRequest, place: Place, steps: list[tuple[int, str, int]], window: int
 ) -> None:
     del place
-    fresh: Place = request.node.callspec.params["place"]()
+    fresh = PLACES[request.node.callspec.params["place"]](request)
     await fresh.signals.begin([])
     everything: list[tuple[int, str, int]] = []
     for milliseconds, counter, amount in steps:
@@ -124,6 +177,7 @@ async def test_a_sum_is_that_of_a_list_of_everything_counted(
         for at, name, much in everything:
             naive[name] += much * (slice_of(at, window) >= since)
         assert await one(fresh, counter, amount, window) == naive[counter]
+    await fresh.close()
 
 
 async def test_a_wake_up_between_subscribing_and_waiting_is_not_lost(place: Place) -> None:
@@ -150,3 +204,23 @@ async def test_a_bucket_says_no_when_it_is_empty_and_when_to_come_back(place: Pl
     place.let_pass(0.5)
     assert place.signals.take("b", per_second=2.0, burst=2) == 0.0
     assert place.signals.take("other", per_second=2.0, burst=2) == 0.0
+
+
+@pytest.mark.requirement("T8")
+async def test_what_was_claimed_is_not_claimed_again(place: Place) -> None:
+    await place.signals.begin([])
+    assert await place.signals.claim("a", seconds=60)
+    assert [await place.signals.claim("a", seconds=60), await place.signals.claim("b", seconds=60)] == [False, True]
+
+
+@pytest.mark.requirement("T14")
+async def test_of_many_claims_at_once_one_is_the_first(place: Place) -> None:
+    await place.signals.begin([])
+    claimed = await asyncio.gather(*(place.signals.claim("a", seconds=60) for _ in range(12)))
+    assert sorted(map(bool, claimed)) == [False] * 11 + [True]
+
+
+async def test_many_who_count_at_once_are_each_told_a_sum_of_their_own(place: Place) -> None:
+    await place.signals.begin([])
+    sums = await asyncio.gather(*(one(place) for _ in range(600)))
+    assert sorted(found for found in sums if found is not None) == list(range(1, 601))

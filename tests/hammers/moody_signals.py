@@ -1,7 +1,8 @@
 """Signals that fail in every way their contract allows, and in none that it does not.
 
 Wake-ups get lost. Counts get lost, are doubled, come late, are unreadable for a while; an epoch does not begin;
-counters that were to be forgotten are not; a bucket says no although there was a token; an answer takes a while. No
+counters that were to be forgotten are not; a bucket says no although there was a token; nobody can
+tell whether something was claimed; an answer takes a while. No
 count is invented and nothing is ever read as zero that is unreadable.
 """
 
@@ -75,6 +76,10 @@ class MoodySignals:
         if self._rng.randrange(ONE_TOKEN_MISSES_OF) == 0:
             return 0.01
         return self._signals.take(bucket, per_second=per_second, burst=burst)
+
+    async def claim(self, name: str, *, seconds: int) -> bool | None:
+        """Claim, or say that nobody can tell."""
+        return None if self._fails() else await self._signals.claim(name, seconds=seconds)
 
     def _fails(self) -> bool:
         return self._rng.randrange(ONE_OF) == 0

@@ -57,7 +57,17 @@ class Signals(Protocol):
         ...
 
     def take(self, bucket: str, *, per_second: float, burst: int) -> float:
-        """Take one token; return 0.0 when there was one, else the seconds until the next. Unreadable means no."""
+        """Take one token; return 0.0 when there was one, else the seconds until the next.
+
+        Where buckets are shared and cannot be reached, that of this process decides.
+        """
+        ...
+
+    async def claim(self, name: str, *, seconds: int) -> bool | None:
+        """Whether this is the first claim of `name` within so many seconds; None where nobody can tell: not claimed.
+
+        Never raises, and answers within half a second.
+        """
         ...
 
 

@@ -45,7 +45,13 @@ class Receiver:
         believed = is_from_slack(
             body, timestamp=timestamp, signature=signature, secrets=self._secrets, now_seconds=self._now_seconds()
         )
-        if not believed or signature is None or not self._is_first(signature):
+        if not believed or signature is None:
+            return Received(HTTPStatus.UNAUTHORIZED)
+        is_first = await self._signals.claim(f"slack:{fingerprint(signature)}", seconds=_REMEMBERED_SECONDS)
+        if is_first is None:
+            # Nobody can tell whether it was taken before: whoever pressed is told to press again.
+            return Received(HTTPStatus.SERVICE_UNAVAILABLE)
+        if not is_first:
             return Received(HTTPStatus.UNAUTHORIZED)
         try:
             kind, payload = _read(body, (media_type or b"").partition(b";")[0].strip().lower())
@@ -55,10 +61,6 @@ class Receiver:
             return Received(HTTPStatus.OK, {"challenge": str(payload.get("challenge", ""))})
         heeded = await self._hearing.hear(kind, payload)
         return Received(HTTPStatus.OK if heeded.taken else HTTPStatus.SERVICE_UNAVAILABLE, heeded.payload)
-
-    def _is_first(self, signature: bytes) -> bool:
-        bucket = f"slack:{fingerprint(signature)}"
-        return self._signals.take(bucket, per_second=1 / _REMEMBERED_SECONDS, burst=1) == 0.0
 
 
 def _read(body: bytes, media_type: bytes) -> tuple[str, Mapping[str, Any]]:

@@ -96,6 +96,9 @@ class LocalSignals:
         self._buckets[bucket] = (tokens - 1.0, now)
         return 0.0
 
+    async def claim(self, name: str, *, seconds: int) -> bool | None:
+        return self.take(f"claim {name}", per_second=1 / seconds, burst=1) == 0.0
+
     def _drop_full(self, now: float, per_second: float, burst: int) -> None:
         # A bucket that has filled up again says the same as none. When none has, the flood comes from more callers
         # than we remember, and starting anew is the only bounded answer.

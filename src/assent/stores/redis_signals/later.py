@@ -1,0 +1,40 @@
+"""What need not be sent at once: collected for a moment, sent together, dropped where it becomes too much."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+class Later:
+    """Calls `send` a moment after `soon`, one at a time; `send` says whether something is left."""
+
+    def __init__(self, send: Callable[[], Awaitable[bool]], *, after_seconds: float) -> None:
+        self._send = send
+        self._after_seconds = after_seconds
+        self._planned: asyncio.TimerHandle | None = None
+        self._sending: asyncio.Task[None] | None = None
+
+    def soon(self) -> None:
+        """Have it sent soon, from the event loop's thread."""
+        if self._planned is None and self._sending is None:
+            loop = asyncio.get_running_loop()
+            self._planned = loop.call_later(self._after_seconds, self._begin, loop)
+
+    async def close(self) -> None:
+        """Send no more."""
+        if self._planned is not None:
+            self._planned.cancel()
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._planned = None
+        self._sending = loop.create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            is_left = await self._send()
+        finally:
+            self._sending = None
+        if is_left:
+            self.soon()
