@@ -27,7 +27,22 @@ vault.put:
   how_bad: "whoever uses {name} uses the new value from then on"
   undo: "put the former value of {name} again"
 """
+EDIT = """\
+config.edit:
+  description: replace one passage of a configuration file
+  impact: write
+  resource: "{file}"
+  environment: production
+  arguments:
+    file: {type: string, max_length: 50}
+    old: {type: string, unicode: true, max_length: 50000}
+    new: {type: string, unicode: true, max_length: 50000}
+  diff: {before: old, after: new}
+  how_bad: "whoever reads {file} reads the new passage"
+  undo: "put the old passage back"
+"""
 RULES = """\
+    - {id: edit, tools: [config.edit], environments: ["*"], effect: require_approval, route: default}
     - {id: keep, tools: [vault.put], environments: ["*"], effect: require_approval, route: default}
     - {id: hasty, tools: [files.delete], environments: [production], effect: require_approval, route: hasty}
 """
@@ -67,6 +82,7 @@ def prepared(home: Home) -> Home:
     policies = home.directory / "policies"
     (policies / "operators.yaml").write_text(PEOPLE)
     (policies / "tools" / "vault.yaml").write_text(VAULT)
+    (policies / "tools" / "config.yaml").write_text(EDIT)
     routes, roles = policies / "routes.yaml", next((policies / "roles").glob("*.yaml"))
     routes.write_text(routes.read_text().replace("assurance: token", "assurance: console") + HASTY)
     kept = [line for line in roles.read_text().splitlines() if NEVER not in line]
@@ -187,23 +203,37 @@ def test_no_page_keeps_anybody_out(office: Office) -> None:
 
 
 def test_every_page_fits_a_phone_in_the_light_and_in_the_dark(office: Office, tmp_path: Path) -> None:
+    # Lines without a place to break, wide ones and many, on both sides.
+    old = "x" * 3_000 + "\n" + " " * 300 + "end\n" + "same\n" * 50
+    asked = office.broker.ask(
+        "config.edit", file="app.yaml", old=old, new=old.replace("x" * 50, "y" * 50, 1) + "W" * 500
+    )
     page = office.at("you", "/console/")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         for width in (360, 1280):
             page.set_viewport_size({"width": width, "height": 800})
-            for path in (
-                "",
-                "breakers",
-                "activity?all=1",
-                "agents",
-                "agents/demo-agent",
-                "people",
-                "policy",
-                "numbers",
-                "account",
-            ):
+            for path in (*PAGES, "policy?of-agent=demo-agent", f"approvals/{asked['approval']['id']}"):
                 page.goto(f"{office.broker.url}/console/{path}")
                 fits = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
                 page.screenshot(path=tmp_path / f"{scheme}-{width}-{path.partition('?')[0].replace('/', '-')}.png")
                 assert fits, f"{path} is wider than {width} pixels"
+
+
+@pytest.mark.requirement("T3", "P3")
+def test_a_diff_is_read_to_its_end_and_then_approved(office: Office) -> None:
+    asked = office.broker.ask(
+        "config.edit", file="pool.yaml", old="size: 20\n" * 200, new="size: 20\n" * 199 + "size: 80\n"
+    )
+    page = office.at("you", f"/console/approvals/{asked['approval']['id']}")
+    page.set_viewport_size({"width": 390, "height": 844})
+    approve = page.get_by_role("button", name="Approve once")
+    expect(page.get_by_text("From old to new (1 line removed, 1 added)")).to_be_visible()
+    # Behind the first lines of the diff nobody has seen all of it.
+    expect(approve).to_be_disabled()
+    last = page.get_by_label("The difference, line by line").get_by_role("listitem").last
+    expect(last).to_have_text("+size: 80")
+    page.locator("[data-last-line]").scroll_into_view_if_needed()
+    expect(approve).to_be_enabled()
+    approve.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Approved, waiting for the agent")
