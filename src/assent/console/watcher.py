@@ -29,9 +29,9 @@ from assent.ports import OpenApprovals, View
 LOOK_EACH_SECONDS: Final = 1.0
 # Rounds are paid for from a purse that fills while time goes by: so much of a second for each, and so much at most.
 SHARE: Final = 0.2
-PURSE_SECONDS: Final = 0.1
+PURSE_SECONDS: Final = 0.3
 # What a change sets off, an agent above all that goes on, comes before its pages.
-AFTER_SECONDS: Final = 0.015
+AFTER_SECONDS: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)

@@ -315,10 +315,10 @@ def why_not_vote(approval: Approval, voter: Voter, now: datetime) -> Reason | No
 
 def gains_by_passkey(approval: Approval, voter: Voter, now: datetime) -> bool:
     """Whether `voter` could fill a seat with a passkey that they cannot fill as they are."""
-    if why_not_vote(approval, replace(voter, assurance=Assurance.STEP_UP), now) is not None:
-        return False
     groups = voter.operator.groups
-    return any(seat.group in groups and seat.assurance > voter.assurance for seat in _seats(approval))
+    if not any(seat.group in groups and seat.assurance > voter.assurance for seat in _seats(approval)):
+        return False
+    return why_not_vote(approval, replace(voter, assurance=Assurance.STEP_UP), now) is None
 
 
 def is_fresh(voter: Voter, now: datetime) -> bool:
