@@ -15,10 +15,14 @@ ROOT = Path(__file__).resolve().parent.parent
 LEAST_PERCENT = 95.0
 WHOLE = {
     "core/decisions.py": ("decide", "answer_now", "strictest"),
-    "core/approvals.py": ("vote", "why_not_vote", "why_barred", "_counted", "_all_filled"),
+    "core/approvals.py": ("vote", "why_not_vote", "why_barred", "at_console", "_counted", "_all_filled"),
+    "core/passkeys.py": ("why_not_answered", "steps_back"),
     "core/grants.py": ("redeem", "_why_stopped", "why_judged_otherwise", "_matches"),
     "flows/request_action.py": ("request_action", "_decide", "_find_again"),
-    "flows/resolve_approval.py": ("approve_action", "_make_ready"),
+    "flows/resolve_approval.py": ("approve_action", "_as_heard", "_signed", "_why_one_factor", "_make_ready"),
+    "flows/sign_for.py": ("check_answer", "take"),
+    "flows/second_person.py": ("heard_still", "why_not_heard"),
+    "flows/judge_again.py": ("judge_again", "asks_the_same", "why_in_vain"),
     "flows/run_action.py": ("_redeem", "_start"),
 }
 
