@@ -7,15 +7,22 @@ from datetime import timedelta
 import pytest
 
 from assent.core.agents import AgentId, is_suspended
-from assent.core.approvals import ApprovalState, Need, Route
+from assent.core.approvals import ApprovalState, Need, Route, is_self_approved
 from assent.core.breakers import Scope
 from assent.core.credentials import Kind
-from assent.core.operators import Assurance
+from assent.core.operators import Assurance, SinglePerson
 from assent.flows import authenticate, trip_breaker
 from assent.flows.answers import Answered
 from assent.flows.authenticate import OperatorCaller, TokenCaller
 from assent.flows.issue_credentials import issue_operator_token, revoke
-from assent.flows.resolve_approval import Resolved, approve_action, show_approval
+from assent.flows.resolve_approval import (
+    Resolved,
+    approve_action,
+    find_approval,
+    list_approvals,
+    list_mine,
+    show_approval,
+)
 from assent.flows.resume_agent import resume_agent
 from assent.flows.suspend_agent import suspend_agent
 from tests.flows.world import TownPolicy, World, a_world
@@ -130,6 +137,37 @@ async def test_a_yes_by_a_token_that_was_revoked_since_fills_no_seat(world: Worl
     assert (
         await yes(world, await authenticate.operator(world.broker, again, "api"), waiting)
     ).approval.state is ApprovalState.APPROVED
+
+
+@pytest.mark.requirement("T22")
+async def test_a_list_asks_whoever_said_yes_with_such_a_token_once_more(world: World) -> None:
+    waiting = await asked(world)
+    sam, admin = [await world.operator(name, issued_by="assent init") for name in ("sam", "admin")]
+    await yes(world, sam, waiting)
+    await revoke(world.broker, admin, Kind.OPERATOR, "sam", sam.token.id)
+    again = await authenticate.operator(
+        world.broker, await world.token(Kind.OPERATOR, "sam", issued_by="assent init"), "api"
+    )
+    assert waiting.approval is not None
+    mine = await list_mine(world.broker, again, (ApprovalState.PARTIAL,))
+    found = await find_approval(world.broker, again, waiting.approval.code)
+    listed = await list_approvals(world.broker, again, (ApprovalState.PARTIAL,))
+    assert [one.approval.votes for found in (mine, found, listed) for one in found.items] == [(), (), ()]
+
+
+@pytest.mark.requirement("P5")
+async def test_what_is_decided_names_who_decided_it_whatever_became_of_their_tokens(world: World) -> None:
+    alone = SinglePerson(reason="nobody else is here", until=world.clock() + timedelta(days=1))
+    people = [replace(one, single_person=alone) if one.id == "owner" else one for one in world.policy.people]
+    world.policy = replace(world.policy, people=tuple(people))
+    waiting = await asked(world)
+    owner, admin = [await world.operator(name, issued_by="assent init") for name in ("owner", "admin")]
+    await yes(world, admin, waiting)
+    assert (await yes(world, owner, waiting)).approval.state is ApprovalState.APPROVED
+    await revoke(world.broker, admin, Kind.OPERATOR, "owner", owner.token.id)
+    assert waiting.approval is not None
+    shown = (await show_approval(world.broker, admin, waiting.approval.code)).approval
+    assert ([vote.operator for vote in shown.votes], is_self_approved(shown)) == (["admin", "owner"], True)
 
 
 async def test_a_token_that_ended_by_itself_leaves_the_yes_as_it_was(world: World) -> None:

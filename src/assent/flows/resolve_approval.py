@@ -86,7 +86,7 @@ async def show_approval(broker: Broker, caller: OperatorCaller, key: str) -> See
 
     async def work(view: View) -> Seen:
         await confirm_operator(view, caller)
-        return await _seen(broker, view, caller, await _as_heard(view, await find(view, key)))
+        return await _seen(broker, view, caller, await find(view, key))
 
     return await broker.ledger.read(work)
 
@@ -164,16 +164,24 @@ async def list_mine(
         found = await view.approvals(states, limit=LOOKED_AT_ONCE, before=before)
         mine: list[Seen] = []
         for approval in found:
-            if not approvals.has_voted(approval, caller.operator.id) and _may_be_mine(
-                broker, approval, caller, view.now
-            ):
-                seen = await _seen_or_damaged(broker, view, caller, approval)
-                mine += [seen] if seen is not None and _waits_for_me(seen) else []
+            seen = await _mine_or_damaged(broker, view, caller, approval)
+            mine += [] if seen is None else [seen]
             if len(mine) >= limit:
                 return Listed(tuple(mine), view.now, approval.id)
         return Listed(tuple(mine), view.now, _rest(found, LOOKED_AT_ONCE))
 
     return await broker.ledger.read(work)
+
+
+async def _mine_or_damaged(broker: Broker, view: View, caller: OperatorCaller, approval: Approval) -> Seen | None:
+    try:
+        heard = await _as_heard(view, approval)
+    except Forged:
+        return None
+    if approvals.has_voted(heard, caller.operator.id) or not _may_be_mine(broker, heard, caller, view.now):
+        return None
+    seen = await _seen_or_damaged(broker, view, caller, heard)
+    return seen if seen is not None and _waits_for_me(seen) else None
 
 
 def _may_be_mine(broker: Broker, approval: Approval, caller: OperatorCaller, now: datetime) -> bool:
@@ -197,7 +205,7 @@ async def _seen_or_damaged(broker: Broker, view: View, caller: OperatorCaller, a
 
 
 async def _seen(broker: Broker, view: View, caller: OperatorCaller, approval: Approval) -> Seen:
-    action = await action_of(view, approval)
+    approval, action = await _as_heard(view, approval), await action_of(view, approval)
     why_not = (
         _why_not_now(approval, caller, view.now)
         or await why_one_hand(view, approval, caller)
@@ -294,7 +302,12 @@ async def approve_action(
 
 
 async def _as_heard(view: View, approval: Approval) -> Approval:
-    """Return the approval without votes by a token or passkey that was revoked since: whose hand was it?"""
+    """Return the approval without votes by a token or passkey that was revoked since: whose hand was it?
+
+    What is decided stays as it was decided, and by whom.
+    """
+    if approval.state not in approvals.OPEN:
+        return approval
     votes = tuple([vote for vote in approval.votes if not await was_revoked(view, vote.using)])
     return approval if len(votes) == len(approval.votes) else replace(approval, votes=votes)
 
