@@ -1,17 +1,20 @@
 """What destroys in production is answered at the console, where the route leaves it open and enough can be there."""
 
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 
 import pytest
 
 from assent.core.actions import Impact, Proposal
+from assent.core.agents import AgentId
 from assent.core.approvals import ApprovalState, Need, Route
-from assent.core.decisions import Effect, destroys_in_production
+from assent.core.decisions import Effect, Verdict, destroys_in_production
 from assent.core.operators import Assurance
 from assent.flows import resolve_approval
 from assent.flows.answers import Answered
 from assent.flows.resolve_approval import Resolved
+from assent.flows.run_action import redeem_as_agent
+from assent.flows.watch_actions import watch_action
 from tests.flows.world import Tool, TownPolicy, World, a_world
 
 LEFT_OPEN = Route(name="default", needs=(Need(count=1, of="oncall"),), assurance_left_open=True)
@@ -20,6 +23,19 @@ ASKED = Tool(impact=Impact.DESTRUCTIVE, effect=Effect.REQUIRE_APPROVAL)
 
 def town(route: Route = LEFT_OPEN, tool: Tool = ASKED) -> TownPolicy:
     return TownPolicy(tools={"db.drop": tool}, routes={"default": route})
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedEverywhere(TownPolicy):
+    """A policy that asks a human in every environment."""
+
+    def verdict(self, proposal: Proposal, agent: AgentId, on_behalf_of: Sequence[str]) -> Verdict:
+        verdict = super().verdict(proposal, agent, on_behalf_of)
+        return replace(verdict, effect=self.tools[proposal.tool].effect)
+
+
+def asked_everywhere(route: Route = LEFT_OPEN) -> AskedEverywhere:
+    return AskedEverywhere(tools={"db.drop": ASKED}, routes={"default": route})
 
 
 @pytest.fixture
@@ -120,6 +136,38 @@ async def test_a_route_that_no_longer_says_slack_reaches_the_open_question(world
     voted = await yes(world, "eve", Assurance.SLACK, waiting)
     assert voted.refused is not None
     assert (voted.refused.code, voted.approval.state) == ("definition_changed", ApprovalState.CANCELLED)
+
+
+@pytest.mark.requirement("P5", "T23", "T26")
+async def test_a_place_that_became_production_reaches_the_open_question(world: World) -> None:
+    world.policy = asked_everywhere()
+    waiting = await asked(world, "staging")
+    assert least(waiting) == [Assurance.SLACK]
+    world.policy = replace(world.policy, nonproduction=frozenset())
+    voted = await yes(world, "eve", Assurance.SLACK, waiting)
+    assert voted.refused is not None
+    assert (voted.refused.code, voted.approval.state) == ("definition_changed", ApprovalState.CANCELLED)
+
+
+@pytest.mark.requirement("P5", "T23", "T26")
+async def test_a_place_that_became_production_reaches_the_grant_too(world: World) -> None:
+    world.policy = asked_everywhere()
+    bot = await world.agent(issued_by="assent init")
+    waiting = await world.ask(bot, "db.drop", arguments={"env": "staging", "path": "a"})
+    assert (await yes(world, "eve", Assurance.SLACK, waiting)).approval.state is ApprovalState.APPROVED
+    grant = (await watch_action(world.broker, bot, waiting.action.id)).grant
+    assert grant is not None
+    world.policy = replace(world.policy, nonproduction=frozenset())
+    redeemed = await redeem_as_agent(world.broker, bot, grant.id, attempt="a" * 22, digest=grant.digest, arguments=None)
+    assert redeemed.refused is not None
+    assert redeemed.refused.code == "definition_changed"
+
+
+async def test_a_route_that_says_slack_holds_in_a_place_that_became_production(world: World) -> None:
+    world.policy = asked_everywhere(replace(LEFT_OPEN, assurance_left_open=False))
+    waiting = await asked(world, "staging")
+    world.policy = replace(world.policy, nonproduction=frozenset())
+    assert (await yes(world, "eve", Assurance.SLACK, waiting)).approval.state is ApprovalState.APPROVED
 
 
 @pytest.mark.requirement("T26")

@@ -125,8 +125,9 @@ class Vote:
 class Approval:
     """One question to humans about one action.
 
-    `code` is short and for people (`K7Q-4MX`); `digest` is the action's. `decided_by` names who completed or denied
-    it. `comment` is payload: encrypted at rest, committed to in the record.
+    `code` is short and for people (`K7Q-4MX`); `digest` is the action's. `nonproduction`: its environment was
+    marked so when it was asked. `decided_by` names who completed or denied it. `comment` is payload: encrypted at rest,
+    committed to in the record.
     """
 
     id: ApprovalId
@@ -144,6 +145,7 @@ class Approval:
     state: ApprovalState = ApprovalState.PENDING
     drivers: tuple[OperatorId, ...] = ()
     key_issuer: str = ""
+    nonproduction: bool = False
     run_id: str | None = None
     votes: tuple[Vote, ...] = ()
     revision: int = 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from assent.core.actions import Action, Proposal, frozen_arguments, is_same_action
 from assent.core.approvals import Approval, Route
-from assent.core.decisions import Effect, Verdict
+from assent.core.decisions import Effect, Verdict, destroys_in_production
 from assent.core.operators import Assurance
 from assent.core.reasons import Reason
 from assent.ports import Policy
@@ -36,7 +36,17 @@ def asks_the_same(judgement: Judgement, approval: Approval) -> bool:
     """Whether policy would ask the same people in the same way, or nobody any more."""
     if judgement.verdict.effect is not Effect.REQUIRE_APPROVAL:
         return True
-    return judgement.routes == tuple(_as_declared(route) for route in approval.routes)
+    return judgement.routes == tuple(map(_as_declared, approval.routes)) and not _destroys_more(judgement, approval)
+
+
+def _destroys_more(judgement: Judgement, approval: Approval) -> bool:
+    # Where it was asked nothing of production was at stake, so what its routes left open was not settled for that.
+    return (
+        approval.nonproduction
+        and judgement.proposal is not None
+        and destroys_in_production(judgement.proposal)
+        and any(route.assurance_left_open for route in approval.routes)
+    )
 
 
 def _as_declared(route: Route) -> Route:

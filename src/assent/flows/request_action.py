@@ -406,6 +406,7 @@ def _question(broker: Broker, tx: Tx, key: Credential, ask: Ask, judged: _Judged
         expires_at=tx.now + min(route.expires_after for route in routes),
         drivers=_drivers(ask.on_behalf_of),
         key_issuer=key.issued_by,
+        nonproduction=judged.facts.nonproduction,
         run_id=ask.run_id,
     )
     if not decisions.destroys_in_production(judged.facts):
