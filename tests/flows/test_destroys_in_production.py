@@ -8,7 +8,7 @@ import pytest
 from assent.core.actions import Impact, Proposal
 from assent.core.agents import AgentId
 from assent.core.approvals import ApprovalState, Need, Route
-from assent.core.decisions import Effect, Verdict, destroys_in_production
+from assent.core.decisions import Answer, Effect, Verdict, destroys_in_production
 from assent.core.operators import Assurance
 from assent.flows import resolve_approval
 from assent.flows.answers import Answered
@@ -101,6 +101,21 @@ async def test_where_nobody_who_may_answer_can_be_at_the_console_slack_is_enough
     world.broker = replace(world.broker, at_console=there)
     waiting = await asked(world)
     assert (await yes(world, "eve", Assurance.SLACK, waiting)).approval.state is ApprovalState.APPROVED
+
+
+@pytest.mark.requirement("P5", "T4", "T26")
+async def test_an_agent_does_not_choose_to_be_answered_in_slack_by_naming_who_can_be_at_the_console(
+    world: World,
+) -> None:
+    bot = await world.agent(issued_by="assent init")
+    drop = {"env": "production", "path": "a"}
+    answered = await world.ask(bot, "db.drop", arguments=drop, on_behalf_of=("operator:sam",))
+    assert (answered.decision.answer, answered.approval) == (Answer.DENY, None)
+    (reason,) = answered.decision.reasons
+    assert (reason.code, "without the driver" in reason.message) == ("no_eligible_approver", True)
+    # Somebody else who can be there answers there.
+    world.broker = replace(world.broker, at_console=frozenset({"sam", "eve"}))
+    assert least(await world.ask(bot, "db.drop", arguments=drop, on_behalf_of=("operator:sam",))) == [Assurance.CONSOLE]
 
 
 async def test_where_two_are_needed_and_one_can_be_there_the_other_answers_in_slack(world: World) -> None:

@@ -264,16 +264,31 @@ def at_console(
     """Return the question with `console` on every route that leaves the assurance open.
 
     Meant for what destroys in production. Where not enough people who may answer can be at the console, it is returned
-    as it is: an answer that nobody can give would only teach people to write `assurance: token`.
+    as it is: an answer that nobody can give would only teach people to write `assurance: token`. Whom the agent names
+    as its drivers counts among these people: else it would choose how surely it is answered.
     """
+    asked = replace(approval, routes=tuple(_route_at_console(route) for route in approval.routes))
+    of_anybody = replace(asked, drivers=())
+    enough = can_be_satisfied_there(of_anybody, operators, who_can_be_there=who_can_be_there, now=now)
+    return asked if enough else approval
+
+
+def can_be_satisfied_there(
+    approval: Approval, operators: Iterable[Operator], *, who_can_be_there: Collection[str], now: datetime
+) -> bool:
+    """Whether enough different eligible people exist to fill every seat, those at the console who can be there."""
     able = [o for o in operators if why_barred(approval, o, now) is None]
     people = [(o, Assurance.STEP_UP if o.id in who_can_be_there else Assurance.LINKED) for o in able]
-    asked = replace(approval, routes=tuple(_route_at_console(route) for route in approval.routes))
-    return asked if _all_filled(_seats(asked), people) else approval
+    return _all_filled(_seats(approval), people)
 
 
 def _route_at_console(route: Route) -> Route:
     return replace(route, assurance=Assurance.CONSOLE) if route.assurance_left_open else route
+
+
+def was_put_at_console(approval: Approval) -> bool:
+    """Whether `at_console` said so, not a route itself."""
+    return any(route.assurance_left_open and route.assurance >= Assurance.CONSOLE for route in approval.routes)
 
 
 def asks_for_passkey(approval: Approval) -> bool:

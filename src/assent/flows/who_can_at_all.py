@@ -1,7 +1,8 @@
 """Who could answer a question at all: enough different people, each on a surface that they can come to.
 
-Only `step_up` is more than a surface: it takes a passkey. Whoever has one can, and whoever can sign in at the console
-with more than a token could add one within the time that a question is open. Where these are too few, nobody is asked.
+Whoever is named as a driver may be the one without whom too few can be at the console. Only `step_up` is more than a
+surface: it takes a passkey. Whoever has one can, and whoever can sign in at the console with more than a token could
+add one within the time that a question is open. Where these are too few, nobody is asked.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,11 @@ NO_PASSKEYS: Final = (
     "a route asks for `step_up`, and too few of those who may answer have a passkey, or can sign in where one is added"
 )
 
+DRIVER_NEEDED: Final = (
+    "what destroys in production is answered at the console, and without the driver that was named too few who may "
+    "answer can be there"
+)
+
 
 async def who_can_at_all(
     broker: Broker, view: View, question: Approval | None, operators: Sequence[Operator]
@@ -25,6 +31,11 @@ async def who_can_at_all(
     """Return whether enough people could answer, and where they are too few for passkeys alone, that."""
     if question is None or not approvals.can_be_satisfied(question, operators, view.now):
         return False, ""
+    there = broker.who_can_be_at_console()
+    if approvals.was_put_at_console(question) and not approvals.can_be_satisfied_there(
+        question, operators, who_can_be_there=there, now=view.now
+    ):
+        return False, DRIVER_NEEDED
     if not approvals.asks_for_passkey(question):
         return True, ""
     asked = approvals.who_can_vote(question, operators, view.now)
