@@ -117,6 +117,12 @@ BAD: list[tuple[str, str, str]] = [
     ('ledger_url = "postgresql://a@db.example/b"', r"`ledger_url`: it leads to another machine", "correct"),
     ('ledger_url = "postgresql://a@/b?host=db.example"', r"`ledger_url`: it leads to another machine", "correct"),
     ('ledger_password_file = "p"', r"`ledger_password`: there is no database", "set `ledger_url`"),
+    ('redis_url = "http://a"', r"`redis_url`: write it as rediss://", "correct `redis_url`"),
+    ('redis_url = "rediss://a:pw@b"', r"`redis_url`: a password stands in it", "correct `redis_url`"),
+    ('redis_url = "redis://redis.example"', r"`redis_url`: it leads to another machine in the clear", "rediss://"),
+    ('redis_url = "redis+cluster://127.0.0.1,b"', r"`redis_url`: it leads to another machine", "rediss://"),
+    ('redis_password_file = "p"', r"`redis_url`: there is a password or a CA", "set it"),
+    ('redis_ca_file = "p"', r"`redis_url`: there is a password or a CA", "set it"),
     (f'{MAIL}smtp_user = "a"', r"`smtp_user`: a user has a password", "set both"),
     (f'{MAIL}smtp_password_file = "p"', r"`smtp_user`: a user has a password", "set both"),
     (f'{MAIL}smtp_security = "none"', r"`smtp_security`: who asks for what would travel in the clear", "starttls"),
@@ -248,4 +254,17 @@ def test_a_database_here_or_one_that_is_checked_is_taken(tmp_path: Path, url: st
 @pytest.mark.requirement("P9")
 def test_a_password_that_stands_in_a_database_is_not_repeated(tmp_path: Path) -> None:
     said, hint = refusal(tmp_path, 'ledger_url = "postgresql://a:kettle@/b"')
+    assert "kettle" not in said + str(hint)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1/1", "redis://localhost:7000", "unix:///run/r", "rediss://r.example"]
+)
+def test_a_redis_here_or_one_that_is_checked_is_taken(tmp_path: Path, url: str) -> None:
+    assert load_settings(written(tmp_path, f'redis_url = "{url}"\nredis_ca_file = "ca.pem"')).redis_url == url
+
+
+@pytest.mark.requirement("P9")
+def test_a_password_that_stands_in_a_redis_is_not_repeated(tmp_path: Path) -> None:
+    said, hint = refusal(tmp_path, 'redis_url = "rediss://a:kettle@b"')
     assert "kettle" not in said + str(hint)

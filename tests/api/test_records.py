@@ -146,6 +146,7 @@ async def test_health_is_the_process_and_readiness_is_the_ledger_and_the_policy(
         "ready": False,
         "ledger_writable": False,
         "policy_loaded": True,
+        "signals": "process",
         "notes": ["the disk is full"],
     }
 

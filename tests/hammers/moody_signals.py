@@ -44,6 +44,10 @@ class MoodySignals:
         if not self._fails():
             await self._signals.begin(known)
 
+    def is_there(self) -> bool:
+        """Whether an epoch could begin; at times not, for no reason."""
+        return not self._fails()
+
     async def readable(self) -> bool:
         """Whether counters can be read; at times not, whatever was true a moment ago."""
         await self._take_a_while()

@@ -224,4 +224,4 @@ def test_the_operational_log_holds_events_and_no_payload(broker: BrokerProcess) 
 
 def test_readiness_says_what_it_looked_at(broker: BrokerProcess) -> None:
     ready = broker.as_operator("GET", "/readyz")
-    assert ready == {"ready": True, "ledger_writable": True, "policy_loaded": True, "notes": []}
+    assert ready == {"ready": True, "ledger_writable": True, "policy_loaded": True, "signals": "process", "notes": []}

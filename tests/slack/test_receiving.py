@@ -51,6 +51,22 @@ async def test_what_slack_signed_is_heard_once() -> None:
     assert ear.kinds == ["interactive", "interactive"]
 
 
+class Unsure(LocalSignals):
+    """Cannot tell what was claimed."""
+
+    async def claim(self, name: str, *, seconds: int) -> bool | None:
+        return None
+
+
+@pytest.mark.requirement("T8")
+async def test_where_nobody_can_tell_whether_it_was_heard_before_it_is_not_heard() -> None:
+    ear = Ear()
+    to = Receiver(ear, Unsure(), secrets=[SECRET], now_seconds=lambda: NOW)
+    body = urlencode({"payload": "{}"}).encode()
+    assert [await send(to, body), await send(to, body, signed=b"v0=" + b"0" * 64)] == [503, 401]
+    assert ear.kinds == []
+
+
 @pytest.mark.requirement("T8")
 async def test_nothing_else_is_heard() -> None:
     ear = Ear()

@@ -42,11 +42,15 @@ class ApiSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """Whether the broker can decide: the ledger takes writes, a policy is loaded. `notes` hold no secrets."""
+    """Whether the broker can decide: the ledger takes writes, a policy is loaded. `notes` hold no secrets.
+
+    `signals` says where breakers count: `process`, `redis`, or `unreachable`, which denies what has to be counted.
+    """
 
     ledger_writable: bool
     policy_loaded: bool
     notes: tuple[str, ...] = ()
+    signals: str = "process"
 
     @property
     def ready(self) -> bool:

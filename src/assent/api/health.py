@@ -41,6 +41,7 @@ async def ready(api: ApiOf) -> Response:
             "ready": found.ready,
             "ledger_writable": found.ledger_writable,
             "policy_loaded": found.policy_loaded,
+            "signals": found.signals,
             "notes": list(found.notes),
         }
     )

@@ -15,6 +15,7 @@ from assent.config.forms import (
     refuse_unsafe_database,
 )
 from assent.config.reading import DEFAULT_FILE, OTHER_VARIABLES, find_file, load_settings
+from assent.config.redis_places import RedisPlace, Topology
 from assent.config.secrets import require_private, secret_in
 from assent.config.settings import Settings
 
@@ -24,7 +25,9 @@ __all__ = [
     "LogFormat",
     "LogLevel",
     "MailSecurity",
+    "RedisPlace",
     "Settings",
+    "Topology",
     "WebhookKind",
     "WebhookSettings",
     "find_file",

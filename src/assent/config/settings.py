@@ -24,6 +24,7 @@ from assent.config.forms import (
     is_loopback,
     refuse_unsafe_database,
 )
+from assent.config.redis_places import RedisPlace
 from assent.config.secrets import secret_in
 from assent.core.characters import visible
 from assent.core.notes import NoteInvalid, parse_verifier_key
@@ -39,6 +40,7 @@ SECRETS: Final = (
     "smtp_password",
     "oidc_client_secret",
     "ledger_password",
+    "redis_password",
 )
 SLACK_API: Final = "https://slack.com/api/"
 MAX_RELEASE_KEYS: Final = 16
@@ -83,6 +85,10 @@ class Settings(BaseSettings):
     ledger_url: str | None = None
     ledger_password: SecretStr | None = None
     ledger_password_file: Path | None = None
+    redis_url: str | None = None
+    redis_password: SecretStr | None = None
+    redis_password_file: Path | None = None
+    redis_ca_file: Path | None = None
     log_origin: str = LOG_ORIGIN
     checkpoint_sink: str | None = None
 
@@ -271,6 +277,25 @@ class Settings(BaseSettings):
     def _password_for_somebody(self) -> Self:
         if self.ledger_url is None and (self.ledger_password is not None or self.ledger_password_file is not None):
             raise Unsafe("ledger_password", "there is no database that it is for", "set `ledger_url`, or remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _is_a_safe_redis(self) -> Self:
+        if self.redis_url is not None:
+            try:
+                place = RedisPlace.of(self.redis_url)
+            except ValueError as fault:
+                raise Unsafe("redis_url", str(fault), "correct `redis_url`") from None
+            if not place.has_tls and not all(is_loopback(host) for host, _ in place.hosts):
+                wrong = "it leads to another machine in the clear, and anybody in between could count for it"
+                raise Unsafe("redis_url", wrong, "write `rediss://` for TLS, with `redis_ca_file` for a CA of your own")
+        return self
+
+    @model_validator(mode="after")
+    def _redis_for_somebody(self) -> Self:
+        given = (self.redis_password, self.redis_password_file, self.redis_ca_file)
+        if self.redis_url is None and any(one is not None for one in given):
+            raise Unsafe("redis_url", "there is a password or a CA for a Redis, and no Redis", "set it, or remove both")
         return self
 
     @model_validator(mode="after")

@@ -23,10 +23,14 @@ MAX_ACTIONS: Final = 5_000
 async def recount(broker: Broker) -> None:
     """Begin the counters' epoch with what the ledger knows, or join the one that others count in.
 
+    While nobody is there who could begin one, the ledger is not asked again and again.
+
     Raises:
         LedgerUnavailable: the ledger cannot be read; nothing has begun.
 
     """
+    if not broker.signals.is_there():
+        return
     policy = broker.policy()
     windows = [rule.window for rule in policy.breaker_rules() if any(not _is_budget(one) for one in rule.conditions)]
     if not windows:

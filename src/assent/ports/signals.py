@@ -41,6 +41,10 @@ class Signals(Protocol):
         """
         ...
 
+    def is_there(self) -> bool:
+        """Whether an epoch could begin now; where counters lie elsewhere, whether anybody answers there."""
+        ...
+
     async def readable(self) -> bool:
         """Whether counters can be read now. Never raises, and answers within half a second."""
         ...

@@ -45,8 +45,7 @@ from assent.serving.sinking import Sinking
 from assent.serving.slack import slack_of
 from assent.serving.upkeep import PolicyWatch, PresenceWatch, for_ever, keep_log, keep_time, tell_of
 from assent.serving.verifying import Verifying
-from assent.serving.watching import Telling, keep_counters, keep_held, keep_unrecorded, webhook_of
-from assent.stores.signals_local import LocalSignals
+from assent.serving.watching import Counters, Telling, keep_held, keep_unrecorded, webhook_of
 from assent.stores.sqlite import ServingLock
 from assent.wiring import MACHINE, Assembly, Clocks, MakeSignals, assemble, publish_key
 
@@ -84,9 +83,11 @@ def serve(
     on_ready: Callable[[str], None],
     sign_in: SignIn | None = None,
     clocks: Clocks = MACHINE,
-    signals: MakeSignals = LocalSignals,
+    signals: MakeSignals | None = None,
 ) -> None:
     """Serve until asked to stop; `on_ready` hears the URL once connections are answered.
+
+    `signals` makes others than those that `settings` name.
 
     Raises:
         ConfigInvalid: the address is taken, or a key can be read by others.
@@ -173,6 +174,7 @@ class _Process:
             if fault is None:
                 await self._record_end()
         finally:
+            await self._assembly.close_signals()
             await self._assembly.ledger.close()
         if fault is not None:
             raise fault
@@ -242,7 +244,7 @@ class _Process:
     def _application(self) -> InFront:
         assembly, settings = self._assembly, self._settings
         readiness = ReadinessProbe(
-            assembly.broker.ledger, settings.ledger_file if settings.ledger_url is None else None
+            assembly.broker.ledger, settings.ledger_file if settings.ledger_url is None else None, assembly.redis
         ).look
         return create_app(
             assembly.broker,
@@ -326,7 +328,7 @@ class _Process:
             "keys": assembly.kept.ring.look,
             "verification": Verifying(assembly).round,
             "log": partial(keep_log, assembly.log, each_seconds=self._settings.checkpoint_seconds),
-            "counters": partial(keep_counters, assembly.broker),
+            "counters": Counters(assembly.broker).round,
             "held": partial(keep_held, assembly.broker),
             "unrecorded": partial(keep_unrecorded, assembly.broker),
         }

@@ -4,11 +4,14 @@ import asyncio
 import os
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from assent.api import Readiness
 from assent.core.errors import AssentError
 from assent.ports import Ledger, Tx
+
+if TYPE_CHECKING:
+    from assent.stores.redis_signals import RedisSignals
 
 LOOK_AGAIN_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 1.0
@@ -18,8 +21,9 @@ LEAST_FREE_BYTES: Final = 8 * 1024 * 1024
 class ReadinessProbe:
     """Looks at most once a second, however many ask; a ledger that is no file has a disk of its own elsewhere."""
 
-    def __init__(self, ledger: Ledger, ledger_file: Path | None) -> None:
+    def __init__(self, ledger: Ledger, ledger_file: Path | None, redis: "RedisSignals | None" = None) -> None:
         self._ledger = ledger
+        self._redis = redis
         self._directory = None if ledger_file is None else ledger_file.parent
         self._lock = asyncio.Lock()
         self._found: Readiness | None = None
@@ -35,7 +39,17 @@ class ReadinessProbe:
     async def _look(self) -> Readiness:
         notes = tuple(note for note in (await self._no_transaction(), self._no_room()) if note)
         # A policy that cannot be loaded stops the start, and later the one before goes on serving: there always is one.
-        return Readiness(ledger_writable=not notes, policy_loaded=True, notes=notes)
+        signals, away = self._signals()
+        return Readiness(ledger_writable=not notes, policy_loaded=True, notes=(*notes, *away), signals=signals)
+
+    def _signals(self) -> tuple[str, tuple[str, ...]]:
+        """Return where breakers count, and why they cannot; the ledger decides all the same, so that is not unready."""
+        if self._redis is None:
+            return "process", ()
+        why = self._redis.link.why
+        if why is None:
+            return "redis", ()
+        return "unreachable", (f"Redis: {why}; changes in production that a rule counts are denied",)
 
     async def _no_transaction(self) -> str:
         """Return why the ledger takes no transaction, or nothing; an empty one needs writer, lock and file."""

@@ -24,14 +24,25 @@ FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 30.0
 
 
-async def keep_counters(broker: Broker) -> float:
-    """Begin the counters anew where they were lost; return when to look again."""
-    if not await broker.signals.readable():
-        log.warning("counters_unreadable", hint="changes in production that a rule counts are denied meanwhile")
-        await recount(broker)
-        if await broker.signals.readable():
+class Counters:
+    """Keeps the counters of breakers readable, and says once when they are not and once when they are again."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._are_lost = False
+
+    async def round(self) -> float:
+        """Begin the counters anew where they were lost; return when to look again."""
+        if not await self._broker.signals.readable():
+            if not self._are_lost:
+                hint = "changes in production that a rule counts are denied meanwhile"
+                log.warning("counters_unreadable", hint=hint)
+            self._are_lost = True
+            await recount(self._broker)
+        if self._are_lost and await self._broker.signals.readable():
+            self._are_lost = False
             log.info("counters_began")
-    return LOOK_EACH_SECONDS
+        return LOOK_EACH_SECONDS
 
 
 async def keep_held(broker: Broker) -> float:

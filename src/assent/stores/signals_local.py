@@ -56,6 +56,9 @@ class LocalSignals:
         for one in sorted(known, key=lambda one: -one.ago_us):
             self._count(self._counters, one.counter, one.window_us, one.amount, now - max(0, one.ago_us))
 
+    def is_there(self) -> bool:
+        return True
+
     async def readable(self) -> bool:
         return self._counters is not None
 

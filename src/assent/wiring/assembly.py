@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from assent.config import Settings
 from assent.core.decisions import Limits
@@ -27,6 +27,10 @@ from assent.wiring.failpoints import Failpoint, failpoint
 from assent.wiring.opening import Kept
 from assent.wiring.passkeys import passkeys_at
 from assent.wiring.published import PublishedLog
+from assent.wiring.shared import redis_of
+
+if TYPE_CHECKING:
+    from assent.stores.redis_signals import RedisSignals
 
 
 def _as_it_is(sign: Sign) -> Sign:
@@ -53,7 +57,7 @@ MakeSignals: TypeAlias = Callable[[Callable[[], float]], Signals]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembly:
-    """A broker and what it was made of; `failpoint` is None outside of crash tests."""
+    """A broker and what it was made of; `failpoint` is None outside of crash tests, `redis` where none is named."""
 
     settings: Settings
     broker: Broker
@@ -61,6 +65,12 @@ class Assembly:
     policies: PolicyHolder
     clocks: Clocks
     failpoint: Failpoint | None
+    redis: "RedisSignals | None" = None
+
+    async def close_signals(self) -> None:
+        """Give up Redis, where signals are shared in one."""
+        if self.redis is not None:
+            await self.redis.close()
 
     @property
     def ledger(self) -> StoredLedger:
@@ -78,7 +88,7 @@ def assemble(
     *,
     issuer: str,
     clocks: Clocks = MACHINE,
-    signals: MakeSignals = LocalSignals,
+    signals: MakeSignals | None = None,
     at_console: frozenset[str] = frozenset(),
     console: str | None = None,
     serves: bool = False,
@@ -87,7 +97,7 @@ def assemble(
 
     `at_console` are the operators who can sign in at its console with more than a token, `console` the URL that it is
     reached by, None where it is not served: then nobody signs with a passkey. Who `serves` a database keeps every
-    other broker from it.
+    other broker from it, and shares signals where settings say so; `signals` makes others than those.
 
     Raises:
         KeysInvalid: a key is missing, malformed or open to others, or not the ledger's.
@@ -102,10 +112,11 @@ def assemble(
     policies = PolicyHolder(settings.policy_directory, told, copies)
     kept = opening.open_kept(settings, told, wrap=_as_it_is if die_at is None else die_at.signature, serves=serves)
     deciding: Ledger = kept.ledger if die_at is None else die_at.ledger(kept.ledger)
+    redis = redis_of(settings, kept.keys, clocks.steady) if serves and signals is None else None
     broker = Broker(
         ledger=deciding,
         policy=lambda: policies.current,
-        signals=signals(clocks.steady),
+        signals=redis or (signals or LocalSignals)(clocks.steady),
         new_id=fresh.new_id,
         new_code=fresh.new_code,
         new_secret=fresh.new_secret,
@@ -126,12 +137,7 @@ def assemble(
         passkeys=None if console is None else passkeys_at(console),
     )
     return Assembly(
-        settings=settings,
-        broker=broker,
-        kept=kept,
-        policies=policies,
-        clocks=clocks,
-        failpoint=die_at,
+        settings=settings, broker=broker, kept=kept, policies=policies, clocks=clocks, failpoint=die_at, redis=redis
     )
 
 

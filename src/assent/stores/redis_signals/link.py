@@ -5,6 +5,7 @@ call fails at once, and one attempt at a time looks whether Redis is back, whole
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, TypeVar
@@ -64,10 +65,23 @@ class Link:
         self._closing: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
+    @property
+    def may_answer(self) -> bool:
+        """Whether Redis answers as far as is known, or nobody has asked it yet."""
+        return self._client is not None or (self._coming_back is None and not self._is_closed)
+
     async def open(self) -> None:
         """Connect for the first time; where that fails, go on trying. Later on it changes nothing."""
         if self._client is None and self._coming_back is None and not self._is_closed and not await self._try():
             self._come_back_later()
+
+    async def look(self) -> str | None:
+        """Connect as `open` does, let go again, and return why Redis cannot be used, or None; nothing is logged."""
+        found = await self._fresh()
+        if isinstance(found, str):
+            return found
+        await _closed(found)
+        return None
 
     async def call(self, ask: Callable[[Client], Awaitable[T]], *, within_seconds: float = CALL_SECONDS) -> T:
         """Return what `ask` gets from Redis.
@@ -126,26 +140,32 @@ class Link:
             pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
 
     async def _try(self) -> bool:
+        found = await self._fresh()
+        if isinstance(found, str):
+            self._say_away(found)
+            return False
+        self._client, self.why, self._coming_back = found, None, None
+        self.is_reached.set()
+        log.info("redis_reached", redis=self.name)
+        return True
+
+    async def _fresh(self) -> Client | str:
+        """Return a client that is ready, or why there is none."""
         client = self._connect()
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 await self._prepare(client)
         except Exception as fault:  # noqa: BLE001  # as in a call
-            self._say_away(told(fault))
             await _closed(client)
-            return False
-        self._client, self.why, self._coming_back = client, None, None
-        self.is_reached.set()
-        log.info("redis_reached", redis=self.name)
-        return True
+            return told(fault)
+        return client
 
 
 async def _closed(client: Client) -> None:
-    try:
+    # One that cannot be closed is dropped.
+    with contextlib.suppress(RedisError, OSError, TimeoutError):
         async with asyncio.timeout(_CLOSE_SECONDS):
             await client.aclose()
-    except (RedisError, OSError, TimeoutError) as fault:
-        log.info("redis_not_closed", why=told(fault))
 
 
 def told(fault: BaseException) -> str:
@@ -169,7 +189,7 @@ def _chain(fault: BaseException | None) -> Iterator[BaseException]:
 _SAID: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
     ((ssl.SSLError,), "its certificate does not verify, or it speaks no TLS"),
     ((AuthenticationError,), "it refuses the user or the password"),
-    ((NoPermissionError,), "its user may not do what the broker needs; `docs/keeping.md` has the rules to give"),
+    ((NoPermissionError,), "its user may not do what the broker needs; `docs/redis.md` has the rules to give"),
     ((ReadOnlyError,), "it is a replica and takes no writes"),
     ((OutOfMemoryError,), "its memory is full"),
     ((BusyLoadingError,), "it still loads its data"),

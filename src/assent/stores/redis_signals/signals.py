@@ -92,6 +92,9 @@ class RedisSignals:
             return
         self._epoch = epoch.decode() if isinstance(epoch, bytes) else None
 
+    def is_there(self) -> bool:
+        return self.link.may_answer
+
     async def readable(self) -> bool:
         return await self.count(()) is not None
 
