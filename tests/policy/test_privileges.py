@@ -106,3 +106,28 @@ def test_the_hammer_notices_a_question_that_asks_fewer(tmp_path: Path) -> None:
     assert {effect for effect, _ in after.values()} == set(Effect)
     with pytest.raises(Disproved):
         hammer.check(before, after, told=(), files="")
+
+
+FAY = "fay: {groups: [oncall, security], may: [approver, operator], oidc: {subject: f}}\n"
+ROUTES = "default: {needs: [{any: 1, of: oncall}]}\noncall: {needs: [{any: 1, of: oncall}], assurance: console}\n"
+
+
+@pytest.mark.requirement("T23", "T26")
+@pytest.mark.parametrize(
+    ("fay", "said"),
+    [
+        (FAY.replace(", oidc: {subject: f}", ""), ["operator fay", "permission breakers.reset", "route default"]),
+        (FAY.replace("[oncall, security]", "[security]"), ["route default"]),
+        (FAY.replace("[approver, operator]", "[operator]"), ["route default"]),
+        (FAY.replace("[approver, operator]", "[approver]"), ["permission agents.manage", "permission breakers.reset"]),
+        ("", ["permission agents.manage", "permission breakers.reset", "route default"]),
+        (FAY.replace("[oncall, security]", "[oncall]"), []),
+    ],
+    ids=["identity", "group", "deciding", "resetting", "gone", "another group"],
+)
+def test_taking_the_last_one_from_the_console_widens(tmp_path: Path, fay: str, said: list[str]) -> None:
+    others = "dana: {}\neve: {groups: [oncall], may: [approver]}\n"
+    before = load_files(tmp_path / "a", {**SAMPLE, "routes.yaml": ROUTES, "operators.yaml": others + FAY})
+    after = load_files(tmp_path / "b", {**SAMPLE, "routes.yaml": ROUTES, "operators.yaml": others + fay})
+    told = {change.about for change in widening(tuple(after.changes_since(before)))}
+    assert (set(said) <= told, bool(told)) == (True, bool(said)), told

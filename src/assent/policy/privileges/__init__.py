@@ -11,6 +11,7 @@ from assent.core.privileges import Change
 from assent.policy.catalogue import Tool
 from assent.policy.declared import Declared
 from assent.policy.model import conditions_of
+from assent.policy.privileges.console import compare_console
 from assent.policy.privileges.noted import Noted, listed, pairs
 from assent.policy.privileges.people import compare_agents, compare_operators, compare_routes
 from assent.policy.privileges.rules import RuleChanges
@@ -45,6 +46,8 @@ def compare(old: Declared, new: Declared) -> tuple[Change, ...]:
     _environments(old, new, noted)
     compare_operators(old.operators, new.operators, noted)
     compare_routes(old.routes, new.routes, noted)
+    stayed = {name: route for name, route in new.routes.items() if name in old.routes}
+    compare_console(old.operators, new.operators, stayed, new.agents, noted)
     rules_of: dict[str, list[Rule]] = by_role(old.rules)
     for role, rules in by_role(new.rules).items():
         rules_of.setdefault(role, []).extend(rules)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from assent.core.agents import AgentProfile
 from assent.core.approvals import Route
 from assent.core.decisions import Effect
-from assent.core.operators import Assurance, Operator, SinglePerson
+from assent.core.operators import OIDC, Assurance, Operator, SinglePerson
 from assent.policy.privileges.noted import Noted, listed, pairs
 from assent.policy.rules import Rule
 from assent.policy.words import assurance_in_words
@@ -75,7 +75,10 @@ def _identities(about: str, before: Operator, after: Operator, noted: Noted) -> 
         mine, theirs = before.identities.get(channel), after.identities.get(channel)
         if mine == theirs:
             continue
-        if theirs is None:
+        if theirs is None and channel == OIDC:
+            # Whoever can be at the console is heard from there alone where something is let go on.
+            noted.widens(about, f"is no more known by {channel}, so that their token counts where the console did")
+        elif theirs is None:
             noted.narrows(about, f"is no more known by {channel}")
         else:
             noted.widens(about, f"is now somebody else by {channel}" if mine else f"is now known by {channel}")
