@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from benchmarks import console, over_http, policy_growth, sdk, slack, starting, stops, whole_decisions
+from benchmarks import console, counted, over_http, policy_growth, sdk, slack, starting, stops, whole_decisions
 from benchmarks.plan import QUICK, Plan
 from benchmarks.report import Findings, heading
 
@@ -22,6 +22,7 @@ Section = Callable[[Plan, Findings, Path], None]
 SECTIONS: Final[dict[str, Section]] = {
     "http": over_http.run,
     "flows": whole_decisions.run,
+    "counted": counted.run,
     "engines": lambda plan, findings, _folder: policy_growth.run(plan, findings),
     "predicates": lambda plan, findings, _folder: policy_growth.with_predicates(plan, findings),
     "sdk": sdk.run,
