@@ -181,6 +181,28 @@ async def test_a_stream_ends_when_the_broker_does(town: ConsoleTown) -> None:
 
 
 @pytest.mark.requirement("T14")
+async def test_a_page_that_cannot_be_made_leaves_all_others_current(town: ConsoleTown) -> None:
+    browser = await town.by_link("admin")
+    assert browser.cookie is not None
+    cookie = browser.cookie.partition("=")[2]
+    caller = await authenticate.session(town.world.broker, cookie)
+
+    async def make(target: Target, _caller: SessionCaller) -> str:
+        if target.path == "broken":
+            raise ValueError(target.path)
+        return target.path
+
+    live = Live(town.world.broker, make, asyncio.Event(), most=9, most_each=9)
+    async with (
+        live.tab(Target("broken", "", hears_log=True), caller, cookie) as broken,
+        live.tab(Target("whole", "", hears_log=True), caller, cookie) as whole,
+    ):
+        assert await broken.next(PATIENCE_SECONDS) is None
+        assert b"whole" in (await whole.next(PATIENCE_SECONDS) or b"")
+        await trip_breaker.trip(town.world.broker, caller, Scope(agent="bot"))
+        assert b"whole" in (await whole.next(PATIENCE_SECONDS) or b"")
+
+
 async def test_there_is_a_limit_to_pages_that_are_kept_current(town: ConsoleTown) -> None:
     few = ConsoleTown(town.world, ConsoleSettings(hosts=frozenset({HOST}), max_live_pages=1))
     eve, sam = await few.by_link(), await few.by_link("sam")

@@ -23,7 +23,10 @@ from assent.flows.authenticate import SessionCaller
 from assent.flows.broker import Broker
 from assent.flows.trip_breaker import ALERTS
 from assent.flows.watch_actions import CARDS
+from assent.logs import EventLog
 from assent.ports import OpenApprovals, View
+
+log = EventLog("assent.console")
 
 # Another process may write to the same ledger; its wake-ups do not reach this one.
 LOOK_EACH_SECONDS: Final = 1.0
@@ -206,6 +209,9 @@ class Live:
             except LedgerUnavailable:
                 room.is_due = True
                 raise
+            except Exception as fault:  # what one page does wrong is no reason to let all others go stale
+                log.exception("live_page_broke", kind=type(fault).__name__)
+                room.end()
 
     async def _renew(self, room: _Room, asked: set[Tab], callers: Mapping[str, SessionCaller]) -> None:
         caller: SessionCaller | None = None
