@@ -25,7 +25,10 @@ ATTESTED: Final = 0x40
 
 @dataclass(slots=True, kw_only=True)
 class Authenticator:
-    """Somebody's phone; `count` is None for one that does not count. `flags` say present, verified, synced."""
+    """Somebody's phone; `count` is None for one that does not count. `flags` say present, verified, synced.
+
+    `handles` are whose the credentials are that it keeps, and offers where none is named.
+    """
 
     site: str = SITE
     origin: str = ORIGIN
@@ -33,11 +36,14 @@ class Authenticator:
     count: int | None = 0
     name: str = "phone"
     keys: dict[bytes, EllipticCurvePrivateKey] = field(default_factory=dict)
+    handles: dict[bytes, bytes] = field(default_factory=dict)
 
     def make(self, options: Mapping[str, Any], **lies: Any) -> str:
         """Return a new credential as a browser tells it."""
         identifier = hashlib.sha256(f"{self.name} {len(self.keys)}".encode()).digest()
         self.keys[identifier] = generate_private_key(SECP256R1())
+        if options.get("authenticatorSelection", {}).get("residentKey") == "required":
+            self.handles[identifier] = decoded(options["user"]["id"]) or b""
         point = self.keys[identifier].public_key().public_numbers()
         key = encode_cbor({1: 2, 3: -7, -1: 1, -2: point.x.to_bytes(32, "big"), -3: point.y.to_bytes(32, "big")})
         attested = bytes(16) + len(identifier).to_bytes(2, "big") + identifier + key
@@ -48,13 +54,15 @@ class Authenticator:
 
     def sign(self, options: Mapping[str, Any], **lies: Any) -> str:
         """Return what is signed, as a browser tells it; by `credential`, else by the first that is known."""
-        named = [decoded(one["id"]) for one in options["allowCredentials"]]
+        named = [decoded(one["id"]) for one in options["allowCredentials"]] or list(self.handles)
         identifier: bytes = lies.get("credential") or next(one for one in named if one in self.keys)
         data = self._data(0, lies)
         client = self._client_data("webauthn.get", options, lies)
         signed = data + hashlib.sha256(client).digest()
         signature = self.keys[lies.get("key", identifier)].sign(signed, ECDSA(SHA256()))
         parts = {"clientDataJSON": client, "authenticatorData": data, "signature": signature}
+        if not options["allowCredentials"]:
+            parts["userHandle"] = self.handles[identifier]
         return told(
             identifier, **(parts | {name: value for name, value in lies.items() if name in {*parts, "userHandle"}})
         )

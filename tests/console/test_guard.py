@@ -18,6 +18,8 @@ PUBLIC = {
     ("POST", "/console/sign-in"),
     ("GET", "/console/sign-in/oidc"),
     ("GET", "/console/sign-in/oidc/back"),
+    ("POST", "/console/sign-in/passkey"),
+    ("POST", "/console/sign-in/passkey/ask"),
 }
 
 

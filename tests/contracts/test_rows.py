@@ -9,6 +9,7 @@ from assent.core.actions import Action, ActionState
 from assent.core.approvals import ApprovalState
 from assent.core.breakers import Scope
 from assent.core.errors import Stale
+from assent.core.passkeys import Passkey
 from assent.ports import Ledger, Row, Tx, View
 from tests.contracts import samples
 
@@ -137,3 +138,14 @@ async def test_after_a_stale_the_same_transaction_can_go_on(ledger: Ledger) -> N
         return await tx.get(type(samples.grant()), "gra_1") is not None
 
     assert await ledger.transact(work)
+
+
+async def test_a_passkey_is_found_by_what_it_calls_itself_whosever_it_is(ledger: Ledger) -> None:
+    gone = samples.passkey("b", operator="gus", revoked_at=samples.LATER)
+    await put(ledger, samples.passkey("a"), gone)
+
+    async def look(view: View) -> list[Passkey | None]:
+        return [await view.passkey_called(one) for one in (gone.credential, b"credential of", b"")]
+
+    assert await ledger.read(look) == [gone, None, None]
+    assert await ledger.transact(look) == [gone, None, None]

@@ -36,6 +36,22 @@ JSON: st.SearchStrategy[Any] = st.recursive(
             "eve said yes (slack, slack), more votes are needed; self-approved under `single_person`",
         ),
         (
+            {
+                "kind": "session.opened",
+                "operator": "eve",
+                "detail": {"signed_in_by": "passkey", "using": "pky_1"},
+            },
+            "eve signed in at the console with the passkey pky_1",
+        ),
+        (
+            {
+                "kind": "passkey.refused",
+                "operator": "eve",
+                "detail": {"act": "sign_in", "passkey": {"id": "pky_1", "because": "count_went_back"}},
+            },
+            "eve tried to sign in with the passkey pky_1, which did not count: count went back",
+        ),
+        (
             {"kind": "approval.moved", "operator": "eve", "detail": {"state": "denied", "category": "too_risky"}},
             "eve said no: too_risky; nothing was run",
         ),

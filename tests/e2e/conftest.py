@@ -108,4 +108,4 @@ def _stay(watched: Watched, served: Served, url: str) -> None:
 def sign_in(page: Page, home: Home) -> None:
     """Sign in with the operator's token, at the form that the page shows."""
     page.get_by_label("Your operator token").fill(home.operator_token)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()

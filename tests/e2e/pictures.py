@@ -66,7 +66,7 @@ def main(folder: Path) -> None:
             page = browser.new_page(viewport=PHONE)
             page.goto(f"{broker.url}/console/")
             page.get_by_label("Your operator token").fill(home.operator_token)
-            page.get_by_role("button", name="Sign in").click()
+            page.get_by_role("button", name="Sign in", exact=True).click()
             expect(page.get_by_text(asked["approval"]["code"])).to_be_visible()
             take(page, folder / "inbox.phone.png", upto="#inbox")
             page.goto(f"{broker.url}/console/approvals/{asked['approval']['id']}")

@@ -121,6 +121,45 @@ def test_on_a_phone_a_passkey_is_added_and_signs_one_question(stepping: Served, 
 
 
 @pytest.mark.requirement("T17", "T26")
+def test_on_a_phone_a_finger_signs_in_and_the_session_ends_with_its_passkey(stepping: Served, phone: Phone) -> None:
+    page, door = phone.page, f"{stepping.url}/console/sign-in?next=/console/breakers"
+    button = page.get_by_role("button", name="Sign in with a passkey")
+    page.goto(door)
+    # Nobody added one yet: the browser finds none, and says no more than that.
+    button.click()
+    expect(page.get_by_text("or this device has none that signs in here")).to_be_visible()
+    expect(button).to_be_enabled()
+    sign_in_with_link(page, stepping)
+    add(page, stepping)
+    page.get_by_role("button", name="Sign out").click()
+    page.goto(door)
+    phone.finger(is_right=False)
+    button.click()
+    expect(page.get_by_text("You cancelled, your passkey did not answer in time")).to_be_visible()
+    expect(button).to_be_focused()
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    phone.finger(is_right=True)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{stepping.url}/console/breakers")
+    page.goto(f"{stepping.url}/console/account")
+    expect(page.get_by_text("passkey, so what you do here counts as console")).to_be_visible()
+    page.get_by_role("button", name="Take it away").click()
+    page.wait_for_url("**/console/sign-in?next=%2Fconsole%2Faccount")
+    button.click()
+    expect(page.get_by_role("alert")).to_contain_text("this passkey was taken away")
+    page.goto(door.replace("localhost", "127.0.0.1"))
+    expect(button).to_have_count(0)
+    page.get_by_role("link", name="sign in there").click()
+    expect(button).to_be_visible()
+    page.add_init_script("delete window.PublicKeyCredential")
+    page.goto(door)
+    button.click()
+    expect(page.get_by_text("This browser has no passkeys")).to_be_visible()
+    # A refused sign-in is a 401, which the browser writes down.
+    assert [one for one in phone.wrong if "401" not in one] == []
+
+
+@pytest.mark.requirement("T17", "T26")
 def test_a_further_one_is_signed_for_and_one_is_taken_away(stepping: Served, phone: Phone) -> None:
     page = phone.page
     sign_in_with_link(page, stepping)

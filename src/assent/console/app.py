@@ -13,7 +13,19 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from assent.console import activity, agents, approval, breakers, inbox, live, passkeys, policy, signing, single_sign_on
+from assent.console import (
+    activity,
+    agents,
+    approval,
+    breakers,
+    inbox,
+    live,
+    passkey_door,
+    passkeys,
+    policy,
+    signing,
+    single_sign_on,
+)
 from assent.console.given import PREFIX, ConsoleSettings
 from assent.console.guarding import Guard
 from assent.console.issuer import Issuer
@@ -49,6 +61,7 @@ def create_console(broker: Broker, settings: ConsoleSettings, closing: asyncio.E
             *signing.routes,
             *single_sign_on.routes,
             *passkeys.routes,
+            *passkey_door.routes,
             Mount(f"{PREFIX}/static", StaticFiles(directory=_ASSETS)),
         ],
         middleware=[Middleware(Guard, settings=settings)],

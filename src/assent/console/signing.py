@@ -6,6 +6,7 @@ The cookie holds a session's secret; the ledger keeps a MAC of it alone.
 import math
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -30,23 +31,35 @@ async def show_sign_in(request: Request) -> Response:
     console, link = console_of(request), request.query_params.get("link")
     after = own_path(request.query_params.get("next"))
     if link is None:
-        return _form(console, after)
+        return _form(request, after)
     try:
         who = await who_would_sign_in(console.broker, link)
     except Unauthenticated as fault:
         slow_down(console, request)
-        return refuse(console, after, fault)
-    return _form(console, after, link=link, who=who)
+        return refuse(request, after, fault)
+    return _form(request, after, link=link, who=who)
 
 
-def _form(console: Console, after: str, *, status: int = 200, **facts: str | None) -> Response:
-    shown = {"link": None, "who": None, "message": None, "hint": None, "issuer": console.settings.issuer, **facts}
+def _form(request: Request, after: str, *, status: int = 200, **facts: str | None) -> Response:
+    console = console_of(request)
+    checks = console.broker.passkeys
+    shown = {
+        "link": None,
+        "who": None,
+        "message": None,
+        "hint": None,
+        "issuer": console.settings.issuer,
+        "passkey_origin": None if checks is None else checks.origin,
+        # Browsers know passkeys under one name; by another one the page says where to go instead.
+        "is_there": checks is not None and request.headers["host"].lower() == urlsplit(checks.origin).netloc,
+        **facts,
+    }
     return console.pages.render("sign_in.html", status=status, after=after, **shown)
 
 
-def refuse(console: Console, after: str, fault: Unauthenticated) -> Response:
+def refuse(request: Request, after: str, fault: Unauthenticated) -> Response:
     """Return the form once more, with why it did not go on."""
-    return _form(console, after, status=401, message=fault.message, hint=fault.hint)
+    return _form(request, after, status=401, message=fault.message, hint=fault.hint)
 
 
 async def do_sign_in(request: Request) -> Response:
@@ -59,7 +72,7 @@ async def do_sign_in(request: Request) -> Response:
     except Unauthenticated as fault:
         # Only who shows something wrong is slowed down: else a stranger at the same address could keep people out.
         slow_down(console, request)
-        return refuse(console, after, fault)
+        return refuse(request, after, fault)
     answer = RedirectResponse(after, status_code=303)
     put_cookie(console, answer, issued)
     return answer

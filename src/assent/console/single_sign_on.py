@@ -4,7 +4,6 @@ What the browser brings back is bound to the one that was sent away: by a cookie
 `nonce` and the PKCE verifier, lives ten minutes, and is gone after one attempt.
 """
 
-import base64
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hmac import compare_digest
@@ -14,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from assent.console.carried import opened, sealed
 from assent.console.issuer import Issuer, NotVouchedFor
 from assent.console.signing import put_cookie, refuse, slow_down
 from assent.console.visits import SIGN_IN, Console, console_of, own_path
-from assent.core.canonical import BadJson, canonical, load
 from assent.core.errors import Unauthenticated
 from assent.flows.sign_in import sign_in_as
 from assent.ports import View
@@ -56,11 +55,11 @@ async def leave(request: Request) -> Response:
     try:
         address = await issuer.address(state=away.state, nonce=away.nonce, verifier=away.verifier)
     except NotVouchedFor as fault:
-        return refuse(console, away.after, fault)
+        return refuse(request, away.after, fault)
     answer = RedirectResponse(address, status_code=303)
     answer.set_cookie(
         _cookie(console),
-        _sealed(console, away),
+        sealed(console.broker, _PURPOSE, asdict(away)),
         max_age=LIVES_SECONDS,
         path=PATH,
         secure=console.settings.has_tls,
@@ -80,7 +79,7 @@ async def come_back(request: Request) -> Response:
         subject = await issuer.subject(code, nonce=away.nonce, verifier=away.verifier)
         issued = await sign_in_as(console.broker, subject)
     except Unauthenticated as fault:
-        answer = refuse(console, own_path(None if away is None else away.after), fault)
+        answer = refuse(request, own_path(None if away is None else away.after), fault)
     else:
         # Not a redirection: the browser still comes from the issuer, and would leave the strict cookie behind.
         answer = console.pages.render("signed_in.html", after=away.after, who=issued.credential.principal)
@@ -118,19 +117,14 @@ def _code(query: Mapping[str, str], away: Away, console: Console) -> str:
     return query["code"]
 
 
-def _sealed(console: Console, away: Away) -> str:
-    body = base64.urlsafe_b64encode(canonical(asdict(away))).decode()
-    return f"{body}.{console.broker.ledger.blind(_PURPOSE, body.encode()).hex()}"
-
-
 def _opened(console: Console, cookie: str, now: int) -> Away:
-    body, _, mac = cookie.partition(".")
+    facts = opened(console.broker, _PURPOSE, cookie)
     again = NotVouchedFor("this browser did not begin to sign in here, or too long ago", hint="begin once more")
-    if not compare_digest(mac.encode(), console.broker.ledger.blind(_PURPOSE, body.encode()).hex().encode()):
+    if facts is None:
         raise again
     try:
-        away = Away(**load(base64.urlsafe_b64decode(body)))  # type: ignore[arg-type]  # under our own MAC
-    except (BadJson, ValueError, TypeError):
+        away = Away(**facts)  # type: ignore[arg-type]  # under our own MAC
+    except TypeError:
         raise again from None
     if not 0 <= now - away.at <= LIVES_SECONDS:
         raise again

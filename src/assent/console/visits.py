@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import wraps
 from hmac import compare_digest
 from typing import Final, TypeAlias
 from urllib.parse import parse_qsl, quote
@@ -161,16 +162,27 @@ def act(path: str, handler: Handler) -> Route:
 def script(path: str, handler: Handler) -> Route:
     """Return the route that a page's own script asks before it sends a form; it is told no in words, not as a page."""
 
+    @told_to_script
+    async def answer(request: Request) -> Response:
+        return await handler(await _own_form(request))
+
+    return Route(f"{PREFIX}{path}", answer, methods=["POST"], name=f"POST {path}")
+
+
+def told_to_script(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Return `handler` with its errors told as `{"why": …}`, as far as they are for whoever asks."""
+
+    @wraps(handler)
     async def answer(request: Request) -> Response:
         try:
-            return await handler(await _own_form(request))
+            return await handler(request)
         except AssentError as fault:
             if fault.code not in STATUS_OF:
                 raise
             said = fault.message if fault.hint is None else f"{fault.message}: {fault.hint}"
             return JSONResponse({"why": said}, status_code=STATUS_OF[fault.code])
 
-    return Route(f"{PREFIX}{path}", answer, methods=["POST"], name=f"POST {path}")
+    return answer
 
 
 def to_script(told: Mapping[str, object] | Reason) -> Response:

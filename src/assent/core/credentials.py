@@ -43,6 +43,7 @@ class SignedInBy(StrEnum):
     LINK = "link"
     TOKEN = "token"
     OIDC = "oidc"
+    PASSKEY = "passkey"
 
 
 class Standing(StrEnum):
@@ -74,7 +75,7 @@ class Credential:
 
     `issued_by` is the operator who issued it (they may then not approve what the agent asks). `tools` limits a
     service credential to the tools (patterns) it may redeem; empty for other kinds. `signed_in_by` is how a session
-    was opened, `rests_on` the operator's token that opened it: when that is over, so is the session.
+    was opened, `rests_on` the operator's token or passkey that opened it: when that is over, so is the session.
     """
 
     id: CredentialId
@@ -89,7 +90,7 @@ class Credential:
     revoked_by: str | None = None
     tools: tuple[str, ...] = ()
     signed_in_by: SignedInBy | None = None
-    rests_on: CredentialId | None = None
+    rests_on: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

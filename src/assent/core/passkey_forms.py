@@ -113,21 +113,31 @@ def _is_ours(client_data: bytes) -> bool:
 
 
 def creation(challenge: bytes, *, site: str, operator: str, handle: bytes, held: Sequence[Passkey]) -> dict[str, Json]:
-    """Return what a browser is asked to make a new credential of; none that is among `held` already."""
+    """Return what a browser is asked to make a new credential of; none that is among `held` already.
+
+    The authenticator keeps it together with whose it is, so that it signs in where no name is typed.
+    """
     return {
         "challenge": encoded(challenge),
         "rp": {"id": site, "name": "Assent"},
         "user": {"id": encoded(handle), "name": operator, "displayName": operator},
         "pubKeyCredParams": [{"type": _SIGNED_BY, "alg": one} for one in ALGORITHMS],
         "excludeCredentials": _named(held),
-        "authenticatorSelection": {"userVerification": "required", "residentKey": "preferred"},
+        "authenticatorSelection": {
+            "userVerification": "required",
+            "residentKey": "required",
+            "requireResidentKey": True,
+        },
         "attestation": "none",
         "timeout": _milliseconds(),
     }
 
 
 def request(challenge: bytes, *, site: str, held: Sequence[Passkey]) -> dict[str, Json]:
-    """Return what a browser is asked to have signed, by one of `held`, with a finger or a PIN."""
+    """Return what a browser is asked to have signed, by one of `held`, with a finger or a PIN.
+
+    With none in `held` the person chooses among those that their authenticators keep for this site.
+    """
     return {
         "challenge": encoded(challenge),
         "rpId": site,

@@ -2,7 +2,8 @@
 
 A challenge is made of everything that it is for, so what was signed for one question is worth nothing for another, and
 whoever has the record can make it again. It holds for two minutes and is answered once, well or badly. A passkey that
-was taken away signs nothing any more; its id is never given to another one.
+was taken away signs nothing any more; its id is never given to another one. What opens a session is asked of nobody in
+particular, and its signature is worth nothing else.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -34,6 +35,7 @@ class Purpose(StrEnum):
     VOUCH = "vouch"
     REVOKE = "revoke"
     VOTE = "vote"
+    SIGN_IN = "sign_in"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,20 @@ def ask(
         vouched_by=vouched_by,
         revision=1 if old is None else old.revision + 1,
     )
+
+
+def ask_stranger(*, nonce: bytes, until: datetime) -> Challenge:
+    """Return what a browser is asked to have signed in which nobody is signed in: it is nobody's and no session's yet.
+
+    No row of the ledger before somebody signed it; its id is of this nonce alone, so that it opens one session.
+    """
+    key, nobody, none = f"{Purpose.SIGN_IN.value}.{nonce.hex()}", OperatorId(""), CredentialId("")
+    return Challenge(id=key, operator=nobody, session=none, purpose=Purpose.SIGN_IN, nonce=nonce, until=until)
+
+
+def signed_in(challenge: Challenge, *, operator: OperatorId, session: CredentialId) -> Challenge:
+    """Return a stranger's challenge after `operator` signed it: answered, and theirs; a session or none came of it."""
+    return replace(challenge, operator=operator, session=session, answered=True)
 
 
 def answered(challenge: Challenge) -> Challenge:

@@ -8,6 +8,7 @@ from typing import Final
 
 from assent.core.breakers import Scope
 from assent.core.canonical import Json
+from assent.core.passkeys import Purpose
 from assent.core.records import RecordKind
 
 Leaf = Mapping[str, Json]
@@ -168,7 +169,9 @@ def _link_issued(leaf: Leaf) -> str:
 
 
 def _session_opened(leaf: Leaf) -> str:
-    how = {"oidc": "by single sign-on"}.get(by := _detail(leaf, "signed_in_by"), f"with a {by}")
+    how = {"oidc": "by single sign-on", "passkey": f"with the passkey {_detail(leaf, 'using')}"}.get(
+        by := _detail(leaf, "signed_in_by"), f"with a {by}"
+    )
     return f"{_who(leaf)} signed in at the console {how}"
 
 
@@ -205,6 +208,8 @@ def _passkey_vouched(leaf: Leaf) -> str:
 
 def _passkey_refused(leaf: Leaf) -> str:
     why = _passkey(leaf, "because").replace("_", " ")
+    if _detail(leaf, "act") == Purpose.SIGN_IN.value:
+        return f"{_who(leaf)} tried to sign in with the passkey {_passkey(leaf, 'id')}, which did not count: {why}"
     return f"{_who(leaf)} tried to {_detail(leaf, 'act')} a passkey, which did not count: {why}"
 
 

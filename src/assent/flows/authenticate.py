@@ -33,11 +33,13 @@ from assent.ports import View
 CREDENTIAL = "credential"
 CONSOLE = "console"
 # A session is worth what it was opened with. A token may lie where an agent reads it, and signing in with it does not
-# show that a person sits there; a link is shown on the broker's own terminal alone, and an issuer asks the person.
+# show that a person sits there; a link is shown on the broker's own terminal alone, and an issuer asks the person. A
+# passkey asks them too, and a session worth the console vouched for the first of them.
 ASSURANCE_OF = {
     SignedInBy.LINK: Assurance.CONSOLE,
     SignedInBy.TOKEN: Assurance.TOKEN,
     SignedInBy.OIDC: Assurance.CONSOLE,
+    SignedInBy.PASSKEY: Assurance.CONSOLE,
 }
 _NEW_ONE = "have a new one issued"
 _LIMITS = {
@@ -134,8 +136,8 @@ class SessionCaller(OperatorCaller):
 
     @property
     def using(self) -> str:
-        """The id of the passkey that signed, else of the token that they signed in with; empty where it was neither."""
-        return self.passkey or ("" if self.token is None else self.token.id)
+        """The id of the passkey that signed, else of the token or passkey that opened the session; else empty."""
+        return self.passkey or self.session.rests_on or ""
 
     def voter(self) -> Voter:
         """Return this caller as approvals look at them: also who issued the token that they signed in with."""
@@ -212,7 +214,7 @@ async def _session(broker: Broker, view: View, cookie: str | None) -> SessionCal
     if presented is None or presented.kind is not Kind.SESSION:
         raise Unauthenticated("nobody is signed in here", hint="sign in")
     found = await believed(broker, view, presented)
-    token = None if found.rests_on is None else await confirm(view, found.rests_on)
+    token = await _below(view, found)
     declared = named(broker, found.principal)
     assurance = Assurance.TOKEN if found.signed_in_by is None else ASSURANCE_OF[found.signed_in_by]
     return SessionCaller(operator=declared, session=found, token=token, surface=CONSOLE, assurance=assurance)
@@ -297,9 +299,17 @@ async def confirm_operator(view: View, caller: OperatorCaller) -> None:
     if isinstance(caller, TokenCaller):
         await confirm(view, caller.token.id)
     if isinstance(caller, SessionCaller):
-        await confirm(view, caller.session.id)
-        if caller.session.rests_on is not None:
-            await confirm(view, caller.session.rests_on)
+        await _below(view, await confirm(view, caller.session.id))
+
+
+async def _below(view: View, session: Credential) -> Credential | None:
+    """Confirm what a session rests on, and return it where it is a token. Raises Unauthenticated: it is over."""
+    if session.signed_in_by is SignedInBy.PASSKEY:
+        passkey = await view.get(Passkey, session.rests_on or "")
+        if passkey is None or passkey.revoked_at is not None or passkey.operator != session.principal:
+            raise Unauthenticated("the passkey that opened this session was taken away", hint="sign in")
+        return None
+    return None if session.rests_on is None else await confirm(view, CredentialId(session.rests_on))
 
 
 async def was_revoked(view: View, using: str) -> bool:

@@ -10,7 +10,7 @@ from assent.core.actions import Action
 from assent.core.agents import AgentStatus, is_suspended
 from assent.core.approvals import Approval, Voter, is_self_approved
 from assent.core.canonical import Json, canonical
-from assent.core.credentials import Credential, CredentialId, Kind
+from assent.core.credentials import Credential, Kind
 from assent.core.decisions import Decision
 from assent.core.deliveries import Told
 from assent.core.denials import Denial
@@ -353,11 +353,11 @@ _REVOKED = {
 
 
 def credential_issued(
-    credential: Credential, *, using: CredentialId | None = None, by_hand: Mapping[str, Json] | None = None
+    credential: Credential, *, using: str | None = None, by_hand: Mapping[str, Json] | None = None
 ) -> Entry:
     """Return the record of an issued key or token: for whom, by whom, until when; never its secret.
 
-    `using` is the token that its issuer showed: who looks into a stolen one finds what was issued with it.
+    `using` is the token that its issuer showed, or the passkey: who looks into a stolen one finds what came of it.
     """
     entry = _credential(_ISSUED[credential.kind], credential, by=credential.issued_by)
     more: dict[str, Json] = {} if using is None else {"using": using}

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from assent.core.canonical import Json, canonical
+from assent.core.credentials import Credential
 from assent.core.operators import OperatorId
-from assent.core.passkeys import Passkey, encoded
+from assent.core.passkeys import Passkey, Purpose, encoded
 from assent.core.records import Entry, RecordKind
-from assent.flows.authenticate import SessionCaller
+from assent.flows import entries
+from assent.flows.authenticate import CONSOLE, SessionCaller
 from assent.flows.sign_for import SteppedUp, Unsigned
 
 
@@ -46,6 +48,24 @@ def refused(caller: SessionCaller, purpose: str, unsigned: Unsigned) -> Entry:
         detail=detail,
         payload=why_of(unsigned),
     )
+
+
+def not_signed_in(operator: OperatorId, unsigned: Unsigned) -> Entry:
+    """Return the record of a signature that holds and opened no session, and why."""
+    detail: dict[str, Json] = {"act": Purpose.SIGN_IN.value, "surface": CONSOLE, "passkey": unsigned.facts}
+    return Entry(
+        kind=RecordKind.PASSKEY_REFUSED,
+        operator=operator,
+        reasons=(unsigned.reason.code,),
+        detail=detail,
+        payload=why_of(unsigned),
+    )
+
+
+def signed_in(session: Credential, facts: Mapping[str, Json]) -> Entry:
+    """Return the record of a session that a passkey opened, with everything that it signed for that."""
+    entry = entries.credential_issued(session, using=session.rests_on)
+    return replace(entry, detail={**entry.detail, "passkey": dict(facts)})
 
 
 def with_signed(entry: Entry, signed: SteppedUp) -> Entry:

@@ -152,6 +152,11 @@ async def check_answer(broker: Broker, caller: SessionCaller, about: About, text
         return Unsigned(because="never_asked")
     if passkey is None or (shown.handle and shown.handle != passkey.handle):
         return Unsigned(because="not_yours")
+    return prove(checks, shown, challenge, passkey)
+
+
+def prove(checks: Passkeys, shown: Assertion, challenge: Challenge, passkey: Passkey) -> Answer:
+    """Return whether this passkey signed this challenge."""
     asked = passkeys.bytes_of(passkeys.signed_for(challenge))
     proven = checks.asserted(shown, asked, passkey.public_key)
     if isinstance(proven, Unproven):
@@ -178,6 +183,16 @@ async def take(tx: Tx, caller: SessionCaller, about: About, answer: Answer) -> S
     if asked is None or asked.nonce != answer.challenge.nonce or asked.operator != caller.operator.id:
         return Unsigned(because="asked_again", passkey=answer.passkey.id)
     # (4) the passkey, now
+    used = await count_use(tx, answer)
+    if isinstance(used, Unsigned):
+        return used
+    facts = signed_facts(answer)
+    sure = replace(caller, assurance=Assurance.STEP_UP, passkey=used.id)
+    return SteppedUp(caller=sure, passkey=used, facts=facts)
+
+
+async def count_use(tx: Tx, answer: Signed) -> Passkey | Unsigned:
+    """Count a passkey whose signature holds, as it is now; one that counted back is marked: commit that."""
     passkey = await tx.get(Passkey, answer.passkey.id)
     if passkey is None or passkey.revoked_at is not None or await _was_taken_away(tx, passkey.id):
         return Unsigned(because="revoked", passkey=answer.passkey.id)
@@ -190,9 +205,13 @@ async def take(tx: Tx, caller: SessionCaller, about: About, answer: Answer) -> S
         )
     used = passkeys.used(passkey, answer.sign_count, tx.now)
     await tx.replace(passkey, used)
-    facts = {"id": passkey.id, "signed_for": passkeys.signed_for(asked), **evidence(answer.shown)}
-    sure = replace(caller, assurance=Assurance.STEP_UP, passkey=passkey.id)
-    return SteppedUp(caller=sure, passkey=used, facts=facts)
+    return used
+
+
+def signed_facts(answer: Signed) -> dict[str, Json]:
+    """Return everything that a passkey signed, as a record keeps it."""
+    signed_for = passkeys.signed_for(answer.challenge)
+    return {"id": answer.passkey.id, "signed_for": signed_for, **evidence(answer.shown)}
 
 
 async def _was_taken_away(view: View, passkey: PasskeyId) -> bool:

@@ -5,7 +5,7 @@ none. A session that rests on a token is over when the token is.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from assent.core import credentials
@@ -22,6 +22,7 @@ from assent.core.credentials import (
 )
 from assent.core.errors import Unauthenticated
 from assent.core.operators import OIDC
+from assent.core.records import Entry
 from assent.core.rendering import spelled_out
 from assent.flows import entries
 from assent.flows.authenticate import (
@@ -54,7 +55,7 @@ async def sign_in(broker: Broker, shown: str) -> Issued:
     if presented is None or presented.kind not in _WAYS:
         raise Unauthenticated("this is neither a sign-in link nor an operator's token", hint="copy it whole")
 
-    async def work(tx: Tx, fresh: _Fresh) -> Credential:
+    async def work(tx: Tx, fresh: Fresh) -> Credential:
         opened_with = await believed(broker, tx, presented)
         operator = named(broker, opened_with.principal).id
         session = fresh.session(operator, _WAYS[presented.kind], tx.now)
@@ -62,7 +63,7 @@ async def sign_in(broker: Broker, shown: str) -> Issued:
             session = _resting_on(session, opened_with)
         else:
             await tx.replace(opened_with, credentials.revoke(opened_with, by=operator, now=tx.now))
-        await _open(tx, session, using=opened_with.id)
+        await open_session(tx, session, entries.credential_issued(session, using=opened_with.id))
         return session
 
     return await _opened(broker, work)
@@ -76,7 +77,7 @@ async def sign_in_as(broker: Broker, subject: str) -> Issued:
 
     """
 
-    async def work(tx: Tx, fresh: _Fresh) -> Credential:
+    async def work(tx: Tx, fresh: Fresh) -> Credential:
         found = [one for one in broker.policy().operators() if one.identities.get(OIDC) == subject]
         if len(found) != 1:
             raise Unauthenticated(
@@ -84,20 +85,22 @@ async def sign_in_as(broker: Broker, subject: str) -> Issued:
                 hint="have it added to operators.yaml, if that is you",
             )
         session = fresh.session(found[0].id, SignedInBy.OIDC, tx.now)
-        await _open(tx, session, using=None)
+        await open_session(tx, session, entries.credential_issued(session))
         return session
 
     return await _opened(broker, work)
 
 
 @dataclass(frozen=True, slots=True)
-class _Fresh:
-    """The id and the secret's MAC of a session to come."""
+class Fresh:
+    """The id of a session to come, its secret, and the secret's MAC, which alone is kept."""
 
     id: CredentialId
+    secret: str = field(repr=False)
     secret_mac: bytes
 
     def session(self, operator: str, way: SignedInBy, now: datetime) -> Credential:
+        """Return the session, to be stored with `open_session`."""
         return Credential(
             id=self.id,
             kind=Kind.SESSION,
@@ -109,19 +112,28 @@ class _Fresh:
             signed_in_by=way,
         )
 
+    def issued(self, session: Credential) -> Issued:
+        """Return the session with the cookie's value, which is told this once."""
+        return Issued(session, compose(Kind.SESSION, session.id, self.secret))
 
-async def _opened(broker: Broker, work: Callable[[Tx, _Fresh], Awaitable[Credential]]) -> Issued:
+
+def fresh_session(broker: Broker) -> Fresh:
+    """Return what a new session is known by."""
     secret = broker.new_secret()
     identifier = CredentialId(broker.new_id("").lstrip("_"))
-    fresh = _Fresh(identifier, broker.ledger.blind(CREDENTIAL, secret.encode()))
-    session = await broker.ledger.transact(lambda tx: work(tx, fresh))
-    return Issued(session, compose(Kind.SESSION, session.id, secret))
+    return Fresh(identifier, secret, broker.ledger.blind(CREDENTIAL, secret.encode()))
 
 
-async def _open(tx: Tx, session: Credential, *, using: CredentialId | None) -> None:
+async def _opened(broker: Broker, work: Callable[[Tx, Fresh], Awaitable[Credential]]) -> Issued:
+    fresh = fresh_session(broker)
+    return fresh.issued(await broker.ledger.transact(lambda tx: work(tx, fresh)))
+
+
+async def open_session(tx: Tx, session: Credential, entry: Entry) -> None:
+    """Store a session and its record; whoever holds as many as anybody may have loses the oldest for it."""
     await _make_room(tx, session.principal)
     await tx.add(session)
-    await tx.append(entries.credential_issued(session, using=using))
+    await tx.append(entry)
 
 
 def _resting_on(session: Credential, token: Credential) -> Credential:

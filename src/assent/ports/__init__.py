@@ -283,6 +283,13 @@ class View(Protocol):
         """
         ...
 
+    async def passkey_called(self, credential: bytes) -> Passkey | None:
+        """Return the passkey that calls itself `credential`, whosever it is, also one that was taken away.
+
+        One whose MAC does not hold is none: it signs nothing.
+        """
+        ...
+
     async def deliveries_of(self, approval: ApprovalId) -> Sequence[Delivery]:
         """Return where an approval is told, the first step first."""
         ...

@@ -52,6 +52,8 @@ class Queries:
     watched: str
     """Presences of an agent that are looked at, newest first (agent)."""
     passkeys: str
+    passkey_called: str
+    """The passkey of a credential (credential)."""
     denials: str
     """Denials in force, longest first (agent, tool, now)."""
     unknown: str

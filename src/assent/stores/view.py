@@ -238,6 +238,9 @@ class LedgerView(ABC):
     async def passkeys(self, operator: str, *, limit: int) -> Sequence[Passkey]:
         return list(islice(self._sound(PASSKEYS, self.sql.passkeys, operator), limit))
 
+    async def passkey_called(self, credential: bytes) -> Passkey | None:
+        return next(self._sound(PASSKEYS, self.sql.passkey_called, credential), None)
+
     async def credentials(self, kind: Kind, principal: str, *, limit: int) -> Sequence[Credential]:
         found = self._sound(CREDENTIALS, self.sql.credentials, principal, kind.value, stamp(self._now))
         return list(islice(found, limit))

@@ -41,7 +41,7 @@ function told(credential, response) {
 class Said extends Error {}
 
 async function ask(url, form, passkey) {
-  const fields = new URLSearchParams({ csrf: form.elements.csrf.value, digest: form.elements.digest?.value ?? "", passkey });
+  const fields = new URLSearchParams({ csrf: form.elements.csrf?.value ?? "", digest: form.elements.digest?.value ?? "", passkey });
   const answer = await fetch(url, { method: "POST", body: fields, redirect: "manual" }).catch(() => null);
   const step = await answer?.json().catch(() => null);
   if (answer?.ok && step) return step;
@@ -84,7 +84,8 @@ document.querySelectorAll("form[data-passkey]").forEach((form) => {
       say(form, "Signed. It is sent.");
       form.submit();
     } catch (fault) {
-      say(form, fault instanceof Said ? fault.message : WORDS[fault.name] ?? "Your passkey did not answer. Nothing was sent.");
+      const unanswered = fault.name === "NotAllowedError" ? form.dataset.unanswered : undefined;
+      say(form, fault instanceof Said ? fault.message : unanswered ?? WORDS[fault.name] ?? "Your passkey did not answer. Nothing was sent.");
       button.disabled = false;
       button.focus();
     }

@@ -105,6 +105,7 @@ QUERIES: Final = Queries(
     due_presences=_select(PRESENCES, "WHERE due_at <= $1 ORDER BY due_at"),
     watched=_select(PRESENCES, "WHERE agent = $1 AND due_at IS NOT NULL ORDER BY seq DESC"),
     passkeys=_select(PASSKEYS, "WHERE operator = $1 ORDER BY id DESC"),
+    passkey_called=_select(PASSKEYS, "WHERE credential = $1"),
     denials=_select(DENIALS, "WHERE agent = $1 AND tool = $2 AND in_force_until > $3 ORDER BY in_force_until DESC"),
     unknown=_select(ACTIONS, "WHERE state = 'unknown' ORDER BY id DESC"),
     checkpoint="SELECT size, time FROM checkpoint ORDER BY size DESC LIMIT 1",

@@ -71,6 +71,7 @@ QUERIES: Final = Queries(
     due_presences=PRESENCES.select("INDEXED BY presence_due WHERE due_at <= ? ORDER BY due_at"),
     watched=PRESENCES.select("INDEXED BY presence_by_agent WHERE agent = ? AND due_at IS NOT NULL ORDER BY rowid DESC"),
     passkeys=PASSKEYS.select("WHERE operator = ? ORDER BY id DESC"),
+    passkey_called=PASSKEYS.select("WHERE credential = ?"),
     denials=DENIALS.select("WHERE agent = ? AND tool = ? AND in_force_until > ? ORDER BY in_force_until DESC"),
     unknown=ACTIONS.select("WHERE state = 'unknown' ORDER BY id DESC"),
     checkpoint="SELECT size, time FROM checkpoint ORDER BY size DESC LIMIT 1",
