@@ -154,7 +154,7 @@ async def test_forgetting_begins_one_counter_anew_and_leaves_the_others(place: P
 
 
 # The place is made anew for each example; what the fixture made is not used.
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
         st.tuples(st.integers(0, 90_000), st.sampled_from("ab"), st.integers(0, 3)), min_size=1, max_size=40

@@ -61,6 +61,17 @@ async def test_brokers_count_together_and_the_second_joins_what_the_first_began(
     assert await count(first) == 1
 
 
+@pytest.mark.requirement("T11")
+async def test_brokers_with_different_policies_share_what_both_count_and_nothing_else(make: Make) -> None:
+    # The rule, its scope and its window are in a counter's name: only what is the same is counted together.
+    first, second = make(), make()
+    await first.begin([Known("actions of an old rule", WINDOW, 5, 0)])
+    await second.begin([Known("actions of a new rule", 2 * WINDOW, 9, 0)])
+    assert [await count(first, counter="both"), await count(second, counter="both")] == [1, 2]
+    assert await count(second, 0, "actions of an old rule") == 5
+    assert await second.count([Count("actions of a new rule", 2 * WINDOW)]) == [1]
+
+
 async def test_brokers_of_another_ledger_count_apart(own_valkey: ValkeyServer, make: Make) -> None:
     mine = make()
     connect = connecting(RedisPlace.of(own_valkey.url), Access())
@@ -158,15 +169,12 @@ async def test_a_server_that_stands_still_keeps_nobody_waiting_and_goes_on_with_
     await mine.begin([])
     await count(mine, 7)
     own_valkey.signal(signal.SIGSTOP)
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    assert await asyncio.gather(*(count(mine) for _ in range(300))) == [None] * 300
-    assert loop.time() - began < 0.5
-    began = loop.time()
-    assert [await count(mine) for _ in range(1_000)] == [None] * 1_000
-    assert not await mine.readable()
-    assert await mine.claim("x", seconds=60) is None
-    assert loop.time() - began < 0.2
+    # A call may take a fifth of a second; ten thousand of them take no longer than one.
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*(count(mine) for _ in range(300))) == [None] * 300
+        assert [await count(mine) for _ in range(10_000)] == [None] * 10_000
+        assert not await mine.readable()
+        assert await mine.claim("x", seconds=60) is None
     own_valkey.signal(signal.SIGCONT)
     async with asyncio.timeout(20):
         await mine.link.is_reached.wait()

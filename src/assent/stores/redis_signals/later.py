@@ -2,6 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
+
+_ASK_AGAIN_SECONDS: Final = 0.05
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for its end; the client may swallow a cancellation, so it is asked again until it ends."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_ASK_AGAIN_SECONDS)
+    await asyncio.sleep(0)  # a connection that was given up closes its socket with the next turn of the loop
+    await asyncio.sleep(0)
 
 
 class Later:
@@ -24,8 +36,7 @@ class Later:
         if self._planned is not None:
             self._planned.cancel()
         if self._sending is not None:
-            self._sending.cancel()
-            await asyncio.gather(self._sending, return_exceptions=True)
+            await ended(self._sending)
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._planned = None

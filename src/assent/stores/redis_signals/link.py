@@ -22,6 +22,7 @@ from redis.exceptions import (
 
 from assent.logs import EventLog
 from assent.stores.redis_signals.clients import Client, Connect
+from assent.stores.redis_signals.later import ended
 
 log = EventLog("assent.signals")
 
@@ -104,8 +105,7 @@ class Link:
         """Give up the line for good."""
         self._is_closed = True
         if self._coming_back is not None:
-            self._coming_back.cancel()
-            await asyncio.gather(self._coming_back, return_exceptions=True)
+            await ended(self._coming_back)
         client, self._client, self.why = self._client, None, "the broker ends"
         if client is not None:
             await _closed(client)

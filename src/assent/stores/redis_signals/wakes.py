@@ -4,12 +4,13 @@ Whatever else is published there is passed over. The worst that somebody can do 
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any, Final
 
 from assent.stores.redis_signals.clients import Connect, Listening
-from assent.stores.redis_signals.later import Later
+from assent.stores.redis_signals.later import Later, ended
 from assent.stores.redis_signals.link import Away, Link
 
 TELL_AFTER_SECONDS: Final = 0.001
@@ -34,6 +35,7 @@ class Wakes:
         self._later = Later(self._tell, after_seconds=TELL_AFTER_SECONDS)
         self._listening: asyncio.Task[None] | None = None
         self.is_listening = asyncio.Event()
+        self._is_settled = asyncio.Event()
 
     def wake(self, topic: str) -> None:
         """Have `topic` woken elsewhere."""
@@ -50,8 +52,11 @@ class Wakes:
         """Neither tell nor listen any more."""
         await self._later.close()
         if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+            # A connection that is cut off while it is made leaves its socket behind, so that is waited for.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(2 * QUIET_SECONDS):
+                    await self._is_settled.wait()
+            await ended(self._listening)
 
     async def _tell(self) -> bool:
         told = list(self._topics)[:TOPICS_PER_MESSAGE]
@@ -66,6 +71,7 @@ class Wakes:
 
     async def _listen_for_ever(self) -> None:
         while True:
+            self._is_settled.clear()
             client = self._connect()
             ear = client.pubsub(ignore_subscribe_messages=True)
             try:
@@ -73,6 +79,7 @@ class Wakes:
                     await client.initialize()  # who hears a cluster knows its nodes first
                     await ear.subscribe(self._channel)
                 self.is_listening.set()
+                self._is_settled.set()
                 await self._hear_all(ear)
             except Exception:  # noqa: BLE001, S110  # the line says that Redis is away; who listens tries again
                 pass
@@ -80,6 +87,7 @@ class Wakes:
                 self.is_listening.clear()
                 await _closed(ear.aclose)
                 await _closed(client.aclose)
+                self._is_settled.set()
             await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
     async def _hear_all(self, ear: Listening) -> None:
