@@ -45,6 +45,12 @@ class Phone:
         self.devtools.send("WebAuthn.setAutomaticPresenceSimulation", told)
 
 
+def pending(answer: Any) -> Any:  # JSON
+    """Return the answer to an ask that waits for somebody."""
+    assert answer.get("decision") == "pending", answer
+    return answer
+
+
 @pytest.fixture
 def stepping(served: Served, tmp_path: Path) -> Iterator[Served]:
     """A broker whose one route asks for a passkey, with the link that its terminal showed."""
@@ -97,7 +103,7 @@ def wake(page: Page) -> None:
 def test_on_a_phone_a_passkey_is_added_and_signs_one_question(stepping: Served, phone: Phone) -> None:
     page = phone.page
     sign_in_with_link(page, stepping)
-    asked = stepping.ask(path="prod/step.txt", content="x")
+    asked = pending(stepping.ask(path="prod/step.txt", content="x"))
     path = f"{stepping.url}/console/approvals/{asked['approval']['id']}"
     page.goto(path)
     expect(page.get_by_text("you have none")).to_be_visible()
@@ -191,7 +197,7 @@ def test_by_a_number_it_is_said_where_to_go_and_without_support_that_there_is_no
     page = phone.page
     sign_in_with_link(page, stepping)
     add(page, stepping)
-    asked = stepping.ask(path="prod/where.txt", content="x")
+    asked = pending(stepping.ask(path="prod/where.txt", content="x"))
     path = f"/console/approvals/{asked['approval']['id']}"
     page.goto(stepping.url.replace("localhost", "127.0.0.1") + path)
     sign_in(page, stepping.home)
