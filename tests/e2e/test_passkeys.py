@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.cli.terminal import at_a_terminal
 from tests.e2e.conftest import LINK, PHONE, Served, sign_in
+from tests.serving.broker_process import make_home
 
 AUTHENTICATOR = {
     "protocol": "ctap2",
@@ -52,9 +53,9 @@ def pending(answer: Any) -> Any:  # JSON
 
 
 @pytest.fixture
-def stepping(served: Served, tmp_path: Path) -> Iterator[Served]:
+def stepping(tmp_path: Path) -> Iterator[Served]:
     """A broker whose one route asks for a passkey, with the link that its terminal showed."""
-    home = served.home.copied(tmp_path / "broker")
+    home = make_home(tmp_path / "broker")
     routes = home.directory / "policies" / "routes.yaml"
     routes.write_text(routes.read_text().replace("assurance: token", "assurance: step_up"))
     with at_a_terminal("serve", "--config", str(home.config), "--port", "0", env={}) as screen:

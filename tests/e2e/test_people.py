@@ -8,8 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.console.issuer import CLIENT, SECRET, StandIn, issuer
-from tests.e2e.conftest import Served
-from tests.serving.broker_process import BrokerProcess, Home
+from tests.serving.broker_process import BrokerProcess, Home, make_home
 
 PEOPLE = """\
 demo-owner: {}
@@ -93,8 +92,8 @@ def prepared(home: Home) -> Home:
 
 
 @pytest.fixture(scope="module")
-def office(served: Served, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    home = prepared(served.home.copied(tmp_path_factory.mktemp("office") / "broker"))
+def office(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    home = prepared(make_home(tmp_path_factory.mktemp("office") / "broker"))
     with issuer("localhost") as there:
         known = {"ASSENT_OIDC_ISSUER": there.url, "ASSENT_OIDC_CLIENT_ID": CLIENT, "ASSENT_OIDC_CLIENT_SECRET": SECRET}
         with BrokerProcess(home=home, env=known) as broker:

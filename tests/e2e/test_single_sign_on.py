@@ -6,17 +6,14 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.console.issuer import CLIENT, SECRET, issuer
-from tests.e2e.conftest import Served
-from tests.serving.broker_process import BrokerProcess
+from tests.serving.broker_process import BrokerProcess, make_home
 
 EVE = "248289761001"
 
 
 @pytest.mark.requirement("T17")
-def test_a_person_comes_back_from_the_issuer_to_the_page_that_they_wanted(
-    served: Served, browser: Browser, tmp_path: Path
-) -> None:
-    home = served.home.copied(tmp_path / "broker")
+def test_a_person_comes_back_from_the_issuer_to_the_page_that_they_wanted(browser: Browser, tmp_path: Path) -> None:
+    home = make_home(tmp_path / "broker")
     people = home.directory / "policies" / "operators.yaml"
     people.write_text(
         people.read_text().replace("groups: [approvers]", f'groups: [approvers], oidc: {{subject: "{EVE}"}}')
