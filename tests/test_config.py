@@ -68,6 +68,15 @@ RELEASE_KEY = VerifierKey(name="acme/ci", public_key=bytes(32)).encode()
 CONFIRM = 'activation = "confirm"\n'
 
 
+def test_addresses_of_a_proxy_stand_in_the_file_or_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = 'behind_proxy = true\nproxy_addresses = ["10.0.4.0/24"]'
+    assert load_settings(written(tmp_path, named)).proxy_addresses == ("10.0.4.0/24",)
+    monkeypatch.setenv("ASSENT_PROXY_ADDRESSES", "10.0.5.7/32 fd00::1")
+    assert load_settings(written(tmp_path, named)).proxy_addresses == ("10.0.5.7", "fd00::1")
+
+
 def test_release_keys_stand_in_the_file_or_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     named = f'{CONFIRM}log_origin = "assent/acme"\nrelease_keys = ["{RELEASE_KEY}"]'
     assert load_settings(written(tmp_path, named)).release_keys == (RELEASE_KEY,)
@@ -93,6 +102,14 @@ BAD: list[tuple[str, str, str]] = [
     ('log_origin = "my log"', r"`log_origin` is `my log`: write it as a name", "correct `log_origin`"),
     ('host = "0.0.0.0"', r"`host`: `0.0.0.0` can be reached from other machines", "behind_proxy = true"),
     ('host = "broker.example"', r"`host`: `broker.example` can be reached", "tls_certificate_file"),
+    ('behind_proxy = true\nproxy_addresses = ["proxy"]', r"`proxy_addresses` is .*write addresses, or net", "correct"),
+    (
+        'behind_proxy = true\nproxy_addresses = ["10.0.0.1/24"]',
+        r"`proxy_addresses` is .*without bits behind",
+        "correct",
+    ),
+    ('behind_proxy = true\nproxy_addresses = ["0.0.0.0/0"]', r"`proxy_addresses` is .*that is everybody", "correct"),
+    ('proxy_addresses = ["10.0.0.1"]', r"`proxy_addresses`: these are believed who calls", "set `behind_proxy = true`"),
     ('tls_key_file = "key.pem"', r"`tls_certificate_file`: TLS needs a certificate and its key", "or neither"),
     ('tls_certificate_file = "c.pem"', r"`tls_key_file`: TLS needs a certificate and its key", "or neither"),
     ('release_keys = ["x"]', r"`release_keys` is .*: .*write each as `assent keys release`", "correct `release_keys`"),
@@ -208,9 +225,8 @@ def test_a_secret_file_that_is_missing_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", Settings.model_fields)
 def test_every_setting_stands_on_its_page_with_its_default(key: str) -> None:
     default = Settings.model_fields[key].default
-    shown = (
-        "–" if default is None or default == {} else str(default).lower() if isinstance(default, bool) else str(default)
-    )
+    written = " ".join(default) if isinstance(default, tuple) else str(default)
+    shown = "–" if default is None or default == {} else written.lower() if isinstance(default, bool) else written
     assert re.search(rf"^\| `{key}` \| `?{re.escape(shown)}`? \|", PAGE, re.MULTILINE), f"{key}, default {shown}"
 
 

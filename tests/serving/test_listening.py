@@ -28,6 +28,7 @@ class App:
 
     def __init__(self) -> None:
         self.whole: list[dict[bytes, bytes]] = []
+        self.callers: list[str] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
@@ -36,6 +37,7 @@ class App:
         if message["type"] != "http.request":
             return
         self.whole.append(dict(scope["headers"]))
+        self.callers.append(scope["client"][0])
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
@@ -85,6 +87,19 @@ async def rest(reader: asyncio.StreamReader) -> bytes:
 async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     writer.write(GET)
     return await asyncio.wait_for(reader.readuntil(b"ok"), PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "seen"),
+    [(("127.0.0.1",), "192.0.2.7"), (("127.0.0.0/8",), "192.0.2.7"), (("10.0.4.0/24",), "127.0.0.1")],
+)
+async def test_only_a_proxy_says_who_calls(proxies: tuple[str, ...], seen: str) -> None:
+    app = App()
+    async with served(app, behind_proxy=True, proxy_addresses=proxies) as connect:
+        reader, writer = await connect()
+        writer.write(GET.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n"))
+        await asyncio.wait_for(reader.readuntil(b"ok"), PATIENCE_SECONDS)
+    assert app.callers == [seen]
 
 
 @pytest.mark.requirement("T12")

@@ -18,6 +18,7 @@ ON_THIS_MACHINE: Final = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}/[a-z/]*")
 SLACK_CHANNEL: Final = re.compile(r"[CG][A-Z0-9]{2,30}")
 ORIGIN: Final = re.compile(r"[!-*,-~]{1,128}")
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+LOOPBACK: Final = ("127.0.0.1", "::1")
 ISSUER: Final = re.compile(
     r"https://[A-Za-z0-9.\-\[\]:]+(/[^\s?#\\]*)?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?(/[^\s?#\\]*)?"
 )
@@ -101,6 +102,22 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def network(written: str) -> str:
+    """Return an address, or a network such as 10.0.4.0/24, as it is compared.
+
+    Raises:
+        ValueError: it is none, or means everybody.
+
+    """
+    try:
+        found = ipaddress.ip_network(written)
+    except ValueError:
+        raise ValueError("write addresses, or networks such as 10.0.4.0/24 without bits behind the mask") from None
+    if found.prefixlen == 0:
+        raise ValueError("that is everybody, and everybody could say that they are somebody else")
+    return str(found.network_address) if found.num_addresses == 1 else str(found)
 
 
 def is_address(place: str) -> bool:

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, Pydant
 
 from assent.config.forms import (
     ISSUER,
+    LOOPBACK,
     NAME,
     ON_THIS_MACHINE,
     ORIGIN,
@@ -22,6 +23,7 @@ from assent.config.forms import (
     WebhookSettings,
     is_address,
     is_loopback,
+    network,
     refuse_unsafe_database,
 )
 from assent.config.redis_places import RedisPlace
@@ -46,6 +48,7 @@ SLACK_API: Final = "https://slack.com/api/"
 MAX_RELEASE_KEYS: Final = 16
 LOG_ORIGIN: Final = "assent/local"
 MAX_WEBHOOKS: Final = 16
+MAX_PROXIES: Final = 16
 
 
 class Unsafe(ValueError):
@@ -69,6 +72,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8420
     public_url: str | None = None
     behind_proxy: bool = False
+    proxy_addresses: Annotated[tuple[str, ...], NoDecode, Field(min_length=1, max_length=MAX_PROXIES)] = LOOPBACK
     tls_certificate_file: Path | None = None
     tls_key_file: Path | None = None
 
@@ -182,6 +186,16 @@ class Settings(BaseSettings):
         if value is not None and not URL.fullmatch(value):
             raise ValueError("write it as https://HOST[:PORT][/PATH]")
         return value
+
+    @field_validator("proxy_addresses", mode="before")
+    @classmethod
+    def _addresses_apart(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("proxy_addresses")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(network, value))
 
     @field_validator("alert_webhook_url")
     @classmethod
@@ -356,6 +370,9 @@ class Settings(BaseSettings):
         if (self.tls_certificate_file is None) != (self.tls_key_file is None):
             missing = "tls_key_file" if self.tls_key_file is None else "tls_certificate_file"
             raise Unsafe(missing, "TLS needs a certificate and its key", f"set `{missing}` as well, or neither")
+        if self.proxy_addresses != LOOPBACK and not self.behind_proxy:
+            wrong = "these are believed who calls, and no proxy stands in front of the broker"
+            raise Unsafe("proxy_addresses", wrong, "set `behind_proxy = true`, or remove it")
         if not self.is_loopback and not self.has_tls and not self.behind_proxy:
             raise Unsafe(
                 "host",

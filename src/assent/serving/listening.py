@@ -117,6 +117,7 @@ def server_for(app: Any, settings: Settings, on_started: Callable[[], None]) -> 
         access_log=False,
         server_header=False,
         proxy_headers=settings.behind_proxy,
+        forwarded_allow_ips=list(settings.proxy_addresses),
         backlog=BACKLOG,
         limit_concurrency=limits.connections + 1,
         timeout_keep_alive=settings.keep_alive_seconds,
