@@ -55,6 +55,7 @@ FAMILIES: Final = (
     Family("assent_log_unsigned_records", "gauge", "records that no checkpoint covers yet"),
     Family("assent_deliveries_due", "gauge", "messages to people that are due and not on their way", ("channel",)),
     Family("assent_signals_up", "gauge", "1 while the counters of breakers can be read, else 0"),
+    Family("assent_leases_held", "gauge", "1 where this broker does that work for all, else 0", ("work",)),
     Family("assent_policy_age_seconds", "gauge", "since when the policy version that serves has been in force"),
     Family("assent_clock_behind_seconds", "gauge", "how far the machine's clock stands behind the last record"),
     Family("assent_slack_up", "gauge", "1 while Slack does its part, 0 while it is away"),
@@ -126,6 +127,7 @@ class Measured:
     log_unsigned_records: int | None = None
     deliveries_due: Mapping[str, int] | None = None
     signals_up: bool | None = None
+    leases_held: Mapping[str, int] | None = None
     policy_age_seconds: float | None = None
     clock_behind_seconds: float | None = None
     slack_up: bool | None = None

@@ -27,6 +27,7 @@ from assent.core.presence import Presence
 from assent.core.reasons import Reason
 from assent.core.records import Entry, RecordKind
 from assent.core.second_person import FirstAsk
+from assent.core.work_leases import Work, WorkLease
 from assent.ports import Row
 from assent.stores.sealing import LedgerKeys
 
@@ -409,6 +410,7 @@ PLAIN_ROWS: tuple[Row, ...] = (
     AccountLink(id=OWNER),
     passkey(),
     CHALLENGE,
+    WorkLease(id=Work.TIMERS, holder=""),
 )
 FULL_ROWS: tuple[Row, ...] = (
     FULL_ACTION,
@@ -426,6 +428,7 @@ FULL_ROWS: tuple[Row, ...] = (
     FULL_LINK,
     FULL_PASSKEY,
     FULL_CHALLENGE,
+    WorkLease(id=Work.PEOPLE, holder="life_1", term=3, revision=9),
 )
 ALL_ROWS = (*PLAIN_ROWS, *FULL_ROWS)
 

@@ -463,10 +463,12 @@ async def test_agents_that_wait_are_found_when_they_are_due_and_by_name(ledger: 
     await put(ledger, due, longer, later, other, samples.presence("act_over"))
 
     async def work(view: View) -> tuple[list[list[str]], list[str]]:
-        return [ids(await view.presences_due(limit)) for limit in (10, 1)], ids(await view.presences_of(samples.AGENT))
+        due = [ids(await view.presences_due(limit)) for limit in (10, 1)]
+        soon = ids(await view.presences_due(10, within=samples.LATER - samples.T0))
+        return [*due, soon], ids(await view.presences_of(samples.AGENT))
 
     found, mine = await ledger.read(work)
-    assert found == [["act_longer", "act_due"], ["act_longer"]]
+    assert found == [["act_longer", "act_due"], ["act_longer"], ["act_longer", "act_due", "act_later", "act_other"]]
     assert mine == ["act_later", "act_longer", "act_due"]
 
 

@@ -105,6 +105,13 @@ def _stay(watched: Watched, served: Served, url: str) -> None:
         watched.wrong.append(f"request to {url}")
 
 
+def fits(page: Page) -> bool:
+    """Whether nothing on the page is wider than the window, once it looks as it is meant to."""
+    # Until its style sheet has come, a page is laid out without it, and whoever asks early sees that.
+    page.wait_for_load_state("load")
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
 def sign_in(page: Page, home: Home) -> None:
     """Sign in with the operator's token, at the form that the page shows."""
     page.get_by_label("Your operator token").fill(home.operator_token)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import Served, Watched, sign_in
+from tests.e2e.conftest import Served, Watched, fits, sign_in
 
 Visit = Callable[..., Watched]
 LONG = "\n".join(f"line {number}" for number in range(200))
@@ -21,7 +21,7 @@ def test_with_the_link_on_a_phone_all_of_it_is_read_and_then_approved(served: Se
     page.get_by_role("link", name="files.write in production").click()
     approve = page.get_by_role("button", name="Approve once")
     expect(approve).to_be_disabled()
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert fits(page)
     page.locator("[data-last-line]").scroll_into_view_if_needed()
     expect(approve).to_be_enabled()
     approve.click()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.cli.terminal import at_a_terminal
-from tests.e2e.conftest import LINK, PHONE, Served, sign_in
+from tests.e2e.conftest import LINK, PHONE, Served, fits, sign_in
 from tests.serving.broker_process import make_home
 
 AUTHENTICATOR = {
@@ -123,7 +123,7 @@ def test_on_a_phone_a_passkey_is_added_and_signs_one_question(stepping: Served, 
     expect(page.get_by_role("heading", level=1)).to_contain_text("Approved, waiting for the agent")
     expect(page.get_by_text("you said yes (console, step_up)").first).to_be_visible()
     assert stepping.state(asked) == "ready"
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert fits(page)
     assert phone.wrong == []
 
 
@@ -144,7 +144,7 @@ def test_on_a_phone_a_finger_signs_in_and_the_session_ends_with_its_passkey(step
     button.click()
     expect(page.get_by_text("You cancelled, your passkey did not answer in time")).to_be_visible()
     expect(button).to_be_focused()
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert fits(page)
     phone.finger(is_right=True)
     page.keyboard.press("Enter")
     page.wait_for_url(f"{stepping.url}/console/breakers")

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.console.issuer import CLIENT, SECRET, StandIn, issuer
+from tests.e2e.conftest import fits
 from tests.serving.broker_process import BrokerProcess, Home, make_home
 
 PEOPLE = """\
@@ -214,9 +215,9 @@ def test_every_page_fits_a_phone_in_the_light_and_in_the_dark(office: Office, tm
             page.set_viewport_size({"width": width, "height": 800})
             for path in (*PAGES, "policy?of-agent=demo-agent", f"approvals/{asked['approval']['id']}"):
                 page.goto(f"{office.broker.url}/console/{path}")
-                fits = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+                is_right = fits(page)
                 page.screenshot(path=tmp_path / f"{scheme}-{width}-{path.partition('?')[0].replace('/', '-')}.png")
-                assert fits, f"{path} is wider than {width} pixels"
+                assert is_right, f"{path} is wider than {width} pixels"
 
 
 @pytest.mark.requirement("T3", "P3")

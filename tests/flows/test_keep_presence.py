@@ -272,3 +272,23 @@ async def test_what_could_not_be_written_down_is_kept_for_the_next_round(town: W
 def test_how_long_an_agent_may_stay_away_changes_nothing_about_a_question_that_is_open() -> None:
     route = a_world().policy.routes["default"]
     assert replace(route, agent_gone_after=GONE_AFTER) == route
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_who_waits_elsewhere_is_written_down_there_before_anybody_misses_it_here(town: World, first: int) -> None:
+    bot = await town.agent()
+    offices = (Office(town), Office(town, replace(town.broker, signs=Signs())))
+    asked = await town.ask(bot)
+    async with waiting(offices[1].broker, bot, asked):
+        await offices[1].rounds(seconds=10)
+        async with waiting(offices[0].broker, bot, asked):
+            pass
+        # This one writes that it left, after the other wrote that it waits.
+        await offices[0].rounds()
+        for _ in range(60):
+            town.clock.forward(seconds=10)
+            for office in (offices[first], offices[1 - first]):
+                await keep_presence(office.broker, office.watched)
+                found = await office.presence(asked)
+                assert (found is None, found is not None and found.is_quiet) == (False, False)
+    assert await offices[0].state(asked) == PENDING

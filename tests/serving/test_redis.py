@@ -1,19 +1,17 @@
 """A broker that counts in Redis, as it is set up and as Redis is lost: unknown counts are a no, and nothing else."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
 
-from tests.postgres_server import with_patience
 from tests.serving.broker_process import BrokerProcess, Home, make_home, run
+from tests.serving.patience import until
 from tests.valkey_server import ValkeyServer
 
 RULES = 'rules:\n  - {id: runaway, scope: {agent: "*"}, trip_on: {actions: 6, window: 10m}}\n'
-PATIENCE_ROUNDS = 1_000
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +32,6 @@ def ready(broker: BrokerProcess) -> dict[str, Any]:
     with urlopen(f"{broker.url}/readyz", timeout=10) as answer:  # noqa: S310  # our own broker on loopback
         found: dict[str, Any] = json.load(answer)
     return found
-
-
-def until(holds: Callable[[], bool]) -> None:
-    for _ in range(PATIENCE_ROUNDS):
-        if holds():
-            return
-        with_patience(0.02)
-    raise AssertionError("it did not come about")
 
 
 def ask(broker: BrokerProcess, place: str, number: int) -> str:

@@ -400,6 +400,11 @@ class Settings(BaseSettings):
         return str(self.ledger_file) if self.ledger_url is None else self.ledger_url.partition("?")[0]
 
     @property
+    def is_beside_others(self) -> bool:
+        """Whether other brokers may serve the same ledger: in a database, and all of them count in one Redis."""
+        return self.ledger_url is not None and self.redis_url is not None
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only this machine can connect."""
         return is_loopback(self.host)

@@ -28,6 +28,9 @@ from assent.ports import Tx, View
 # One transaction stays short, so that a decision waiting behind it is not held up.
 AT_ONCE: Final = 100
 MOST_LEFT: Final = 500
+MOST_SOON: Final = 1_000
+SOON: Final = timedelta(seconds=45)
+"""Who waits here is written down anew so long before anybody takes them for away who saw them leave elsewhere."""
 NOTHING: Final = Gathered(frozenset(), frozenset(), frozenset())
 STOOD_STILL: Final = timedelta(seconds=20)
 """Longer than this between two rounds, and nobody could have been seen meanwhile."""
@@ -97,16 +100,24 @@ async def _round(broker: Broker, watched: Watched, gathered: Gathered) -> Kept:
         # Whoever left is written down now: from here on their absence counts.
         others = [*left, *await _of(tx, gathered.agents)]
         cards += [await _is_there(tx, action, presences.seen) for action in dict.fromkeys(others)]
+        here = await _here_and_soon_due(tx, gathered.waiting)
+        cards += [await _is_there(tx, action, presences.waits) for action in here]
         due = await tx.presences_due(AT_ONCE)
         absent = [await _is_absent(tx, one, since) for one in due if one.id not in gathered.waiting]
         gone = tuple(action for action, _ in absent if action is not None)
-        more = len(told) > AT_ONCE or len(due) >= AT_ONCE or len(gathered.left) > MOST_LEFT
-        return Kept(gone, sum(cards) + sum(count for _, count in absent), more), tx.now, told[:AT_ONCE]
+        more = len(told) > AT_ONCE or AT_ONCE in {len(here), len(due)} or len(gathered.left) > MOST_LEFT
+        return Kept(gone, sum(cards) + sum(count for _, count in absent), more), tx.now, [*told[:AT_ONCE], *here]
 
     kept, now, told = await broker.ledger.transact(work)
     watched.since, watched.last_round = _since(watched, now), now
     watched.written = {a: at for a, at in watched.written.items() if a in gathered.waiting} | dict.fromkeys(told, now)
     return kept
+
+
+async def _here_and_soon_due(tx: Tx, waiting: frozenset[ActionId]) -> list[ActionId]:
+    """Return who waits here and is soon looked for all the same: another process saw them leave there."""
+    soon = await tx.presences_due(MOST_SOON, within=SOON) if waiting else ()
+    return [one.id for one in soon if one.id in waiting][:AT_ONCE]
 
 
 def _since(watched: Watched, now: datetime) -> datetime:

@@ -27,6 +27,7 @@ from assent.core.looking import FoundRecords, LogState, RecordFilter
 from assent.core.passkeys import Challenge, Passkey
 from assent.core.presence import Presence
 from assent.core.records import Entry, Record, RecordId, RecordKind
+from assent.core.work_leases import WorkLease
 from assent.ports.channels import AlertChannel, Channel
 from assent.ports.passkeys import Passkeys
 from assent.ports.policies import Policies, Policy, ToolView
@@ -73,6 +74,7 @@ Row = (
     | AccountLink
     | Passkey
     | Challenge
+    | WorkLease
 )
 R = TypeVar(
     "R",
@@ -91,6 +93,7 @@ R = TypeVar(
     AccountLink,
     Passkey,
     Challenge,
+    WorkLease,
 )
 
 Clock = Callable[[], datetime]
@@ -306,8 +309,8 @@ class View(Protocol):
         """Return when something is to be done about a delivery that waits, or None."""
         ...
 
-    async def presences_due(self, limit: int) -> Sequence[Presence]:
-        """Return the agents that wait and are to be looked at by `now`, longest due first, at most `limit`.
+    async def presences_due(self, limit: int, *, within: timedelta = timedelta(0)) -> Sequence[Presence]:
+        """Return the agents that wait and are to be looked at `within` a while, longest due first, at most `limit`.
 
         One whose MAC does not hold is left out: nobody is taken for gone then.
         """

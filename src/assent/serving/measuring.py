@@ -50,7 +50,9 @@ class Gauges:
         asking: Callable[[], Awaitable[Numbers]] | None = None,
         signals: Signals | None = None,
         channels: Sequence[str] = (),
+        leases: Callable[[], Mapping[str, int]] | None = None,
     ) -> None:
+        self._leases = leases
         self._signals = signals
         self._channels = channels
         self._asking = asking
@@ -82,7 +84,7 @@ class Gauges:
             except AssentError:
                 self._numbers = None
         if self._numbers is None:
-            return self._with_slack(found)
+            return self._with_own(found)
         everybody = self._numbers.all
         counted = replace(
             found,
@@ -91,10 +93,12 @@ class Gauges:
             approvals_day_median_seconds=everybody.median_seconds,
             approvals_day_quick_ratio=everybody.quick_share,
         )
-        return self._with_slack(counted)
+        return self._with_own(counted)
 
-    def _with_slack(self, found: Measured) -> Measured:
+    def _with_own(self, found: Measured) -> Measured:
+        """Add what this process knows without asking."""
         slack = self._slack()
+        found = replace(found, leases_held=None if self._leases is None else self._leases())
         if slack is None:
             return found
         return replace(

@@ -25,6 +25,7 @@ from assent.console.given import ConsoleSettings
 from assent.core.credentials import Kind
 from assent.core.deliveries import EMAIL, SLACK, WEBHOOK
 from assent.core.errors import AssentError, LedgerUnavailable
+from assent.core.work_leases import Work
 from assent.flows.activate_policy import Uptake
 from assent.flows.count_asks import count_lately
 from assent.flows.look_at_definitions import look_at_definitions
@@ -36,14 +37,15 @@ from assent.flows.too_fast import record_unrecorded
 from assent.logs import EventLog, set_up_at_first_event
 from assent.ports import AlertChannel, Channel
 from assent.serving.delivering import Delivering, NotSetUp
+from assent.serving.leases import Leases
 from assent.serving.listening import Server, console_url_of, hosts_of, listen, loop_factory, server_for, url_of
 from assent.serving.measuring import Gauges, clock_behind
 from assent.serving.reaching import mail_of, paging_of
 from assent.serving.readiness import ReadinessProbe
 from assent.serving.signing_on import issuer_of
 from assent.serving.sinking import Sinking
-from assent.serving.slack import slack_of
-from assent.serving.upkeep import PolicyWatch, PresenceWatch, for_ever, keep_log, keep_time, tell_of
+from assent.serving.slack import slack_of, slack_round
+from assent.serving.upkeep import PolicyWatch, PresenceWatch, follow_log, for_ever, keep_log, keep_time, tell_of
 from assent.serving.verifying import Verifying
 from assent.serving.watching import Counters, Telling, keep_held, keep_unrecorded, webhook_of
 from assent.stores.sqlite import ServingLock
@@ -152,7 +154,13 @@ class _Process:
         self._page = f"{reached.console}/console/approvals/"
         # A phone reaches no loopback: a button that leads nowhere is worse than none.
         is_reached = not assembly.settings.is_loopback or assembly.settings.public_url is not None
-        self._slack = slack_of(assembly.broker, assembly.settings, page=self._page if is_reached else None)
+        self._leases = Leases(assembly.broker, assembly.clocks.steady, is_alone=not assembly.settings.is_beside_others)
+        self._slack = slack_of(
+            assembly.broker,
+            assembly.settings,
+            page=self._page if is_reached else None,
+            listens=partial(self._leases.holds, Work.PEOPLE),
+        )
         self._channels = self._approval_channels(self._page if is_reached else None)
         self._alerts = self._alert_channels()
         self._app = self._application()
@@ -239,6 +247,7 @@ class _Process:
         await asyncio.gather(*loops, stop, failed, return_exceptions=True)
         if self._slack is not None:
             await self._slack.close()
+        await self._leases.close()
         return fault
 
     def _application(self) -> InFront:
@@ -259,6 +268,7 @@ class _Process:
                 slack=lambda: self._slack,
                 signals=assembly.broker.signals,
                 channels=tuple(self._channels),
+                leases=self._leases.told,
                 asking=partial(count_lately, assembly.broker, timedelta(days=1)),
             ).look,
             slack=self._slack,
@@ -320,26 +330,33 @@ class _Process:
         loop.add_signal_handler(signal.SIGHUP, watch.ask)
 
     def _upkeep(self, watch: PolicyWatch) -> list[Coroutine[None, None, None]]:
-        assembly, ticks = self._assembly, self._settings.tick_seconds
+        assembly, ticks, only = self._assembly, self._settings.tick_seconds, self._leases.under
+        each = self._settings.checkpoint_seconds
         rounds: dict[str, Callable[[], Awaitable[float]]] = {
-            "timers": partial(keep_time, assembly.broker, at_most_seconds=ticks),
+            **self._leases.rounds(),
+            "timers": only(Work.TIMERS, partial(keep_time, assembly.broker, at_most_seconds=ticks)),
             "presence": PresenceWatch(assembly.broker).look,
             "policy": watch.look,
             "keys": assembly.kept.ring.look,
-            "verification": Verifying(assembly).round,
-            "log": partial(keep_log, assembly.log, each_seconds=self._settings.checkpoint_seconds),
+            "verification": only(Work.LOG, Verifying(assembly).round),
+            "log": only(
+                Work.LOG,
+                partial(keep_log, assembly.log, each_seconds=each),
+                partial(follow_log, assembly.log, each_seconds=each),
+            ),
             "counters": Counters(assembly.broker).round,
             "held": partial(keep_held, assembly.broker),
             "unrecorded": partial(keep_unrecorded, assembly.broker),
         }
         if self._settings.checkpoint_sink is not None:
-            rounds["checkpoint_sink"] = Sinking(assembly, self._settings.checkpoint_sink).round
+            rounds["checkpoint_sink"] = only(Work.LOG, Sinking(assembly, self._settings.checkpoint_sink).round)
         for name, channel in self._alerts.items():
-            rounds[name] = Telling(assembly.broker, channel).round
+            rounds[name] = only(Work.PEOPLE, Telling(assembly.broker, channel).round)
         for name, way in self._channels.items():
-            rounds[f"cards: {name}"] = Delivering(assembly.broker, name, way, now_seconds=self._now_seconds).round
+            cards = Delivering(assembly.broker, name, way, now_seconds=self._now_seconds)
+            rounds[f"cards: {name}"] = only(Work.PEOPLE, cards.round)
         if self._slack is not None:
-            rounds["slack"] = self._slack.round
+            rounds["slack"] = partial(slack_round, self._slack, self._leases)
         return [for_ever(name, once, after_fault_seconds=AFTER_FAULT_SECONDS) for name, once in rounds.items()]
 
     def _now_seconds(self) -> float:

@@ -81,6 +81,12 @@ async def keep_log(published: PublishedLog, *, each_seconds: float) -> float:
     return 0.0 if count >= MAX_STEP else each_seconds
 
 
+async def follow_log(published: PublishedLog, *, each_seconds: float) -> float:
+    """Take in the checkpoints of whoever signs them; return when to look again."""
+    await published.follow()
+    return each_seconds
+
+
 class PolicyWatch:
     """Reloads the policy when somebody asks (SIGHUP) or, where that is wanted, when a file of it changed."""
 

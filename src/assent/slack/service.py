@@ -92,7 +92,10 @@ class WhenConnected:
 
 
 class SlackService:
-    """One workspace. `page` is where an approval can be opened in a browser, `runbook` what to read after a stop."""
+    """One workspace. `page` is where an approval can be opened in a browser, `runbook` what to read after a stop.
+
+    No socket is open while it does not want to be one that `listens`: another broker's is.
+    """
 
     def __init__(
         self,
@@ -104,7 +107,9 @@ class SlackService:
         page: str | None = None,
         runbook: str = "",
         timeout_seconds: int = TIMEOUT_SECONDS,
+        listens: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._listens = listens
         self._timeout_seconds = timeout_seconds
         self._duty = DutyWatch(broker, now_seconds=now_seconds)
         self._broker = broker
@@ -219,8 +224,12 @@ class SlackService:
             self._hearing = self._listening(self._web, found)
             self._sockets = self._keeper(self._hearing, self._web)
             log.info("slack_connected", team=found.team, app=found.app)
-        if self._sockets is not None:
+        if self._sockets is None:
+            return
+        if self._listens():
             await self._sockets.look()
+        else:
+            await self._sockets.rest()
 
     def _listening(self, web: SlackWeb, found: Connected) -> Hearing:
         addresses = ADDRESS if self._keys.api_url == BASE_URL else self._keys.api_url.removesuffix("api/")

@@ -122,6 +122,11 @@ class SocketKeeper:
         if old is not None:
             await old.close()
 
+    async def rest(self) -> None:
+        """Let go of the socket until somebody looks again; nobody is missed meanwhile."""
+        await self.close()
+        self._socket, self._opening, self._answered_at = None, None, self._steady()
+
     async def settle(self) -> None:
         """Wait until nothing is being opened."""
         if self._opening is not None:

@@ -189,8 +189,8 @@ class LedgerView(ABC):
         (found,) = self.fetch_one(self.sql.next_delivery, (channel, stamp(self._now)))
         return None if found is None else moment(found)
 
-    async def presences_due(self, limit: int) -> Sequence[Presence]:
-        return list(islice(self._sound(PRESENCES, self.sql.due_presences, stamp(self._now)), limit))
+    async def presences_due(self, limit: int, *, within: timedelta = timedelta(0)) -> Sequence[Presence]:
+        return list(islice(self._sound(PRESENCES, self.sql.due_presences, stamp(self._now + within)), limit))
 
     async def presences_of(self, agent: AgentId) -> Sequence[Presence]:
         return list(islice(self._sound(PRESENCES, self.sql.watched, agent), MAX_LISTED))

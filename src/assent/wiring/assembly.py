@@ -96,8 +96,9 @@ def assemble(
     """Return a broker on the ledger, keys and policy that `settings` name; `issuer` is the URL that grants carry.
 
     `at_console` are the operators who can sign in at its console with more than a token, `console` the URL that it is
-    reached by, None where it is not served: then nobody signs with a passkey. Who `serves` a database keeps every
-    other broker from it, and shares signals where settings say so; `signals` makes others than those.
+    reached by, None where it is not served: then nobody signs with a passkey. Who `serves` a database keeps from
+    it every other broker that counts apart, and shares signals where settings say so; `signals` makes others than
+    those.
 
     Raises:
         KeysInvalid: a key is missing, malformed or open to others, or not the ledger's.

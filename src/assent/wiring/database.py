@@ -37,10 +37,10 @@ def place_of(settings: Settings) -> "Place":
 
 
 def opened(settings: Settings, keys: LedgerKeys, told: LedgerTime, *, serves: bool) -> StoredLedger:
-    """Return the ledger of `settings`; who `serves` a database is the only one.
+    """Return the ledger of `settings`; who `serves` a database is the only one, or counts in Redis as all others do.
 
     Raises:
-        LedgerUnavailable: it cannot be opened, somebody else serves it, or there is a file beside the database.
+        LedgerUnavailable: it cannot be opened, somebody serves it who counts apart, or there is a file beside it.
         KeysInvalid: the keys are not the ledger's.
         ConfigInvalid: as `place_of` says.
 
@@ -49,9 +49,10 @@ def opened(settings: Settings, keys: LedgerKeys, told: LedgerTime, *, serves: bo
         return SqliteLedger.open(settings.ledger_file, keys, clock=told, new_id=fresh.new_id)
     refuse_two(settings)
     place = place_of(settings)
-    from assent.stores.postgres import PostgresLedger  # noqa: PLC0415  # as above
+    from assent.stores.postgres import PostgresLedger, Serving  # noqa: PLC0415  # as above
 
-    return PostgresLedger.open(place, keys, clock=told, new_id=fresh.new_id, serves=serves)
+    how = Serving.BESIDE_OTHERS if settings.is_beside_others else Serving.ALONE
+    return PostgresLedger.open(place, keys, clock=told, new_id=fresh.new_id, serves=how if serves else None)
 
 
 def refuse_two(settings: Settings) -> None:

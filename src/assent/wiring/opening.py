@@ -58,7 +58,7 @@ def open_kept(
 ) -> Kept:
     """Return keys, ledger and log of `settings`; `told` tells the time, `wrap` stands around the log's signature.
 
-    Who `serves` a database keeps every other broker from it.
+    Who `serves` a database keeps from it every other broker that counts apart.
 
     Raises:
         KeysInvalid: a key is missing, malformed or open to others, or not the ledger's.

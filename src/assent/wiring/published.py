@@ -49,6 +49,13 @@ class PublishedLog:
                 await asyncio.to_thread(self._keep, self._newest)
         return self._size - before
 
+    async def follow(self) -> None:
+        """Take in the checkpoint that another broker signed, and keep it here as well."""
+        before = self._newest
+        await self._look()
+        if self._newest is not None and self._newest != before:
+            await asyncio.to_thread(self._keep, self._newest)
+
     async def _look(self) -> None:
         head = await self._tree.head()
         if head is not None:

@@ -5,7 +5,7 @@
 Several brokers may write: what decides their order is in `locks`, and each learns the end of the log at the gate.
 """
 
-from assent.stores.postgres.ledger import PostgresLedger
+from assent.stores.postgres.ledger import PostgresLedger, Serving
 from assent.stores.postgres.link import Place
 
-__all__ = ["Place", "PostgresLedger"]
+__all__ = ["Place", "PostgresLedger", "Serving"]

@@ -19,7 +19,7 @@ from assent.stores.postgres import faults
 CONNECT_SECONDS: Final = 1.5
 ANSWER_SECONDS: Final = 2.0
 SCHEMA: Final = "assent"
-_HOLD: Final = "SELECT pg_advisory_lock($1)"
+_HOLD: Final = {False: "SELECT pg_advisory_lock($1)", True: "SELECT pg_advisory_lock_shared($1)"}
 _ROWS_AT_ONCE: Final = 256
 _CACHED_STATEMENTS: Final = 512
 _CLOSE_SECONDS: Final = 1.0
@@ -39,6 +39,15 @@ _SESSION: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A lock that a connection has as long as it lives: alone, or together with whoever asks for it `shared`."""
+
+    lock: int
+    is_shared: bool
+    refused: LedgerUnavailable
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a ledger lives: the URL of its database, and the password if that is not in it."""
@@ -51,10 +60,12 @@ class Place:
 class Link:
     """A connection that is made when it is needed; `seconds` bounds each answer.
 
-    What it `holds` is a lock that nobody else has as long as it is connected: whoever cannot get it back stays out.
+    What it `holds` it has as long as it is connected: whoever cannot get it back stays out.
     """
 
-    def __init__(self, place: Place, *, settings: Mapping[str, str] | None = None, holds: int | None = None) -> None:
+    def __init__(
+        self, place: Place, *, settings: Mapping[str, str] | None = None, holds: Holding | None = None
+    ) -> None:
         self._place = place
         self._holds = holds
         self.seconds = ANSWER_SECONDS
@@ -71,7 +82,7 @@ class Link:
         """Connect.
 
         Raises:
-            LedgerUnavailable: somebody else has the lock.
+            LedgerUnavailable: somebody else has the lock that it holds.
 
         Or one of `faults.FAULTS`.
 
@@ -90,15 +101,13 @@ class Link:
             return
         try:
             # The server may still have to notice that a connection of ours went away: it waits, for `lock_timeout`.
-            self.fetch(_HOLD, (self._holds,))
+            self.fetch(_HOLD[self._holds.is_shared], (self._holds.lock,))
         except faults.FAULTS as fault:
             self.drop()
             if not faults.is_collision(fault):
                 raise
-            raise LedgerUnavailable(
-                "another broker serves this ledger",
-                hint="stop that one; if it is gone, its connection ends within seconds",
-            ) from fault
+            refused = self._holds.refused
+            raise LedgerUnavailable(refused.message, hint=refused.hint) from fault
 
     def execute(self, script: str) -> str:
         """Run statements that take no values, and return what the server says of the last of them."""

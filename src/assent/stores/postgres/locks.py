@@ -6,7 +6,8 @@
 - `END`: the end of the log, taken for the last write and the commit alone; the index of a record is its place in line.
 
 A transaction takes them in this order, and each ends with the transaction. Two more: `SERVING` is held by the writing
-connection of the one broker that serves, `CHANGING` by whoever makes or changes the tables.
+connection of whoever serves, together with others that count in Redis or alone, `CHANGING` by whoever makes or changes
+the tables.
 """
 
 from typing import Final

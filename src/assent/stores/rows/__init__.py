@@ -22,6 +22,7 @@ from assent.core.denials import Denial
 from assent.core.grants import Grant
 from assent.core.passkeys import Challenge, Passkey
 from assent.core.presence import Presence
+from assent.core.work_leases import WorkLease
 from assent.stores.rows.account_links import ACCOUNT_LINKS
 from assent.stores.rows.actions import ACTIONS, GRANTS
 from assent.stores.rows.approvals import APPROVALS, DENIALS
@@ -31,6 +32,7 @@ from assent.stores.rows.passkeys import CHALLENGES, PASSKEYS
 from assent.stores.rows.presences import PRESENCES
 from assent.stores.rows.principals import BREAKERS, CREDENTIALS, STATUSES
 from assent.stores.rows.table import Table
+from assent.stores.rows.work_leases import WORK_LEASES
 
 TABLES: Final[dict[type[Any], Table[Any]]] = {
     Action: ACTIONS,
@@ -48,4 +50,5 @@ TABLES: Final[dict[type[Any], Table[Any]]] = {
     AccountLink: ACCOUNT_LINKS,
     Passkey: PASSKEYS,
     Challenge: CHALLENGES,
+    WorkLease: WORK_LEASES,
 }
