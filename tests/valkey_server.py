@@ -90,6 +90,12 @@ class ValkeyServer:
         self._process.kill()
         self._process.wait()
 
+    def end(self) -> None:
+        """Let it end in good order, and keep nothing."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait()
+
     def stop(self) -> None:
         """End it and remove what it kept."""
         if self._process is not None and self._process.poll() is None:

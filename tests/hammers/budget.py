@@ -56,12 +56,14 @@ def short_budget() -> Budget:
 class Report:
     """What a hammer did and counted; it only exists when nothing was disproved.
 
-    `listed` are lines for the page, below the words of `listed_as`.
+    `listed` are lines for the page, below the words of `listed_as`; `rows` are those of a table under `head`.
     """
 
     counts: dict[str, int | float | str]
     listed_as: str = ""
     listed: tuple[str, ...] = ()
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
 
 
 def expect(holds: object, seen: str) -> None:

@@ -42,14 +42,15 @@ class SmallDisk:
         """Take all the room that is left."""
         with (self.folder / "filler").open("ab", buffering=0) as filler:
             for block in (BLOCK, b"\0"):
-                _write_until_full(filler, block)
+                write_until_full(filler, block)
 
     def clear(self) -> None:
         """Give the room back."""
         (self.folder / "filler").unlink()
 
 
-def _write_until_full(filler: FileIO, block: bytes) -> None:
+def write_until_full(filler: FileIO, block: bytes) -> None:
+    """Write as many blocks as there is room for."""
     try:
         while True:
             filler.write(block)

@@ -292,7 +292,7 @@ def _demand_on_record(log: Log, line: Leaf) -> None:
         demand(told["record_id"] in log.ids, missing)
         started = told["state"] == "executing" and told["decision"] == "allow"
         demand(not started or log.actions[told["action_id"]].started, missing)
-    elif what == "redeem":
+    elif what in {"redeem", "began"}:
         demand(log.actions[line["action"]].started, missing)
     elif what == "outcome":
         demand(log.actions[line["action"]].reported, missing)
@@ -334,6 +334,8 @@ def _is_success(line: Leaf) -> bool:
         return False
     if line["what"] == "ask":
         return bool(line["told"]["decision"] == "allow")
+    if line["what"] == "began":
+        return True
     # The same attempt again hears again what it was told, or lost, before.
     return bool(line["what"] == "redeem" and line["again"] == 0)
 

@@ -22,9 +22,12 @@ JOIN_SECONDS: Final = 120.0
 
 
 class StormCrew:
-    """The people and agents of a storm; `journals` and `kept` are files of what they were told."""
+    """The people and agents of a storm; `journals` and `kept` are files of what they were told.
 
-    def __init__(self, at: Installation, folder: Path, seed: int) -> None:
+    Where nobody `answers`, nobody trips and suspends either.
+    """
+
+    def __init__(self, at: Installation, folder: Path, seed: int, *, answers: bool = True) -> None:
         folder.mkdir()
         self._at = at
         self._folder = folder
@@ -38,11 +41,11 @@ class StormCrew:
             Approver(self._journal("omar", at.omar), self._rng(), self._stop).work,
             Owner(self._journal("nora", at.nora), self._rng(), self._stop).work,
             self._stopper.work,
-            self._keep,
         ]
         agents = [self._agent(policy.AGENT, key) for key in at.agent_keys[: WORKERS - 1]]
         agents.append(self._agent(policy.OTHER_AGENT, at.other_agent_key))
-        self._threads = [threading.Thread(target=self._guarded(job), daemon=True) for job in (*agents, *people)]
+        jobs = (*agents, self._keep, *(people if answers else []))
+        self._threads = [threading.Thread(target=self._guarded(job), daemon=True) for job in jobs]
         self.faults: list[str] = []
         self.kept: list[Path] = []
 

@@ -9,6 +9,7 @@ from tests.hammers import (
     clock,
     crashes,
     double_spend,
+    fault_matrix,
     hostile,
     mutation_score,
     mutations,
@@ -20,6 +21,7 @@ from tests.hammers import (
     trips,
 )
 from tests.hammers.budget import short_budget
+from tests.replicas import fleet
 
 # On a machine that is busy with other things everybody finishes, only later.
 pytestmark = [pytest.mark.hammer, pytest.mark.timeout(400)]
@@ -78,6 +80,12 @@ def test_every_changed_byte_of_a_log_is_found_and_its_record_named(tmp_path: Pat
 @pytest.mark.requirement("P1", "P2", "P4", "P5", "P6", "T5", "T11", "T18", "T20")
 def test_nothing_happens_in_a_storm_that_must_never_happen(tmp_path: Path) -> None:
     print(storm.run(tmp_path, short_budget()))
+
+
+@pytest.mark.requirement("P2", "P4", "P5", "P6", "P7", "P8", "T5", "T11", "T15", "T20")
+@pytest.mark.skipif(fleet.why_not() is not None, reason=str(fleet.why_not()))
+def test_whatever_fails_beside_several_brokers_nothing_wrong_passes(tmp_path: Path) -> None:
+    print(fault_matrix.run(tmp_path, short_budget()))
 
 
 @pytest.mark.requirement("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9")

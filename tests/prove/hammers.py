@@ -11,6 +11,7 @@ from tests.hammers import (
     clock,
     crashes,
     double_spend,
+    fault_matrix,
     hostile,
     judging,
     mutation_score,
@@ -130,6 +131,13 @@ HAMMERS: Final = {
         promise="whatever happens under whatever load, the log shows that nothing happened that must never happen",
         requirements=("P1", "P2", "P4", "P5", "P6", "T5", "T11", "T18", "T20"),
         minutes=storm.FULL_MINUTES,
+    ),
+    "faults": Hammer(
+        run=fault_matrix.run,
+        promise="whatever fails around several brokers, nothing wrong passes, runs twice or is lost",
+        requirements=("P2", "P4", "P5", "P6", "P7", "P8", "T5", "T11", "T15", "T20"),
+        hits=fault_matrix.FULL_FAULTS,
+        of="faults",
     ),
     "judging": Hammer(
         run=judging.run,

@@ -120,9 +120,15 @@ def _section(one: Proven, known: Announced, on: date) -> str:
         requirements=_links(known.requirements),
         rows=rows,
     )
+    if one.report.rows:
+        text += "\n" + "".join(f"| {' | '.join(row)} |\n" for row in _table(one.report))
     if one.report.listed:
         text += f"\n{one.report.listed_as}\n\n" + "".join(f"- {line}\n" for line in one.report.listed)
     return text
+
+
+def _table(report: Report) -> list[tuple[str, ...]]:
+    return [report.head, ("---",) * len(report.head), *report.rows]
 
 
 def _number(value: float | str) -> str:

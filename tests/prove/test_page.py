@@ -42,6 +42,14 @@ def test_a_run_renews_its_own_section_and_keeps_the_others_in_order() -> None:
     assert page.count("- `one`") == 2
 
 
+def test_what_was_seen_of_each_hit_is_a_table_below_the_counts() -> None:
+    report = Report(counts={"hits": 2}, head=("what", "s"), rows=(("cut", "1"), ("late", "2")))
+    once = Proven(name="crash", report=report, count="2 hits", seed=7, seconds=1.0)
+    page = renewed("", [once], ANNOUNCED, ON)
+    assert page.endswith("| hits | 2 |\n\n| what | s |\n| --- | --- |\n| cut | 1 |\n| late | 2 |\n")
+    assert renewed(page, [], ANNOUNCED, ON) == page
+
+
 def test_a_section_of_a_proof_that_is_gone_goes_with_it() -> None:
     page = renewed(renewed("", [proven("swap", hits=1)], ANNOUNCED, ON), [], {"spend": ANNOUNCED["spend"]}, ON)
     assert "what you saw" not in page.lower()
