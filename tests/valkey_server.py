@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 
 from tests.postgres_server import with_patience
@@ -49,6 +49,7 @@ class ValkeyServer:
         self.socket = folder / "valkey.sock"
         self.url = f"unix://{self.socket}"
         self._options: Sequence[str] = options
+        self._config: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -65,8 +66,14 @@ class ValkeyServer:
             with_patience(_LOOK_EACH_SECONDS)
         raise AssertionError("Valkey did not start")
 
+    def configured_by(self, file: Path) -> None:
+        """Let a file say all, its socket included."""
+        self._config = file
+
     def arguments(self) -> list[str]:
         """Return what it is started with."""
+        if self._config is not None:
+            return [str(self._config), "--dir", str(self.folder)]
         there = ["--dir", str(self.folder), "--unixsocket", str(self.socket), "--unixsocketperm", "700", "--port", "0"]
         return [*there, "--save", "", "--appendonly", "no", *self._options]
 
@@ -107,7 +114,7 @@ class ValkeyServer:
         try:
             return bool(self.ask("PING"))
         except RedisError as fault:
-            return "NOAUTH" in str(fault)
+            return isinstance(fault, AuthenticationError) or "NOAUTH" in str(fault)
 
 
 class SentinelServer(ValkeyServer):
@@ -115,15 +122,15 @@ class SentinelServer(ValkeyServer):
 
     def __init__(self, folder: Path, port: int, watched: int) -> None:
         super().__init__(folder)
-        self._config = folder / "sentinel.conf"
-        self._config.write_text(
+        self.configured_by(folder / "sentinel.conf")
+        (folder / "sentinel.conf").write_text(
             f"port {port}\nbind 127.0.0.1\nunixsocket {self.socket}\ndir {folder}\n"
             f"sentinel monitor main 127.0.0.1 {watched} 1\n"
         )
 
     def arguments(self) -> list[str]:
         """Return what it is started with; it writes to its file."""
-        return [str(self._config), "--sentinel"]
+        return [str(self.folder / "sentinel.conf"), "--sentinel"]
 
 
 def folder() -> Path:

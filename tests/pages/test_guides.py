@@ -21,6 +21,7 @@ ELSEWHERE = {
     "set-up.md": "test_service.py",
     "keeping.md": "test_service.py",
     "policy.md": "cli/test_releases.py",
+    "replicas.md": "test_replicas.py",
     "postgresql.md": "serving/test_postgres.py",
     "packs/index.md": "tests of the packs",
     "tool-side.md": "below, with the tool's service in a process of its own",
