@@ -188,6 +188,20 @@ async def test_answers_to_agents_carry_the_newest_checkpoint(town: Town) -> None
     assert "assent-checkpoint" not in without.headers
 
 
+@pytest.mark.requirement("P8")
+async def test_who_was_shown_more_by_another_broker_is_shown_as_much_here(town: Town) -> None:
+    key = await town.agent()
+    town.log.signed_elsewhere = NOTE.replace(b"\n0\n", b"\n7\n")
+    shown = (b"assent-seen", b"7")
+    asked = await town.post(key, "/v1/actions", {"tool": "files.read", "arguments": {"env": "staging"}}, shown)
+    path = f"/v1/actions/{asked.json['action_id']}"
+    heard = [asked, *[await town.get(key, where, shown) for where in (path, f"{path}?wait=1&after=0", "/v1/me")]]
+    assert {base64.b64decode(one.headers["assent-checkpoint"]) for one in heard} == {town.log.signed_elsewhere}
+    assert town.log.asked_for == [7, 7, 7, 7]
+    for malformed in (b"", b"-1", b"1e3", b"9" * 16):
+        assert (await town.get(key, path, (b"assent-seen", malformed))).status == 400
+
+
 async def test_frozen_arguments_come_back_with_their_nulls_and_in_canonical_form(town: Town) -> None:
     sent = b'{"tool":"files.read","arguments":{"path":null,"env":"staging","n":1.0,"o":{"b":null,"a":[]}}}'
     heard = await town.post_raw(await town.agent(), "/v1/actions", sent)

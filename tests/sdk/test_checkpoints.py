@@ -35,6 +35,13 @@ def test_an_answer_from_a_rewritten_log_does_not_run_anything(broker: Assent, st
     assert "audit verify" in (caught.value.hint or "")
 
 
+def test_what_was_shown_is_named_to_whichever_broker_answers_next(broker: Assent, standin: StandIn) -> None:
+    for size in (5, 7):
+        standin.headers["Assent-Checkpoint"] = head(size)
+        broker.tools()
+    assert [request.headers.get("assent-seen") for request in standin.seen] == [None, "5"]
+
+
 def test_answers_that_overtake_one_another_are_no_rewriting() -> None:
     memory = CheckpointMemory()
     memory.see(head(3), before=None)

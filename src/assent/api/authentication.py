@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from starlette.types import Scope
 
 from assent.api.given import Api
+from assent.api.requests import Head, seen
 from assent.core.credentials import CredentialId, Kind, take_apart
 from assent.core.errors import RateLimited, Unauthenticated
 from assent.flows import authenticate
@@ -44,6 +45,19 @@ async def service_from(api: Api, scope: Scope, token: str | None) -> ServiceCall
     caller = await authenticate.service(api.broker, token, before_look_up=lambda: _slow_down_strangers(api, scope))
     _slow_down(api, caller.key)
     return caller
+
+
+async def catch_up(api: Api, head: Head) -> None:
+    """Return once the newest checkpoint here is not older than the one that the caller was shown before.
+
+    Several brokers answer one agent, and one of them may not have heard yet what another signed: to who was shown that,
+    the log would seem to have gone back. After the credential: looking costs the ledger.
+
+    Raises:
+        RequestRefused: the header is malformed. LedgerUnavailable: the ledger cannot be asked.
+
+    """
+    await api.log.reach(seen(head))
 
 
 async def operator_from(api: Api, scope: Scope, token: str | None) -> TokenCaller:

@@ -9,6 +9,7 @@ from assent.api.authentication import (
     AnyCaller,
     agent_from,
     anybody_from,
+    catch_up,
     operator_from,
     service_from,
     stopper_from,
@@ -34,11 +35,17 @@ ApprovalKeyOf = Annotated[PlainId, Path(description="the id or the short code")]
 
 
 async def _agent(request: Request, api: ApiOf) -> AgentCaller:
-    return await agent_from(api, request.scope, bearer(head_of(request.scope)))
+    head = head_of(request.scope)
+    caller = await agent_from(api, request.scope, bearer(head))
+    await catch_up(api, head)
+    return caller
 
 
 async def _service(request: Request, api: ApiOf) -> ServiceCaller:
-    return await service_from(api, request.scope, bearer(head_of(request.scope)))
+    head = head_of(request.scope)
+    caller = await service_from(api, request.scope, bearer(head))
+    await catch_up(api, head)
+    return caller
 
 
 async def _operator(request: Request, api: ApiOf) -> TokenCaller:
@@ -64,8 +71,8 @@ async def _agent_or_service(request: Request, api: ApiOf) -> AgentCaller | Servi
     token = bearer(head_of(request.scope))
     presented = None if token is None else take_apart(token)
     if presented is not None and presented.kind is Kind.SERVICE:
-        return await service_from(api, request.scope, token)
-    return await agent_from(api, request.scope, token)
+        return await _service(request, api)
+    return await _agent(request, api)
 
 
 async def _reader_of_the_log(request: Request, api: ApiOf) -> AnyCaller | None:

@@ -65,6 +65,15 @@ class LogReader(Protocol):
         """Return the newest signed note without waiting, or None before the first; it stands in agents' answers."""
         ...
 
+    async def reach(self, size: int) -> None:
+        """Take in what other brokers signed, unless the newest checkpoint covers `size` records already.
+
+        Raises:
+            LedgerUnavailable: it is behind, and the ledger cannot be asked.
+
+        """
+        ...
+
     async def tile(self, tile: Tile) -> bytes | None:
         """Return a tile or an entry bundle of exactly this width, or None when the log is not that far."""
         ...

@@ -12,7 +12,7 @@ from typing import Final
 from starlette.types import Receive, Scope, Send
 
 from assent.api.answering import Watched, answer_ask, answer_watch
-from assent.api.authentication import agent_from
+from assent.api.authentication import agent_from, catch_up
 from assent.api.failures import reply_to
 from assent.api.given import Api
 from assent.api.replies import Reply, send_reply
@@ -43,6 +43,7 @@ async def _watch_reply(api: Api, wanted: Watched, scope: Scope, receive: Receive
     try:
         head = head_of(scope)
         caller = await agent_from(api, scope, bearer(head))
+        await catch_up(api, head)
         return await answer_watch(api, caller, wanted, attempt(head), receive)
     except Exception as fault:  # noqa: BLE001  # fail closed at the edge: logged and answered, never passed on
         return reply_to(fault, api, scope["path"])
@@ -57,6 +58,7 @@ async def _reply(api: Api, scope: Scope, receive: Receive) -> Reply:
     try:
         head = head_of(scope)
         caller = await agent_from(api, scope, bearer(head))
+        await catch_up(api, head)
         key = idempotency_key(head)
         body = await read_json(receive, head, AskBody, max_bytes=api.settings.max_body_bytes)
         return await answer_ask(api, caller, body, key)

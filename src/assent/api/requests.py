@@ -29,9 +29,12 @@ MAX_SHOWN_CHARACTERS: Final = 80
 
 _IDEMPOTENCY_KEY = re.compile(rb"[\x20-\x7e]{1,255}")
 _ATTEMPT = re.compile(rb"[A-Za-z0-9_-]{22,128}")
+_SEEN = re.compile(rb"[0-9]{1,15}")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _JSON_MEDIA = re.compile(rb"application/json[ \t]*(;[ \t]*charset=\"?utf-8\"?[ \t]*)?", re.IGNORECASE)
-_ONCE: Final = frozenset({b"authorization", b"idempotency-key", b"assent-attempt", b"content-type", b"content-length"})
+_ONCE: Final = frozenset(
+    {b"authorization", b"idempotency-key", b"assent-attempt", b"assent-seen", b"content-type", b"content-length"}
+)
 
 
 @made_quickly
@@ -44,6 +47,7 @@ class Head:
     attempt: bytes | None = None
     content_type: bytes | None = None
     content_length: bytes | None = None
+    seen: bytes | None = None
 
 
 def head_of(scope: Scope) -> Head:
@@ -65,6 +69,7 @@ def head_of(scope: Scope) -> Head:
         found.get(b"assent-attempt"),
         found.get(b"content-type"),
         found.get(b"content-length"),
+        found.get(b"assent-seen"),
     )
 
 
@@ -102,6 +107,20 @@ def attempt(head: Head) -> str | None:
     if _ATTEMPT.fullmatch(head.attempt) is None:
         raise RequestRefused("bad_request", "header `Assent-Attempt` must be 22 to 128 of `A-Z a-z 0-9 _ -`")
     return head.attempt.decode("ascii")
+
+
+def seen(head: Head) -> int:
+    """Return how many records the newest checkpoint covers that the caller was shown; 0 where it does not say.
+
+    Raises:
+        RequestRefused: it is no number of records.
+
+    """
+    if head.seen is None:
+        return 0
+    if _SEEN.fullmatch(head.seen) is None:
+        raise RequestRefused("bad_request", "header `Assent-Seen` must be a number of records, up to 15 digits")
+    return int(head.seen)
 
 
 async def read_json(receive: Receive, head: Head, shape: type[B], *, max_bytes: int) -> B:

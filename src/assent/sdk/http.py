@@ -28,7 +28,8 @@ _DIGITS = re.compile(r"\d{1,12}")
 class Request:
     """One request; safe to send again, because every call of the contract is made so.
 
-    `waits_seconds` is how long the broker may hold it on purpose (a long-poll).
+    `waits_seconds` is how long the broker may hold it on purpose (a long-poll). `seen` is how many records the newest
+    checkpoint covers that was shown: a broker that knows of fewer asks its ledger before it answers.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     idempotency_key: str | None = None
     waits_seconds: float = 0.0
+    seen: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +73,12 @@ class BadAnswer(AssentError):
 def encode(request: Request, endpoint: Endpoint) -> bytes:
     """Return the bytes of `request`, with the key of `endpoint`."""
     key = f"idempotency-key: {request.idempotency_key}\r\n" if request.idempotency_key else ""
+    seen = f"assent-seen: {request.seen}\r\n" if request.seen else ""
     media = f"content-type: application/json\r\ncontent-length: {len(request.body)}\r\n" if request.body else ""
     head = (
         f"{request.method} {endpoint.prefix}{request.path} HTTP/1.1\r\nhost: {endpoint.authority}\r\n"
         f"authorization: Bearer {endpoint.key}\r\naccept: application/json\r\naccept-encoding: identity\r\n"
-        f"user-agent: assent-python\r\n{key}{media}\r\n"
+        f"user-agent: assent-python\r\n{key}{seen}{media}\r\n"
     )
     return head.encode("ascii") + request.body
 

@@ -6,7 +6,7 @@ the driver (a cancellation, a Ctrl-C) comes out at the `yield`, so that a call c
 
 import time
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from assent.core.errors import AssentError
@@ -101,7 +101,7 @@ def exchange(
     pause = limits.first_pause_seconds
     while True:
         before = terms.checkpoints.newest
-        answer: Response | Lost = yield request
+        answer: Response | Lost = yield request if before is None else replace(request, seen=before.size)
         if isinstance(answer, Response):
             terms.checkpoints.see(answer.headers.get(HEADER), before=before)
             if answer.status not in _AGAIN:

@@ -29,6 +29,7 @@ class PublishedLog:
         self._keep = keep
         self._newest: bytes | None = None
         self._size = 0
+        self._reaching = asyncio.Lock()
 
     async def open(self) -> None:
         """Read the newest checkpoint, so that answers carry it from the first on."""
@@ -56,9 +57,26 @@ class PublishedLog:
         if self._newest is not None and self._newest != before:
             await asyncio.to_thread(self._keep, self._newest)
 
+    async def reach(self, size: int) -> None:
+        """Take in what another broker signed, unless the newest checkpoint covers `size` records already.
+
+        Whoever was shown that many by another broker is shown as many here: a checkpoint is stored before anybody is
+        shown it. Where the ledger holds none of that size what is shown stays smaller, and callers see that it does.
+
+        Raises:
+            LedgerUnavailable: it is behind, and the ledger cannot be asked.
+
+        """
+        if size <= self._size:
+            return
+        async with self._reaching:  # one look for all who came meanwhile
+            if size > self._size:
+                await self.follow()
+
     async def _look(self) -> None:
         head = await self._tree.head()
-        if head is not None:
+        # Looks overtake one another, and what was shown once is not taken back.
+        if head is not None and head.size >= self._size:
             self._newest, self._size = head.note, head.size
 
     @property
