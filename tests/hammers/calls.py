@@ -37,6 +37,11 @@ class Caller:
         """Get `path`. Raises as `post`."""
         return self.send("GET", path, None)
 
+    def text(self, path: str) -> str:
+        """Get `path` as text. Raises as `post`."""
+        self._connection.request("GET", path, headers=self._headers)
+        return self._connection.getresponse().read().decode()
+
     def send(self, method: str, path: str, body: bytes | None, **headers: str) -> Answer:
         """Send bytes as they are. Raises as `post`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -1,13 +1,16 @@
 """A database that goes away, hangs, fills up or is put back: nothing is answered that is not stored, and it goes on."""
 
 import asyncio
+import itertools
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,10 @@ import pytest
 import structlog
 
 from assent.core.actions import Action
-from assent.core.errors import KeysInvalid, LedgerUnavailable
+from assent.core.errors import Forged, KeysInvalid, LedgerUnavailable
+from assent.core.grants import Grant, GrantState
+from assent.core.records import RecordKind
+from assent.flows.log_says import believe_log
 from assent.ports import Gate, Ledger, Tx, View
 from assent.stores.postgres import Place, PostgresLedger
 from tests.contracts import samples
@@ -117,6 +123,58 @@ async def test_a_line_that_swallows_everything_is_given_up_in_time(ledger: Ledge
     assert asyncio.get_running_loop().time() - began < PATIENT_SECONDS
     assert await ledger.transact(adding("two"), within_seconds=10) == "two"
     assert (await contents(ledger, "one", "two"))[0] == ["two"]
+
+
+def redeeming(between: Callable[[], None] = lambda: None) -> Callable[[Tx], Awaitable[str]]:
+    """A redemption as a flow makes it: row first, then the log; `between` the two, once, something else happens."""
+    happens = iter([between])
+
+    async def work(tx: Tx) -> str:
+        action, grant = await tx.get(Action, "act_1"), await tx.get(Grant, "grt_1")
+        assert action is not None
+        assert grant is not None
+        if grant.state is GrantState.SPENT:
+            return "spent already"
+        next(happens, lambda: None)()
+        await believe_log(tx, action, RecordKind.GRANT_REDEEMED)
+        await tx.replace(grant, replace(grant, state=GrantState.SPENT, attempt=b"a" * 16, revision=grant.revision + 1))
+        await tx.append(samples.entry(kind=RecordKind.GRANT_REDEEMED, action=action.id))
+        return "redeemed"
+
+    return work
+
+
+async def granted(tx: Tx) -> None:
+    await tx.add(samples.action("act_1"))
+    await tx.add(samples.grant("grt_1", action="act_1"))
+
+
+@pytest.mark.requirement("P4", "T19")
+async def test_what_another_broker_commits_between_two_questions_is_not_taken_for_forgery(
+    ledger: PostgresLedger, place: Place
+) -> None:
+    await ledger.transact(granted)
+    other = opened(place, Ids(itertools.count(1_000)))
+    with ThreadPoolExecutor(1) as beside:
+
+        def meanwhile() -> None:
+            assert beside.submit(asyncio.run, other.transact(redeeming())).result(10) == "redeemed"
+
+        assert await ledger.transact(redeeming(meanwhile), within_seconds=10) == "spent already"
+    await other.close()
+
+
+@pytest.mark.requirement("P4", "T19")
+async def test_a_row_that_was_put_back_is_forged_for_who_looks_alone_too(
+    ledger: PostgresLedger, place: Place, postgres: Server
+) -> None:
+    await ledger.transact(granted)
+    postgres.run("DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT * FROM assent.grant", place.url)
+    assert await ledger.transact(redeeming()) == "redeemed"
+    columns = ", ".join(f"{name} = kept.{name}" for name in ("revision", "state", "facts", "sealed", "mac"))
+    postgres.run(f"UPDATE assent.grant SET {columns} FROM kept; DROP TABLE kept", place.url)
+    with pytest.raises(Forged, match="is on record"):
+        await ledger.transact(redeeming())
 
 
 async def test_a_trip_waits_no_longer_than_two_seconds_for_one_who_hangs_at_the_gate(

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from assent.core.errors import LedgerUnavailable
+from assent.core.errors import Forged, LedgerUnavailable
 from assent.ports import Gate
 from assent.stores.job import Job
 from assent.stores.postgres import faults
@@ -110,7 +110,9 @@ class Batch:
             self._savepoint = "RELEASE SAVEPOINT job; SAVEPOINT job"
 
     def _is_undone(self, job: Work, tx: PostgresTx) -> bool:
-        collided = tx.collided or (tx.fault is not None and faults.is_collision(tx.fault))
+        # Between two questions another broker may commit; what looks forged then does not to who looks alone.
+        collided = tx.collided or isinstance(job.error, Forged)
+        collided = collided or (tx.fault is not None and faults.is_collision(tx.fault))
         if not self._alone and (tx.must_be_alone or (collided and (tx.fault is not None or job.error is not None))):
             self.ran.remove(job)
             self.again.append(job)

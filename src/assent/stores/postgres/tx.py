@@ -3,7 +3,8 @@
 Rules kept here:
 - What is latched (breakers, agents' statuses) changes only while nobody else is at the gate. A work that wants to, and
   stands there with others, is undone and run again alone: `must_be_alone`.
-- A work that met somebody else (`collided`) and fails is run again alone too. What it says then is true.
+- A work that met somebody else (`collided`) and fails is run again alone too, and so is one that found rows and log in
+  contradiction: another broker may have committed between its questions. What it says then is true.
 - Records take their place at the end of the log last, when the batch commits; a work that looks at the log brings
   that forward.
 """
