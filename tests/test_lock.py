@@ -1,7 +1,9 @@
 """One set of versions: pyproject.toml, uv.lock and the requirement files of the pip path must agree.
 
 The files are compared by what they say, so the test needs neither uv nor a network.
-To bring them back in step: `uv lock`, then the two `uv export` lines in the heads of requirements/*.txt.
+To bring them back in step: `uv lock`, then the two `uv export` lines in the heads of requirements/*.txt. The lists of
+requirements/adapters are each made by the line in its own head: frameworks do not agree with the broker, nor with each
+other.
 """
 
 import re
@@ -87,5 +89,20 @@ def extra_in(marker: str) -> str | None:
 
 
 def test_the_lock_names_only_the_public_index() -> None:
-    text = (ROOT / "uv.lock").read_text() + "".join(path.read_text() for path in (ROOT / "requirements").iterdir())
+    lists = [path for path in (ROOT / "requirements").rglob("*") if path.is_file()]
+    text = (ROOT / "uv.lock").read_text() + "".join(path.read_text() for path in lists)
     assert set(re.findall(r"(?:https?|file)://([^/\"\s]*)", text)) <= PUBLIC_HOSTS
+
+
+@pytest.mark.parametrize("asked", sorted((ROOT / "requirements" / "adapters").glob("*.in")), ids=lambda path: path.stem)
+def test_the_list_of_an_adapter_pins_what_is_asked_for_with_hashes(asked: Path) -> None:
+    lines = asked.read_text().splitlines()
+    wanted_here = declared(line for line in lines if line and line[0] not in "#-")
+    if asked.stem == "common":
+        assert {"msgspec", "rfc8785"} <= wanted_here
+        assert declared(PROJECT["dependencies"]) <= wanted_here
+        return
+    assert "-r common.in" in lines
+    listed = asked.with_suffix(".txt")
+    assert wanted_here | declared((asked.parent / "common.in").read_text().splitlines()[1:]) <= pins(listed).keys()
+    assert listed.read_text().count("--hash=") >= len(pins(listed))

@@ -11,9 +11,11 @@ from tests.pages.guide import ROLES, Guide, own_tool
 from tests.pages.reader import ROOT, Reader, to_run
 
 DOCS = ROOT / "docs"
-GUIDES = ("sdk.md", "waiting.md", "errors.md")
+GUIDES = ("sdk.md", "waiting.md", "errors.md", "adapters/index.md")
 # Pages whose commands another story runs, and which.
 ELSEWHERE = {
+    "adapters/langchain.md": "tests/adapters/test_pages.py",
+    "adapters/openai-agents.md": "tests/adapters/test_pages.py",
     "agentdojo.md": "tests/agentdojo",
     "breakers.md": "sdk/test_stopping.py",
     "policy-tutorial.md": "test_policy_tutorial.py",

@@ -55,6 +55,8 @@ def action_answer(api: Api, answered: Answered) -> bytes:
         outcome=None if action.outcome is None else outcome_view(action.outcome),
         breaker=None if decision.breaker is None else breaker_notice(decision.breaker, answered.retry_after),
         command=None if denied else action.command or None,
+        run_id=action.run_id,
+        call_id=action.call_id,
     )
     body = encoded(view)
     return body if denied or action.erased_by else with_raw(body, {"arguments": action.arguments})

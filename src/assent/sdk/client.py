@@ -93,6 +93,11 @@ class _Client:
         """
         return guard(self._link, tool, wait=wait, unjudged=unjudged, reason=reason, on_stop=on_stop)
 
+    @property
+    def link(self) -> Link:
+        """What stands behind both faces, for the adapters; not for programs."""
+        return self._link
+
     def close(self) -> None:
         """Close idle connections; the client can be used again."""
         self._link.close()

@@ -81,7 +81,8 @@ class Decision:
     """What the broker answers to an ask: allow, pending or deny, with reasons, and where the action is in its life.
 
     `digest` binds what was judged; `outcome` is `succeeded`, `failed` or `unknown` once the action ran; `arguments` are
-    canonical bytes where the broker tells them, `command` the argument vector that the catalogue made of them.
+    canonical bytes where the broker tells them, `command` the argument vector that the catalogue made of them. `run_id`
+    and `call_id` are those that it was asked with.
     """
 
     action_id: str
@@ -103,6 +104,8 @@ class Decision:
     breaker: BreakerNotice | None = None
     arguments: bytes | None = field(default=None, repr=False)
     command: tuple[str, ...] = field(default=(), repr=False)
+    run_id: str | None = None
+    call_id: str | None = None
 
     @property
     def is_pending(self) -> bool:
@@ -247,6 +250,8 @@ def _decision(body: Mapping[str, Json]) -> Decision:
         breaker=_breaker(body.get("breaker")),
         arguments=_arguments(body.get("arguments")),
         command=_command(body.get("command")),
+        run_id=_verbatim(body.get("run_id")),
+        call_id=_verbatim(body.get("call_id")),
     )
 
 

@@ -88,11 +88,11 @@ def _guard_sync(link: Link, function: Callable[P, R], schema: _Schema, terms: Te
         call = schema.binding.freeze(args, kwargs)
         drive(schema.check(), link.perform)
         with link.action(plan_of(schema.binding.tool, call.arguments, terms)) as action:
-            _refuse_token(action.token, schema.binding.tool)
+            refuse_token(action.token, schema.binding.tool)
             frozen_args, frozen_kwargs = call.thaw(action.arguments)
-            return _complete(body(*frozen_args, **frozen_kwargs), schema.binding.tool)
+            return complete(body(*frozen_args, **frozen_kwargs), schema.binding.tool)
 
-    _hide_body(guarded, function)
+    hide_body(guarded, function)
     return guarded
 
 
@@ -106,21 +106,22 @@ def _guard_async(
         call = schema.binding.freeze(args, kwargs)
         await drive_async(schema.check(), link.perform_async)
         async with link.async_action(plan_of(schema.binding.tool, call.arguments, terms)) as action:
-            _refuse_token(action.token, schema.binding.tool)
+            refuse_token(action.token, schema.binding.tool)
             frozen_args, frozen_kwargs = call.thaw(action.arguments)
-            return _complete(await body(*frozen_args, **frozen_kwargs), schema.binding.tool)
+            return complete(await body(*frozen_args, **frozen_kwargs), schema.binding.tool)
 
-    _hide_body(guarded, function)
+    hide_body(guarded, function)
     return guarded
 
 
-def _hide_body(guarded: Callable[..., object], function: Callable[..., object]) -> None:
+def hide_body(guarded: Callable[..., object], function: Callable[..., object]) -> None:
     """Keep what tells about `function`, and drop what leads to it: a call of that would ask nobody."""
     guarded.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]  # PEP 362 allows it on any callable
     del guarded.__wrapped__  # type: ignore[attr-defined]  # set by `functools.wraps`
 
 
-def _refuse_token(token: str | None, tool: str) -> None:
+def refuse_token(token: str | None, tool: str) -> None:
+    """Refuse a body whose grant is for the tool's own service. Raises ConfigurationError."""
     if token is not None:
         raise ConfigurationError(
             f"`{tool}` is redeemed by its own service, so its body cannot run here",
@@ -128,7 +129,7 @@ def _refuse_token(token: str | None, tool: str) -> None:
         )
 
 
-def _complete(result: R, tool: str) -> R:
+def complete(result: R, tool: str) -> R:
     """Return `result` unless it is work that has yet to be done: that would run after the outcome was reported."""
     if inspect.iscoroutine(result):
         result.close()

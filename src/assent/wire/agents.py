@@ -178,7 +178,8 @@ class ActionAnswer:
     `decision` is allow, pending or deny; anything else must be read as deny. `arguments` are the frozen ones, the very
     bytes that were judged, told while the action may still run; `command` is the argument vector that the catalogue
     made of them, where the tool is a program. `retry_after` is seconds. `breaker` is what stops the action; told of one
-    that is executing, it means that somebody wants it to stop.
+    that is executing, it means that somebody wants it to stop. `run_id` and `call_id` are those that it was asked with:
+    whoever hears of it in another process goes on there.
     """
 
     action_id: str
@@ -200,6 +201,8 @@ class ActionAnswer:
     breaker: BreakerNotice | None = None
     arguments: dict[str, Any] | None = None
     command: tuple[str, ...] | None = None
+    run_id: str | None = None
+    call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
