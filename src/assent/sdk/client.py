@@ -93,11 +93,6 @@ class _Client:
         """
         return guard(self._link, tool, wait=wait, unjudged=unjudged, reason=reason, on_stop=on_stop)
 
-    @property
-    def link(self) -> Link:
-        """What stands behind both faces, for the adapters; not for programs."""
-        return self._link
-
     def close(self) -> None:
         """Close idle connections; the client can be used again."""
         self._link.close()
@@ -286,6 +281,11 @@ class AsyncAssent(_Client):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def link_of(client: Assent | AsyncAssent) -> Link:
+    """Return what stands behind a client, which has both faces: for the SDK's own adapters."""
+    return client._link  # noqa: SLF001  # whoever uses a client does not see it
 
 
 def _decision(decision: Decision) -> Decision:

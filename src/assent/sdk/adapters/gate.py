@@ -18,7 +18,7 @@ from assent.core.errors import AssentError
 from assent.sdk import calls, given
 from assent.sdk.action import Plan
 from assent.sdk.asking import ask_of, frozen
-from assent.sdk.client import Assent, AsyncAssent
+from assent.sdk.client import Assent, AsyncAssent, link_of
 from assent.sdk.decisions import Decision
 from assent.sdk.errors import ApprovalPending, ConfigurationError
 from assent.sdk.guard import complete, refuse_token
@@ -92,7 +92,7 @@ class Gate:
     ) -> None:
         if not isinstance(broker, Assent | AsyncAssent):
             raise ConfigurationError("what should ask is no client", hint="give `Assent()` or `AsyncAssent()`")
-        self._link = broker.link
+        self._link = link_of(broker)
         self._names = dict(names or {})
         self._wait = given.seconds("wait", wait)
         self._reason = given.text_or_none("reason", reason)
