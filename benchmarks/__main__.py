@@ -13,7 +13,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from benchmarks import console, counted, over_http, policy_growth, sdk, slack, starting, stops, whole_decisions
+from benchmarks import (
+    console,
+    counted,
+    databases,
+    over_http,
+    policy_growth,
+    sdk,
+    slack,
+    starting,
+    stops,
+    whole_decisions,
+)
 from benchmarks.plan import QUICK, Plan
 from benchmarks.report import Findings, heading
 
@@ -23,6 +34,7 @@ SECTIONS: Final[dict[str, Section]] = {
     "http": over_http.run,
     "flows": whole_decisions.run,
     "counted": counted.run,
+    "databases": databases.run,
     "engines": lambda plan, findings, _folder: policy_growth.run(plan, findings),
     "predicates": lambda plan, findings, _folder: policy_growth.with_predicates(plan, findings),
     "sdk": sdk.run,

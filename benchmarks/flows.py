@@ -73,10 +73,13 @@ async def ask(broker: Broker, task: Task, number: int) -> int:
 
 
 async def measure(
-    broker: Broker, tasks: list[Task], concurrent: int, seconds: float, stored: int
+    broker: Broker, tasks: list[Task], concurrent: int, seconds: float, stored: int, *, first: int = 0
 ) -> tuple[list[int], float, float]:
-    """Return the nanoseconds of each decision, wall seconds and processor seconds; `stored` are decided before."""
-    numbers = itertools.count()
+    """Return the nanoseconds of each decision, wall seconds and processor seconds.
+
+    `stored` are decided before; `first` is where the numbers begin that make each ask another one.
+    """
+    numbers = itertools.count(first)
     turns = itertools.cycle(tasks)
     for _ in range(-(-stored // FILLING)):
         await asyncio.gather(*(ask(broker, next(turns), next(numbers)) for _ in range(FILLING)))

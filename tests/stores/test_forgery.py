@@ -366,7 +366,14 @@ async def test_an_ask_reads_none_of_the_actions_that_are_held_already(ledger: Sq
         database.execute("UPDATE action SET sealed = zeroblob(1) WHERE id LIKE 'held%'")
 
     async def like(view: View) -> object:
-        found = await view.action_like(samples.AGENT, samples.RUN, b"c" * 32, ["held", "held too"])
+        found = await view.asked_before(
+            samples.AGENT,
+            idempotency_key=None,
+            run_id=samples.RUN,
+            call_id=None,
+            content=b"c" * 32,
+            excluding=["held", "held too"],
+        )
         return None if found is None else found.id
 
     assert await ledger.transact(like) == "meant"

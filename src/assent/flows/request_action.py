@@ -201,15 +201,14 @@ _NO_FACTS = Proposal(
 
 
 async def _find_again(tx: Tx, caller: AgentCaller, ask: Ask, content: bytes) -> Action | None:
-    if ask.idempotency_key is not None:
-        found = await tx.action_by_idempotency_key(caller.agent, ask.idempotency_key)
-        if found is not None:
-            return found
-    if ask.call_id is not None:
-        return await tx.action_by_call(caller.agent, ask.run_id, ask.call_id)
-    if ask.run_id is None:
-        return None
-    return await tx.action_like(caller.agent, ask.run_id, content, ask.in_flight)
+    return await tx.asked_before(
+        caller.agent,
+        idempotency_key=ask.idempotency_key,
+        run_id=ask.run_id,
+        call_id=ask.call_id,
+        content=content,
+        excluding=ask.in_flight,
+    )
 
 
 async def _replayed(tx: Tx, action: Action, judged: _Judged) -> Answered:

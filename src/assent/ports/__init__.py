@@ -154,21 +154,21 @@ class View(Protocol):
         """Return the row of `kind` with that id, or None."""
         ...
 
-    async def action_by_idempotency_key(self, agent: AgentId, key: str) -> Action | None:
-        """Return the action that this agent asked under this idempotency key, or None."""
-        ...
-
-    async def action_by_call(self, agent: AgentId, run_id: str | None, call_id: str) -> Action | None:
-        """Return the one action of (agent, run, call id), or None."""
-        ...
-
-    async def action_like(
-        self, agent: AgentId, run_id: str, content: bytes, excluding: Collection[str]
+    async def asked_before(
+        self,
+        agent: AgentId,
+        *,
+        idempotency_key: str | None,
+        run_id: str | None,
+        call_id: str | None,
+        content: bytes,
+        excluding: Collection[str],
     ) -> Action | None:
-        """Return the newest action of (agent, run) with that content that an ask without call id may mean, or None.
+        """Return the action that an ask of `agent` means that was asked before, or None.
 
-        `core.actions.can_be_found_again` says which; those whose ids are in `excluding` are passed over, and none of
-        them is read.
+        It is the one that was asked under this idempotency key; else the one of (agent, run, call id); else, for an ask
+        within a run and without a call id, the newest of that run with that content that it may mean, as
+        `core.actions.can_be_found_again` says. Of these, those whose ids are in `excluding` are passed over unread.
         """
         ...
 

@@ -62,6 +62,10 @@ class Latches:
             return replace(self, breakers={**self.breakers, row.id: row}, count=self.count + 1)
         return replace(self, statuses={**self.statuses, row.id: row}, count=self.count + 1)
 
+    def counted(self) -> "Latches":
+        """Return the latches as they are with another count: something changed that nobody is to remember."""
+        return replace(self, count=self.count + 1)
+
     def told_by(self, index: int) -> "Latches":
         """Return the latches with the record at `index` as the newest that tells of one."""
         return replace(self, count=self.count + 1, told=index + 1)

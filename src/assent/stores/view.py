@@ -118,18 +118,28 @@ class LedgerView(ABC):
             return self._believed().statuses.get(key)
         return self._row(TABLES[kind], self.sql.by_id[kind], key)
 
-    async def action_by_idempotency_key(self, agent: AgentId, key: str) -> Action | None:
-        return self._row(ACTIONS, self.sql.by_key, agent, key)
-
-    async def action_by_call(self, agent: AgentId, run_id: str | None, call_id: str) -> Action | None:
-        return self._row(ACTIONS, self.sql.by_call, agent, call_id, run_id)
-
-    async def action_like(
-        self, agent: AgentId, run_id: str, content: bytes, excluding: Collection[str]
+    async def asked_before(
+        self,
+        agent: AgentId,
+        *,
+        idempotency_key: str | None,
+        run_id: str | None,
+        call_id: str | None,
+        content: bytes,
+        excluding: Collection[str],
     ) -> Action | None:
+        found = None
+        if idempotency_key is not None:
+            found = self._row(ACTIONS, self.sql.by_key, agent, idempotency_key)
+        if found is not None:
+            return found
+        if call_id is not None:
+            return self._row(ACTIONS, self.sql.by_call, agent, call_id, run_id)
+        return None if run_id is None else self._like(agent, run_id, content, excluding)
+
+    def _like(self, agent: AgentId, run_id: str, content: bytes, excluding: Collection[str]) -> Action | None:
         # Ids first: whole rows carry what was asked, and somebody may keep a hundred of them at a hundred kilobytes.
-        blinded = self._keys.blind(CONTENT, content)
-        found = self.fetch(self.sql.like, (agent, run_id, blinded, len(excluding) + 1))
+        found = self.fetch(self.sql.like, (agent, run_id, self._keys.blind(CONTENT, content), len(excluding) + 1))
         key = next((key for (key,) in found if key not in excluding), None)
         return None if key is None else self._row(ACTIONS, self.sql.by_id[Action], key)
 

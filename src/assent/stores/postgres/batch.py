@@ -1,8 +1,10 @@
-"""Many decisions, one commit: a batch of jobs runs as one transaction, each behind a savepoint of its own.
+"""Many decisions, one commit: a batch of jobs runs as one transaction.
 
 Rules kept here:
 - The gate comes first: nothing is read before it is passed. All of a batch stand on one side of it.
-- A job runs to its end before the next begins. What it raises undoes its own writes, up to its savepoint.
+- A job runs to its end before the next begins. What it raises undoes its own writes and no other's. Nearly always
+  there are none by then; else the transaction is undone, and all of the batch runs again `carefully`, each job behind a
+  savepoint of its own. Whoever is at the gate alone runs like that at once.
 - What collides with another broker is undone and handed back in `again`, to run while nobody else is at the gate. So
   it collides once: alone it cannot.
 - A batch ends with what is urgent, after `BATCH_SECONDS`, and where the next job stands on the other side of the gate:
@@ -15,6 +17,7 @@ Rules kept here:
 import time
 from collections import deque
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, Final, TypeAlias
 
 from assent.core.errors import Forged, LedgerUnavailable
@@ -37,11 +40,31 @@ class _Lost(Exception):
     """The connection is gone, and with it everything that ran in this transaction."""
 
 
+class _ToUndo(Exception):
+    """Something of one job is to be undone, and nothing marks where it began."""
+
+
+class Came(Enum):
+    """What a batch came to."""
+
+    DURABLE = "durable"
+    FAILED = "failed"
+    UNDONE = "undone"
+
+
 class Batch:
     """One transaction that many jobs share; the caller has begun it and takes `known` over after `commit`."""
 
     def __init__(
-        self, link: Link, keys: LedgerKeys, stamps: Stamps, known: Known, *, alone: bool, seen: int = 0
+        self,
+        link: Link,
+        keys: LedgerKeys,
+        stamps: Stamps,
+        known: Known,
+        *,
+        alone: bool,
+        carefully: bool,
+        seen: int = 0,
     ) -> None:
         self.ran: list[Work] = []
         self.again: list[Work] = []
@@ -53,6 +76,7 @@ class Batch:
         self._stamps = stamps
         self._begun = Begun(known)
         self._alone = alone
+        self._carefully = carefully
         self._seen = seen
         self._savepoint = ""
         self._until = time.monotonic() + BATCH_SECONDS
@@ -62,14 +86,15 @@ class Batch:
         """What holds when this is durable."""
         return self._begun.known
 
-    def run(self, again: deque[Work], jobs: deque[Work], let_in: Callable[[deque[Work]], None]) -> bool:
-        """Run those of `again`, which are claimed, then `jobs`, and commit; return whether what ran is durable.
+    def run(self, claimed: deque[Work], jobs: deque[Work], let_in: Callable[[deque[Work]], None]) -> Came:
+        """Run those that are `claimed`, then `jobs`, and commit; return what became of what ran.
 
-        What is left in either has not run. `fault` is what ended the batch before its time.
+        What is left in either has not run. `fault` is what ended the batch before its time. Where it is undone, what
+        ran is to run again, carefully.
         """
         try:
-            while again and self._alone:
-                self._take(again.popleft())
+            while claimed:
+                self._take(claimed.popleft())
             while jobs and self._goes_on_with(jobs[0]):
                 job = jobs.popleft()
                 if job.claim():
@@ -81,12 +106,14 @@ class Batch:
             self._commit()
         except _Lost:
             pass
+        except _ToUndo:
+            return Came.UNDONE
         except faults.FAULTS as fault:
             self.fault = fault
         else:
-            return True
+            return Came.DURABLE
         self.fail(faults.unavailable(self.fault or ConnectionError()))
-        return False
+        return Came.FAILED
 
     def _goes_on_with(self, job: Work) -> bool:
         is_late = bool(self.ran) and time.monotonic() > self._until
@@ -103,11 +130,15 @@ class Batch:
         if tx.fault is not None and faults.ends_connection(tx.fault):
             self.fault = tx.fault
             raise _Lost
-        if self._is_undone(job, tx):
-            self._savepoint = "ROLLBACK TO SAVEPOINT job"
-        else:
+        if not self._carefully and tx.fault is not None:
+            raise _ToUndo
+        if not self._is_undone(job, tx):
             self._begun = tx.begun()
-            self._savepoint = "RELEASE SAVEPOINT job; SAVEPOINT job"
+            self._savepoint = "RELEASE SAVEPOINT job; SAVEPOINT job" if self._carefully else ""
+        elif self._carefully:
+            self._savepoint = "ROLLBACK TO SAVEPOINT job"
+        elif tx.has_written:
+            raise _ToUndo
 
     def _is_undone(self, job: Work, tx: PostgresTx) -> bool:
         # Between two questions another broker may commit; what looks forged then does not to who looks alone.

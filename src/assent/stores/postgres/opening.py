@@ -5,10 +5,11 @@ was) is refused, never repaired. A ledger is made and brought forward by whoever
 needs no more than to read, to add and to change what changes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from assent.core.credentials import Credential
 from assent.core.errors import Forged, KeysInvalid, LedgerUnavailable
 from assent.stores import latches
 from assent.stores.latches import Latches, roster_of
@@ -38,7 +39,8 @@ class PutBack(LedgerUnavailable):
 class End:
     """Where the log ends as far as this process has seen: the last index, its MAC where it was read, and its time.
 
-    `latches` are those that `roster` vouches for; both None where nothing is remembered.
+    `latches` are those that `roster` vouches for, `credentials` those that were read since; None, and none, where
+    nothing is remembered. Whoever changes a credential changes the roster.
     """
 
     index: int = -1
@@ -46,19 +48,21 @@ class End:
     last_time: datetime = _BEGINNING
     roster: bytes | None = None
     latches: Latches | None = None
+    credentials: dict[str, Credential] = field(default_factory=dict)
 
     def after(self, known: Known, mac: bytes | None, keys: LedgerKeys) -> "End":
         """Return the end after a commit that left `known`; `mac` is that of the last record it wrote, if any."""
         end = self
         if known.next_index - 1 != self.index:
             end = replace(self, index=known.next_index - 1, mac=mac, last_time=known.last_time)
-        if known.latches is None or known.latches is self.latches:
+        if known.latches is None:
             return end
-        return replace(end, roster=roster_of(known.latches, keys), latches=known.latches)
+        roster = self.roster if known.latches is self.latches else roster_of(known.latches, keys)
+        return replace(end, roster=roster, latches=known.latches, credentials=known.credentials)
 
     def without_latches(self) -> "End":
-        """Return the same end, with nothing remembered of what is latched."""
-        return replace(self, roster=None, latches=None)
+        """Return the same end, with nothing remembered of what is latched or who holds what."""
+        return replace(self, roster=None, latches=None, credentials={})
 
 
 def opened(link: Link, keys: LedgerKeys, created_at: int) -> End:
@@ -119,9 +123,11 @@ def known(link: Link, keys: LedgerKeys, end: End) -> tuple[End, Known]:
     if top < end.index:
         raise _put_back(end.index, f"is gone: the log ends at {top}")
     if last[0] is not None:
-        end = replace(_end_at(tuple(last), keys), roster=end.roster, latches=end.latches)
-    remembered = end.latches if end.roster == bytes(roster) else None
-    return end, Known(top + 1, end.last_time, remembered)
+        newer = _end_at(tuple(last), keys)
+        end = replace(end, index=newer.index, mac=newer.mac, last_time=newer.last_time)
+    if end.roster != bytes(roster):
+        end = end.without_latches()
+    return end, Known(top + 1, end.last_time, end.latches, end.credentials)
 
 
 def _end_at(row: journal.RecordRow, keys: LedgerKeys) -> End:

@@ -63,6 +63,15 @@ HEAD: Final = (
 MAC_AT: Final = "SELECT mac FROM record WHERE idx = $1"
 INSERTS: Final[dict[type[Any], str]] = {kind: _insert(table) for kind, table in TABLES.items()}
 UPDATES: Final[dict[type[Any], str]] = {kind: _update(table) for kind, table in TABLES.items()}
+# What an ask may mean that was asked before: by its key, by its call, and where it has none by its content.
+BY_CONTENT: Final = 3
+ASKED_BEFORE: Final = f"""
+SELECT 1, 0, id FROM action WHERE agent = $1 AND idempotency_key = $2::text
+UNION ALL SELECT 2, 0, id FROM action
+    WHERE agent = $1 AND call_id = $3::text AND coalesce('r' || run_id, '') = coalesce('r' || $4::text, '')
+UNION ALL (SELECT {BY_CONTENT}, seq, id FROM action
+    WHERE $3::text IS NULL AND agent = $1 AND run_id = $4::text AND content = $5 ORDER BY seq DESC LIMIT $6)
+"""  # noqa: S608  # no input in it
 
 QUERIES: Final = Queries(
     place="${}".format,

@@ -5,6 +5,7 @@ Rules kept here:
   stands there with others, is undone and run again alone: `must_be_alone`.
 - A work that met somebody else (`collided`) and fails is run again alone too, and so is one that found rows and log in
   contradiction: another broker may have committed between its questions. What it says then is true.
+- A credential changes alone as well, and the roster of what is latched with it: whoever remembers either looks again.
 - Records take their place at the end of the log last, when the batch commits; a work that looks at the log brings
   that forward.
 """
@@ -13,6 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from assent.core.agents import AgentStatus
+from assent.core.breakers import Breaker
+from assent.core.credentials import Credential
 from assent.core.errors import LedgerUnavailable, Stale
 from assent.core.looking import FoundRecords, LogState, RecordFilter
 from assent.core.records import Record, RecordId, RecordKind
@@ -61,6 +65,7 @@ class PostgresTx(PostgresView, LedgerTx):
         self._alone = alone
         self.must_be_alone = False
         self.collided = False
+        self.has_written = False
 
     def begun(self) -> Begun:
         """Return what the batch knows when this work is part of it."""
@@ -87,6 +92,7 @@ class PostgresTx(PostgresView, LedgerTx):
         self._take_places()
         row = self.fetch_one(self.sql.record_by_id, (key,))
         if row is not None:
+            self.has_written = True
             self.fetch(ERASE_RECORD, (key, journal.without_payload(row, self._keys)[-1]))
 
     async def records(self, which: RecordFilter, *, limit: int) -> FoundRecords:
@@ -115,9 +121,21 @@ class PostgresTx(PostgresView, LedgerTx):
 
     def write(self, statement: str, values: Sequence[object]) -> int:
         try:
-            return self._open().write(statement, values)
+            count = self._open().write(statement, values)
         except faults.FAULTS as fault:
             raise self.refused(fault) from fault
+        self.has_written = self.has_written or count > 0
+        return count
+
+    def _store(self, row: Row, statement: str, *which: object) -> int:
+        if not isinstance(row, Breaker | AgentStatus | Credential) or (isinstance(row, Credential) and not which):
+            return super()._store(row, statement, *which)
+        self._be_alone()
+        believed = self._believed()
+        stored = super()._store(row, statement, *which)
+        if isinstance(row, Credential) and stored == 1:
+            self._renew(believed.counted())
+        return stored
 
     def _keep(self, made: Record) -> None:
         self._waiting = (*self._waiting, made)
@@ -125,6 +143,7 @@ class PostgresTx(PostgresView, LedgerTx):
     def _take_places(self) -> None:
         if not self._waiting:
             return
+        self.has_written = True
         try:
             end = write_records(self._open(), self._keys, self._waiting)
         except faults.FAULTS as fault:
@@ -133,8 +152,11 @@ class PostgresTx(PostgresView, LedgerTx):
         self._next_index, self._last_time = end.next_index, end.last_time
 
     def _renew(self, changed: Latches) -> None:
+        self._be_alone()
+        super()._renew(changed)
+
+    def _be_alone(self) -> None:
         if not self._alone:
             self.must_be_alone = True
             self.end()
             raise LedgerUnavailable("this is run again while nobody else decides")
-        super()._renew(changed)

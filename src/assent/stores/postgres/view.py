@@ -1,14 +1,17 @@
 """The ledger's view over a connection to PostgreSQL."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from assent.core.actions import Action
+from assent.core.agents import AgentId
 from assent.core.errors import LedgerUnavailable, Stale
 from assent.stores.postgres import faults
 from assent.stores.postgres.link import Link
-from assent.stores.postgres.queries import QUERIES
+from assent.stores.postgres.queries import ASKED_BEFORE, BY_CONTENT, QUERIES
 from assent.stores.queries import Queries
+from assent.stores.rows.actions import ACTIONS, CONTENT
 from assent.stores.sealing import LedgerKeys
 from assent.stores.view import LedgerView
 
@@ -22,6 +25,23 @@ class PostgresView(LedgerView):
         super().__init__(keys, now, seen=seen)
         self._link: Link | None = link
         self.fault: BaseException | None = None
+
+    async def asked_before(
+        self,
+        agent: AgentId,
+        *,
+        idempotency_key: str | None,
+        run_id: str | None,
+        call_id: str | None,
+        content: bytes,
+        excluding: Collection[str],
+    ) -> Action | None:
+        # Each question costs a round trip, and nearly always nothing is found: all three are one.
+        by_content = (self._keys.blind(CONTENT, content), len(excluding) + 1)
+        found = self.fetch(ASKED_BEFORE, (agent, idempotency_key, call_id, run_id, *by_content))
+        found.sort(key=lambda row: (row[0], -row[1]))
+        key = next((key for how, _, key in found if how != BY_CONTENT or key not in excluding), None)
+        return None if key is None else self._row(ACTIONS, self.sql.by_id[Action], key)
 
     def end(self) -> None:
         self._link = None

@@ -18,7 +18,7 @@ from assent.ports import Gate
 from assent.stores.job import settle
 from assent.stores.latches import Seen
 from assent.stores.postgres import faults, opening
-from assent.stores.postgres.batch import Batch, Work
+from assent.stores.postgres.batch import Batch, Came, Work
 from assent.stores.postgres.link import Link
 from assent.stores.postgres.locks import GATE
 from assent.stores.postgres.tx import PostgresTx
@@ -28,9 +28,13 @@ from assent.stores.writer import LedgerWriter, answer
 
 log = EventLog("assent.ledger")
 
-_SHARED: Final = f"BEGIN; SELECT pg_advisory_xact_lock_shared({GATE}); SAVEPOINT job"
-_ALONE: Final = f"BEGIN; SELECT pg_advisory_xact_lock({GATE}); SAVEPOINT job"
+_SHARED: Final = f"BEGIN; SELECT pg_advisory_xact_lock_shared({GATE})"
+_ALONE: Final = f"BEGIN; SELECT pg_advisory_xact_lock({GATE})"
+_CAREFULLY: Final = "; SAVEPOINT job"
 _BECAME: Final = "SELECT pg_xact_status($1::text::xid8)"
+_IN_PROGRESS: Final = "in progress"
+_A_MOMENT: Final = "SELECT pg_sleep(0.02)"
+_LOOKS_AT_DOUBT: Final = 25
 
 
 class Writer(LedgerWriter[PostgresTx]):
@@ -60,7 +64,7 @@ class Writer(LedgerWriter[PostgresTx]):
             jobs.clear()
             return False
         try:
-            known = self._begin(alone=alone)
+            known = self._begin(alone=alone, carefully=alone)
         except faults.FAULTS as fault:
             self._refuse(jobs, faults.unavailable(fault))
             return False
@@ -69,18 +73,51 @@ class Writer(LedgerWriter[PostgresTx]):
         except AssentError as error:
             self._refuse(jobs, error)
             return False
-        batch = Batch(self._link, self._keys, self._stamps, known, alone=alone, seen=self._seen.count)
+        claimed, self._again = (self._again, deque()) if alone else (deque[Work](), self._again)
+        undone = self._run(self._batch(known, alone=alone, carefully=alone), claimed, jobs)
+        if undone:
+            self._run_carefully(undone)
+        return True
+
+    def _batch(self, known: Known, *, alone: bool, carefully: bool) -> Batch:
+        link, seen = self._link, self._seen.count
+        return Batch(link, self._keys, self._stamps, known, alone=alone, carefully=carefully, seen=seen)
+
+    def _run_carefully(self, jobs: deque[Work]) -> None:
+        """Run what was undone once more, each behind a savepoint: what fails takes nothing else along."""
         try:
-            self._run(batch, jobs)
+            self._link.execute("ROLLBACK")
+            known = self._begin(alone=False, carefully=True)
+        except faults.FAULTS as fault:
+            self._link.drop()
+            self._refuse_claimed(jobs, faults.unavailable(fault))
+        except opening.PutBack as error:
+            self._refuse_claimed(jobs, error)
+            raise
+        except AssentError as error:
+            self._refuse_claimed(jobs, error)
+        else:
+            self._run(self._batch(known, alone=False, carefully=True), jobs, deque())
+
+    def _run(self, batch: Batch, claimed: deque[Work], jobs: deque[Work]) -> deque[Work]:
+        """Run a batch and tell what came of it; return what has to run again, carefully."""
+        try:
+            came = batch.run(claimed, jobs, self.put_urgent_first)
+            if came is Came.UNDONE:
+                undone, batch.ran = deque([*batch.ran, *batch.again]), []
+                return undone
+            self._take_in(batch, is_durable=came is Came.DURABLE)
         except BaseException as error:
             batch.fail(self.said(error))
             raise
         finally:
+            # What was to run in a transaction that broke has not, and has its turn.
+            self._again.extend(claimed)
             settle(batch.ran)
-        return True
+        return deque()
 
-    def _run(self, batch: Batch, jobs: deque[Work]) -> None:
-        if batch.run(self._again, jobs, self.put_urgent_first):
+    def _take_in(self, batch: Batch, *, is_durable: bool) -> None:
+        if is_durable:
             self._end = self._end.after(batch.known, None if batch.placed is None else batch.placed.mac, self._keys)
             if batch.known.latches is not None:
                 self._seen.take(batch.known.latches.count)
@@ -92,10 +129,11 @@ class Writer(LedgerWriter[PostgresTx]):
             self._end = self._end.without_latches()
         self._again.extend(batch.again)
 
-    def _begin(self, *, alone: bool) -> Known:
+    def _begin(self, *, alone: bool, carefully: bool) -> Known:
+        script = (_ALONE if alone else _SHARED) + (_CAREFULLY if carefully else "")
         if self._link.is_open:
             try:
-                return self._enter(alone=alone)
+                return self._enter(script)
             except faults.FAULTS as fault:
                 self._link.drop()
                 if not faults.ends_connection(fault):
@@ -103,13 +141,13 @@ class Writer(LedgerWriter[PostgresTx]):
         # Nothing of this batch has run: a connection that went away while nothing was going on costs nobody anything.
         self._connect()
         try:
-            return self._enter(alone=alone)
+            return self._enter(script)
         except BaseException:
             self._link.drop()
             raise
 
-    def _enter(self, *, alone: bool) -> Known:
-        self._link.execute(_ALONE if alone else _SHARED)
+    def _enter(self, script: str) -> Known:
+        self._link.execute(script)
         try:
             self._end, known = opening.known(self._link, self._keys, self._end)
         except AssentError:
@@ -122,16 +160,28 @@ class Writer(LedgerWriter[PostgresTx]):
         self._link.open()
         opening.check_same(self._link, self._end)
         if self._in_doubt is not None:
-            (became,) = self._link.fetch_one(_BECAME, (self._in_doubt,))
-            log.warning("commit_was_in_doubt", transaction=self._in_doubt, became=str(became))
+            log.warning("commit_was_in_doubt", transaction=self._in_doubt, became=self._became(self._in_doubt))
             self._in_doubt = None
 
+    def _became(self, transaction: str) -> str:
+        """Return what became of a transaction; the server needs a moment to notice that its line was cut."""
+        became = _IN_PROGRESS
+        for _ in range(_LOOKS_AT_DOUBT):
+            (became,) = self._link.fetch_one(_BECAME, (transaction,))
+            if became != _IN_PROGRESS:
+                break
+            self._link.fetch(_A_MOMENT)
+        return str(became)
+
     def _refuse(self, jobs: deque[Work], error: AssentError) -> None:
-        for job in self._again:
-            job.error = error
-        settle(self._again)
-        self._again.clear()
+        self._refuse_claimed(self._again, error)
         answer(jobs, error)
+        jobs.clear()
+
+    def _refuse_claimed(self, jobs: deque[Work], error: AssentError) -> None:
+        for job in jobs:
+            job.error = error
+        settle(jobs)
         jobs.clear()
 
     def let_go(self) -> None:
