@@ -13,6 +13,7 @@ from assent.config.redis_places import RedisPlace
 from assent.core.windows import Count
 from assent.ports import Known, Subscription
 from assent.stores.redis_signals import Access, RedisSignals, connecting, library
+from assent.stores.redis_signals.link import Link
 from assent.stores.redis_signals.names import Names
 from tests.valkey_server import ValkeyServer
 
@@ -443,3 +444,24 @@ async def test_who_gives_up_waiting_disturbs_nobody(make: Make) -> None:
         with suppress(asyncio.CancelledError):
             await given_up
         assert await count(mine) == number
+
+
+async def test_who_comes_back_ends_when_its_loop_does_though_the_client_swallows_that() -> None:
+    entered = asyncio.Event()
+
+    async def swallow(_client: object) -> None:
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise OSError from None
+
+    nowhere = connecting(RedisPlace.of("redis://127.0.0.1:1"), Access())
+    link = Link(nowhere, swallow, name="nowhere", pause_seconds=0)
+    link._come_back_later()  # noqa: SLF001  # as after a lost line, without a line to lose
+    coming_back = link._coming_back  # noqa: SLF001  # the same
+    assert coming_back is not None
+    await entered.wait()
+    coming_back.cancel()
+    # A loop that ends cancels once and waits: `gather` as it does.
+    await asyncio.wait_for(asyncio.gather(coming_back, return_exceptions=True), 10)

@@ -49,3 +49,9 @@ class Later:
             self._sending = None
         if is_left:
             self.soon()
+
+
+def goes_on() -> bool:
+    """Whether nobody has asked this task to end; the client may swallow a cancellation, and it counts all the same."""
+    task = asyncio.current_task()
+    return task is None or not task.cancelling()

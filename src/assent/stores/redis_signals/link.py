@@ -22,7 +22,7 @@ from redis.exceptions import (
 
 from assent.logs import EventLog
 from assent.stores.redis_signals.clients import Client, Connect
-from assent.stores.redis_signals.later import ended
+from assent.stores.redis_signals.later import ended, goes_on
 
 log = EventLog("assent.signals")
 
@@ -133,7 +133,7 @@ class Link:
 
     async def _come_back(self) -> None:
         pause = self._pause_seconds
-        while True:
+        while goes_on():
             await asyncio.sleep(pause)
             if await self._try():
                 return

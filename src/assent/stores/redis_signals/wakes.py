@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from assent.stores.redis_signals.clients import Connect, Listening
-from assent.stores.redis_signals.later import Later, ended
+from assent.stores.redis_signals.later import Later, ended, goes_on
 from assent.stores.redis_signals.link import Away, Link
 
 TELL_AFTER_SECONDS: Final = 0.001
@@ -70,7 +70,7 @@ class Wakes:
         return bool(self._topics)
 
     async def _listen_for_ever(self) -> None:
-        while True:
+        while goes_on():
             self._is_settled.clear()
             client = self._connect()
             ear = client.pubsub(ignore_subscribe_messages=True)
