@@ -12,7 +12,7 @@ from assent.core.agents import AgentState
 from assent.core.credentials import Credential, CredentialId
 from assent.core.errors import LedgerUnavailable
 from assent.ports import Ledger, Tx, View
-from assent.stores.postgres import Place, PostgresLedger
+from assent.stores.postgres import Place, PostgresLedger, batch
 from tests.contracts import samples
 from tests.contracts.samples import KEYS, Clock, Ids
 from tests.stores.cut_line import CutLine
@@ -40,6 +40,12 @@ async def ledger(place: Place) -> AsyncIterator[PostgresLedger]:
     ledger = opened(place)
     yield ledger
     await ledger.close()
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a batch take as long as it takes: what shares one is what was asked together, on a slow machine too."""
+    monkeypatch.setattr(batch, "BATCH_SECONDS", 60.0)
 
 
 def breaking(work: Work) -> Work:
