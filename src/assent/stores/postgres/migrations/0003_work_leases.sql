@@ -7,3 +7,6 @@ CREATE TABLE work_lease (
     mac bytea NOT NULL,
     seq bigint GENERATED ALWAYS AS IDENTITY
 );
+
+-- The first version of a broker that can use these tables: while a newer one is rolled out, older ones go on.
+ALTER TABLE shape ADD COLUMN usable_from bigint NOT NULL DEFAULT 1;

@@ -1,7 +1,9 @@
 """The ledger's shape: numbered SQL files, applied forward only, in one transaction with their number.
 
-A ledger of a newer broker is refused: an older one would read what it does not understand. Whoever brings a ledger
-forward owns its tables; a broker whose role does not is told what to do.
+While a new version of the broker is rolled out, old ones go on at the tables of the new: a migration adds, and what an
+older broker writes stays right. One that changes what older brokers rely on says so in its first line, and they refuse
+such a ledger from then on. Whoever brings a ledger forward owns its tables; a broker whose role does not is told what
+to do.
 """
 
 from collections.abc import Sequence
@@ -18,7 +20,9 @@ from assent.stores.sealing import LedgerKeys
 
 _WHERE: Final = "SELECT to_regclass($1)::text"
 _VERSION: Final = f"SELECT version FROM {SCHEMA}.shape"  # noqa: S608  # no input in it
-_SET: Final = f"UPDATE {SCHEMA}.shape SET version = $1"  # noqa: S608  # no input in it
+_SET: Final = f"UPDATE {SCHEMA}.shape SET version = $1, usable_from = greatest(usable_from, $2)"  # noqa: S608  # no input
+_USABLE_FROM: Final = f"SELECT usable_from FROM {SCHEMA}.shape"  # noqa: S608  # no input in it
+ENDS_OLDER: Final = "-- Not for older brokers."
 _IS_EMPTY: Final = "SELECT NOT EXISTS (SELECT FROM ledger) AND NOT EXISTS (SELECT FROM record)"
 _FOUND: Final = "INSERT INTO ledger (id, created_at, latches, sealed, mac) VALUES ($1, $2, $3, $4, $5)"
 _BEGIN: Final = f"BEGIN; SELECT pg_advisory_xact_lock({CHANGING})"
@@ -45,10 +49,12 @@ def migrate(link: Link, scripts: Sequence[str]) -> None:
     """Apply what is missing.
 
     Raises:
-        LedgerUnavailable: a newer broker wrote this ledger, or this role may not change it.
+        LedgerUnavailable: a newer broker changed this ledger for good, or this role may not bring it forward.
 
     """
     seen = version(link)
+    if seen > len(scripts) and int(link.fetch_one(_USABLE_FROM)[0]) <= len(scripts):
+        return
     if seen > len(scripts):
         raise LedgerUnavailable(
             f"the ledger has version {seen} and this broker knows versions up to {len(scripts)}",
@@ -63,7 +69,7 @@ def migrate(link: Link, scripts: Sequence[str]) -> None:
             link.execute(_FIRST)
         for script in scripts[seen:]:
             link.execute(script)
-        link.fetch(_SET, (len(scripts),))
+        link.fetch(_SET, (len(scripts), _ends_older(scripts)))
         link.execute("COMMIT")
     except asyncpg.InsufficientPrivilegeError as error:
         link.execute("ROLLBACK")
@@ -71,6 +77,12 @@ def migrate(link: Link, scripts: Sequence[str]) -> None:
             f"the ledger has version {seen}, this broker needs {len(scripts)}, and its role may not change the tables",
             hint="let the owner of the database run `assent ledger prepare`",
         ) from error
+
+
+def _ends_older(scripts: Sequence[str]) -> int:
+    """Return the number of the newest migration that older brokers cannot use, 0 where there is none."""
+    numbers = [number for number, script in enumerate(scripts, start=1) if script.startswith(ENDS_OLDER)]
+    return max(numbers, default=0)
 
 
 def bring_forward(link: Link, keys: LedgerKeys, created_at: int) -> None:
