@@ -14,6 +14,7 @@ from tests.hammers import (
     mutation_score,
     mutations,
     reloads,
+    replica_trips,
     sabotage,
     sinks,
     storm,
@@ -45,6 +46,12 @@ def test_what_was_approved_runs_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.requirement("P6", "T11")
 def test_after_a_trip_is_answered_nothing_in_its_scope_passes(tmp_path: Path) -> None:
     print(trips.run(tmp_path, short_budget()))
+
+
+@pytest.mark.requirement("P6", "T11")
+@pytest.mark.skipif(fleet.why_not() is not None, reason=str(fleet.why_not()))
+def test_after_a_trip_is_answered_by_one_broker_nothing_passes_at_another(tmp_path: Path) -> None:
+    print(replica_trips.run(tmp_path, short_budget()))
 
 
 @pytest.mark.requirement("P1", "T12")

@@ -14,11 +14,11 @@ import sys
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic_ns
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from tests.hammers import broker, moody_broker, policy, records
 from tests.hammers.broker import Installation, Running
@@ -70,8 +70,36 @@ class Stopped:
     until: int
 
 
+class TwoBrokers(Protocol):
+    """Two brokers on one ledger: the first may be killed and started again."""
+
+    at: Installation
+    beside_at: Installation
+
+    @property
+    def first(self) -> Running | None:
+        """The life of the first, None while it is killed."""
+        ...
+
+    def start_first(self) -> None:
+        """Start the first, for the first time or again."""
+        ...
+
+    def kill_first(self) -> None:
+        """End it as a power cut would."""
+        ...
+
+    def serving(self) -> AbstractContextManager[None]:
+        """Serve twice until the block ends."""
+        ...
+
+    def leaves(self) -> list[dict[str, Any]]:
+        """Return the log."""
+        ...
+
+
 class Place:
-    """Two brokers on one ledger: the one that serves, which may be killed, and one beside it."""
+    """Two brokers on a ledger in a file: the one that serves, which may be killed, and one beside it."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.at = broker.install(folder)
@@ -106,14 +134,22 @@ class Place:
                 if running is not None:
                     broker.end(running)
 
+    def leaves(self) -> list[dict[str, Any]]:
+        """Return the log."""
+        return records.read(self.at.ledger)
+
     def _started(self, role: str, folder: Path) -> Running:
         seed = {moody_broker.SEED_VARIABLE: str(self._seed)}
         return broker.start(self.at, seed, module=("tests.hammers.moody_broker", role), folder=folder)
 
 
 def run(folder: Path, budget: Budget) -> Report:
-    """Trip and reset until the budget is spent while workers ask, redeem and ask again."""
-    place = Place(folder / "trips", budget.seed)
+    """Trip and reset until the budget is spent while workers ask, redeem and ask again, on a ledger in a file."""
+    return trip(Place(folder / "trips", budget.seed), budget)
+
+
+def trip(place: TwoBrokers, budget: Budget) -> Report:
+    """Do so at these two brokers."""
     with place.serving():
         processes = [_asker(at, number) for number, at in enumerate((place.at, place.beside_at))]
         try:
@@ -126,10 +162,10 @@ def run(folder: Path, budget: Budget) -> Report:
             for process in processes:
                 process.kill()
                 process.wait()
+        _check_log(place.leaves())
     successes = [one for part in found for one in part["successes"]]
     refusals: Counter[str] = sum((Counter(part["refusals"]) for part in found), Counter())
     check_heard(successes, stopped, refusals)
-    _check_log(place.at)
     return Report(
         counts={
             "trips": len(stopped),
@@ -172,7 +208,7 @@ def _finish(process: "subprocess.Popen[str]") -> dict[str, Any]:
 class Tripper:
     """Two people who trip and reset, each by whichever broker is there."""
 
-    def __init__(self, place: Place, budget: Budget) -> None:
+    def __init__(self, place: TwoBrokers, budget: Budget) -> None:
         self._place = place
         self._budget = budget
         self.held = 0
@@ -291,9 +327,9 @@ def is_undecided(refusal: str) -> bool:
     return refusal.startswith(("no answer", "429", "503 broker_unavailable"))
 
 
-def _check_log(at: Installation) -> None:
+def _check_log(leaves: list[dict[str, Any]]) -> None:
     is_open: set[str] = set()
-    for leaf in records.read(at.ledger):
+    for leaf in leaves:
         if leaf["kind"] == "breaker.tripped":
             is_open.add(leaf["breaker"])
         elif leaf["kind"] == "breaker.reset":

@@ -17,6 +17,7 @@ from tests.hammers import (
     mutation_score,
     mutations,
     reloads,
+    replica_trips,
     sabotage,
     sinks,
     spellings,
@@ -82,6 +83,13 @@ HAMMERS: Final = {
         promise="after a trip is answered nothing in its scope passes",
         requirements=("P6", "T11"),
         hits=trips.FULL_TRIPS,
+        of="trips",
+    ),
+    "replica-trips": Hammer(
+        run=replica_trips.run,
+        promise="after a trip is answered by one broker nothing in its scope passes at any",
+        requirements=("P6", "T11"),
+        hits=replica_trips.FULL_TRIPS,
         of="trips",
     ),
     "hostile": Hammer(

@@ -24,7 +24,7 @@ from assent.config import LogFormat, Settings, require_private
 from assent.console.given import ConsoleSettings
 from assent.core.credentials import Kind
 from assent.core.deliveries import EMAIL, SLACK, WEBHOOK
-from assent.core.errors import AssentError, LedgerUnavailable
+from assent.core.errors import AssentError, LedgerUnavailable, Stale
 from assent.core.work_leases import Work
 from assent.flows.activate_policy import Uptake
 from assent.flows.count_asks import count_lately
@@ -373,6 +373,7 @@ class _Process:
         try:
             await record_unrecorded(self._assembly.broker)
             await stop_broker(self._assembly.broker, version=self._version)
-            await self._assembly.log.integrate()
+            with contextlib.suppress(Stale):  # another broker signs at this moment, and these records with them
+                await self._assembly.log.integrate()
         except AssentError as fault:
             log.exception("end_not_recorded", code=fault.code, said=fault.message)
