@@ -31,14 +31,15 @@ RECOVERY_SECONDS: Final = 60.0
 CHECK_SECONDS: Final = 300.0
 LOOK_EACH_SECONDS: Final = 0.05
 NOT_NOW: Final = "broker_unavailable"
+ALARMS: Final = ("row_forged", "verification_failed")
 PEOPLE: Final = frozenset({policy.EVE, policy.OMAR, policy.OWNER})
 HEAD: Final = (
     "fault",
     "lasted, s",
-    "first run after it, s",
-    "longest gap, s",
+    "first decision after it, s",
+    "longest without one, s",
     "runs",
-    "agents told that it cannot be decided now",
+    "agents told that nothing can be decided now",
     "people: answered / not now / no answer",
 )
 
@@ -107,6 +108,7 @@ def play(row: Fault, folder: Path, seed: int, *, is_short: bool = False) -> Play
                 began, ended = _done(row, here, SHORT if is_short else Times(during=row.seconds))
             codes = here.stop()
             expect(not any(codes), f"brokers ended with {codes}")
+            _demand_no_alarm(here)
             (folder / "facts.json").write_text(json.dumps(facts))
             counts = _check(here, folder, crew) + here.seen + Counter(stage.count())
             _verify(here, crew.kept)
@@ -176,8 +178,8 @@ def _done(row: Fault, here: Fleet, times: Times) -> tuple[int, int]:
             ended = time.monotonic_ns()
         here.until_ready()
         until = time.monotonic() + RECOVERY_SECONDS
-        while not any(run > ended for run in _runs(here.folder)):
-            expect(time.monotonic() < until, "nobody could run anything any more")
+        while not any(when > ended for when in _decided(here.folder)):
+            expect(time.monotonic() < until, "nothing was decided any more")
             time.sleep(LOOK_EACH_SECONDS)
         time.sleep(times.after)
     return began, ended
@@ -189,9 +191,18 @@ def _journal(folder: Path, pattern: str) -> Iterator[dict[str, Any]]:
         yield from (json.loads(line) for line in lines if line.endswith("\n"))
 
 
-def _runs(folder: Path) -> list[int]:
-    """Return when agents with the SDK began to run something, in order."""
-    return sorted(line["heard"] for line in _journal(folder, "sdk-*.jsonl") if line["what"] == "began")
+def _demand_no_alarm(here: Fleet) -> None:
+    """Look that no broker took a fault for somebody's hand in the database. Raises Disproved."""
+    for replica in here.replicas:
+        told = replica.at.log.read_text(encoding="utf-8").splitlines() if replica.at.log.exists() else []
+        alarms = [line for line in told if any(f'"code": "{code}"' in line for code in ALARMS)]
+        expect(not alarms, f"a false alarm: {alarms[:1]}")
+
+
+def _decided(folder: Path) -> list[int]:
+    """Return when agents with the SDK were told what was decided, a denial too, in order."""
+    told = (line for line in _journal(folder, "sdk-*.jsonl") if "heard" in line)
+    return sorted(line["heard"] for line in told if line.get("code") != NOT_NOW)
 
 
 def _check(here: Fleet, folder: Path, crew: StormCrew) -> Counter[str]:
@@ -228,7 +239,7 @@ def _verify(here: Fleet, kept: Sequence[Path]) -> None:
 
 def _seen(row: Fault, folder: Path, counts: Counter[str], began: int, ended: int) -> Played:
     """Return what was seen from outside from the beginning of the fault on."""
-    runs = [when for when in _runs(folder) if when > began]
+    decided = [when for when in _decided(folder) if when > began]
     told: Counter[str] = Counter()
     for line in _journal(folder, "sdk-*.jsonl"):
         if line.get("heard", 0) > began:
@@ -237,17 +248,25 @@ def _seen(row: Fault, folder: Path, counts: Counter[str], began: int, ended: int
     for line in _journal(folder / "journal", "*.jsonl"):
         if line["who"] in PEOPLE and line.get("sent", 0) > began:
             people["no answer" if line.get("lost") else "not now" if line["status"] == 503 else "answered"] += 1
+    if row.spares:
+        counts[f"decisions a second while {row.name}"] = _rate(decided, ended)
     spared = {code: times for code, times in told.items() if code == NOT_NOW}
     expect(not row.spares or not spared, f"agents were told that it cannot be decided now: {spared}")
     return Played(
         row=row,
         lasted=(ended - began) / 1e9,
-        first_after=(next(when for when in runs if when > ended) - ended) / 1e9,
-        gap=max(later - earlier for earlier, later in zip([began, *runs], runs, strict=False)) / 1e9,
+        first_after=(next(when for when in decided if when > ended) - ended) / 1e9,
+        gap=max(later - earlier for earlier, later in zip([began, *decided], decided, strict=False)) / 1e9,
         counts=counts,
         agents=told,
         people=people,
     )
+
+
+def _rate(decided: Sequence[int], until: int) -> int:
+    """Return how many decisions a second there were from the beginning of a fault to its end."""
+    during = [when for when in decided if when <= until]
+    return round(len(during) / ((during[-1] - during[0]) / 1e9)) if len(during) > 1 else 0
 
 
 def _report(played: Sequence[Played], untried: Sequence[str]) -> Report:
@@ -255,6 +274,7 @@ def _report(played: Sequence[Played], untried: Sequence[str]) -> Report:
     return Report(
         counts={
             "faults": len(played),
+            "brokers": "2 behind a load balancer, where nothing else is said",
             **{f"not tried, because only root can: {name}": 0 for name in untried},
             **{name: counts[name] for name in sorted(counts)},
             "allowed or redeemed after a trip was answered, or without a yes": 0,
@@ -263,6 +283,7 @@ def _report(played: Sequence[Played], untried: Sequence[str]) -> Report:
             "acknowledged and lost": 0,
             "logs that do not verify": 0,
             "checkpoints that are not of the one tree": 0,
+            "false alarms of forgery": 0,
         },
         head=HEAD,
         rows=tuple(one.line() for one in played),

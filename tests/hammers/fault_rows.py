@@ -64,7 +64,7 @@ class Load:
 USUAL: Final = Load()
 NO_QUESTIONS: Final = Load(places=("stg",))
 # Nobody waits for a person: as many decisions as there can be.
-HEAVY: Final = Load(workers=16, pause_seconds=0.0, places=())
+HEAVY: Final = Load(workers=32, pause_seconds=0.0, places=())
 Staged = Callable[[Path], AbstractContextManager[Stage]]
 
 
@@ -326,6 +326,9 @@ def _clocks() -> list[Fault]:
     ]
 
 
+ROLLED: Final = Fault(
+    name="brokers restarted one by one", done=brokers_rolled, seconds=0.0, load=HEAVY, answers=False, spares=True
+)
 ROWS: Final[tuple[Fault, ...]] = (
     Fault(name="a broker killed (-9)", done=broker_killed, is_quick=True),
     Fault(name="a broker of three killed (-9)", done=broker_killed, brokers=3),
@@ -350,7 +353,7 @@ ROWS: Final[tuple[Fault, ...]] = (
         load=NO_QUESTIONS,
         answers=False,
     ),
-    Fault(name="brokers restarted one by one", done=brokers_rolled, seconds=0.0, load=HEAVY, spares=True),
+    ROLLED,
 )
 
 

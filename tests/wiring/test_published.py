@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from assent.core.errors import LedgerUnavailable
+from assent.core.errors import LedgerUnavailable, Stale
 from assent.ports import Tx
 from assent.stores.keys import Keys
 from assent.stores.ledger_tree import Head, LedgerTree
 from assent.stores.sqlite import SqliteLedger
-from assent.stores.tree import Integrator
+from assent.stores.tree import Integrator, Step
 from assent.wiring.published import PublishedLog
 from tests.contracts import samples
 from tests.stores.files import opened
@@ -28,12 +28,19 @@ class CountingTree(LedgerTree):
 
     looks = 0
     is_away = False
+    overtaken_by: "PublishedLog | None" = None
 
     async def head(self) -> Head | None:
         self.looks += 1
         if self.is_away:
             raise LedgerUnavailable("the ledger does not answer")
         return await super().head()
+
+    async def grow(self, step: Step) -> None:
+        """Let the other be first, who lets nobody be."""
+        if self.overtaken_by is not None:
+            await self.overtaken_by.integrate()
+        await super().grow(step)
 
 
 @pytest.fixture
@@ -48,11 +55,12 @@ def published(ledger: SqliteLedger) -> tuple[PublishedLog, CountingTree]:
     return PublishedLog(ledger, tree, Integrator(tree, key=KEYS.log_verifier_key("a/log"), sign=KEYS.sign_log)), tree
 
 
-async def signed(log: PublishedLog, ledger: SqliteLedger) -> bytes:
-    async def work(tx: Tx) -> None:
-        await tx.append(samples.entry())
+async def happening(tx: Tx) -> None:
+    await tx.append(samples.entry())
 
-    await ledger.transact(work)
+
+async def signed(log: PublishedLog, ledger: SqliteLedger) -> bytes:
+    await ledger.transact(happening)
     while await log.integrate():
         pass
     note = log.newest_checkpoint()
@@ -101,3 +109,32 @@ async def test_a_look_that_comes_late_does_not_take_back_what_was_shown(ledger: 
     tree.head = late  # type: ignore[method-assign]  # an answer that was on its way
     await log.follow()
     assert log.newest_checkpoint() == note
+
+
+@pytest.mark.requirement("T20")
+async def test_who_signs_at_the_moment_that_another_does_goes_on_from_there(ledger: SqliteLedger) -> None:
+    first, _ = published(ledger)
+    begins, tree = published(ledger)
+    await signed(first, ledger)
+    await ledger.transact(happening)
+    tree.overtaken_by = first
+    await begins.integrate()
+    assert begins.size == first.size == 2
+    assert begins.newest_checkpoint() == first.newest_checkpoint()
+
+
+async def test_who_is_overtaken_without_end_says_so(ledger: SqliteLedger) -> None:
+    first, _ = published(ledger)
+    begins, tree = published(ledger)
+
+    class Endless(PublishedLog):
+        async def integrate(self) -> int:
+            done = await first.integrate()
+            await ledger.transact(happening)
+            return done
+
+    tree.overtaken_by = Endless(ledger, tree, Integrator(tree, key=KEYS.log_verifier_key("a/log"), sign=KEYS.sign_log))
+    await ledger.transact(happening)
+    with pytest.raises(Stale):
+        await begins.integrate()
+    assert tree.looks > 1

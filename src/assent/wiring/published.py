@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from assent.core.checkpoints import LogProof
-from assent.core.errors import NotFound
+from assent.core.errors import NotFound, Stale
 from assent.core.records import Record, RecordId
 from assent.core.tiles import Tile
 from assent.ports import Ledger, View
 from assent.stores.ledger_tree import LedgerTree
 from assent.stores.tree import Integrator
+
+TRIES: Final = 5
 
 
 class PublishedLog:
@@ -40,14 +43,20 @@ class PublishedLog:
 
         Raises:
             VerificationFailed: a record, a tile or the last checkpoint is not what it was; nothing was signed.
-            Stale, LedgerUnavailable: as the integrator says.
+            Stale: other brokers were first, again and again. LedgerUnavailable: as the integrator says.
 
         """
         before = self._size
-        if await self._integrator.integrate_once() is not None:
-            await self._look()
-            if self._newest is not None:
-                await asyncio.to_thread(self._keep, self._newest)
+        for left in reversed(range(TRIES)):
+            try:
+                if await self._integrator.integrate_once() is not None:
+                    await self.follow()
+                break
+            except Stale:
+                # Another broker signs at this moment, as where one begins or ends beside it: what it left is ours.
+                if not left:
+                    raise
+                await self.follow()
         return self._size - before
 
     async def follow(self) -> None:
