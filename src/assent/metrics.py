@@ -38,7 +38,7 @@ class Family:
 
 
 FAMILIES: Final = (
-    Family("assent_ready", "gauge", "1 when the ledger takes writes and a policy is loaded, else 0"),
+    Family("assent_ready", "gauge", "1 when the ledger takes writes and the active policy is loaded, else 0"),
     Family("assent_decisions_total", "counter", "asks answered, by answer and first reason", ("answer", "reason")),
     Family("assent_decision_seconds", "histogram", "from an ask that was read to its answer, its record durable"),
     Family("assent_redemptions_total", "counter", "grants presented, by what came of it", ("result",)),
@@ -56,6 +56,8 @@ FAMILIES: Final = (
     Family("assent_deliveries_due", "gauge", "messages to people that are due and not on their way", ("channel",)),
     Family("assent_signals_up", "gauge", "1 while the counters of breakers can be read, else 0"),
     Family("assent_leases_held", "gauge", "1 where this broker does that work for all, else 0", ("work",)),
+    Family("assent_policy_behind", "gauge", "1 while another policy is active than the one loaded here, else 0"),
+    Family("assent_policy_published", "gauge", "1 when the active policy was published, 0 when a directory holds it"),
     Family("assent_policy_age_seconds", "gauge", "since when the policy version that serves has been in force"),
     Family("assent_clock_behind_seconds", "gauge", "how far the machine's clock stands behind the last record"),
     Family("assent_slack_up", "gauge", "1 while Slack does its part, 0 while it is away"),
@@ -128,6 +130,8 @@ class Measured:
     deliveries_due: Mapping[str, int] | None = None
     signals_up: bool | None = None
     leases_held: Mapping[str, int] | None = None
+    policy_behind: bool | None = None
+    policy_published: bool | None = None
     policy_age_seconds: float | None = None
     clock_behind_seconds: float | None = None
     slack_up: bool | None = None

@@ -22,6 +22,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "TripBody": {"all": True},
     "ApproveBody": {"digest_prefix": "{digest}"},
     "ActivateBody": {"digest": "0" * 64},
+    "PublishBody": {
+        "files": {"agents.yaml": ""},
+        "commit": "c0" * 20,
+        "change_url": "https://code.example/7",
+        "author": "gus",
+        "reviewer": "eve",
+        "tests": "{}",
+    },
 }
 # What an auditor may not even read.
 PAYLOADS = {"audit.payloads", "audit.erase"}

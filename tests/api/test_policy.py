@@ -1,5 +1,6 @@
 """The policy over HTTP: which version serves, what waits, explanations, documents; confirmed by who may."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,12 @@ import pytest
 
 from assent.core.credentials import Kind
 from assent.core.privileges import Activation
+from assent.core.publications import MAX_OFFER_BYTES
 from assent.flows import manage_principals
+from assent.policy.current import PolicyHolder
 from tests.api.town import Town as Api
 from tests.flows.policy_town import Town, with_admin
+from tests.flows.replica_town import offer_of
 from tests.policy.directory import NOW, scale, write
 from tests.policy.edits import WIDENS
 
@@ -49,6 +53,8 @@ async def test_the_version_that_serves_is_shown_and_whether_its_files_changed(pl
         "activation": "confirm",
         "files_version": version,
         "files_differ": False,
+        "active_version": version,
+        "source": "directory",
     }
     write(place.town.directory, {"agents.yaml": "# late\n" + MORE["agents.yaml"]})
     assert (await place.api.get(token, "/v1/policy")).json["files_differ"]
@@ -140,3 +146,83 @@ async def test_a_document_of_nobody_is_not_found_and_suggests(place: Place, quer
 
 async def test_a_format_that_does_not_exist_is_refused(place: Place) -> None:
     assert (await place.api.get(await place.token(), "/v1/policy/document?format=pdf")).status == 400
+
+
+def sent(directory: Path, **changes: Any) -> dict[str, Any]:
+    """Return the body that publishes a directory, as the command sends it."""
+    offer = offer_of(directory)
+    return {
+        "files": {name: b64encode(content).decode() for name, content in offer.files.items()},
+        "commit": offer.commit,
+        "change_url": offer.change_url,
+        "author": offer.author,
+        "reviewer": offer.reviewer,
+        "tests": offer.tests,
+        **changes,
+    }
+
+
+@pytest.mark.requirement("T23")
+async def test_a_version_is_published_waits_and_is_confirmed_with_its_review_in_view(place: Place) -> None:
+    token, before = await place.token(), place.town.holder.current.version
+    heard = await place.api.post(token, "/v1/policy/publish", sent(write(place.town.directory, MORE)))
+    assert (heard.status, heard.json["uptake"], heard.json["serving"]) == (200, "waiting", before)
+    review = heard.json["review"]
+    assert (review["author"], review["reviewer"], review["cases"], review["published_by"]) == ("gus", "eve", 1, "ada")
+    shown = (await place.api.get(token, "/v1/policy")).json
+    assert (shown["source"], shown["waiting"]["review"]) == ("directory", review)
+    version = heard.json["version"]
+    assert (await place.api.post(token, "/v1/policy/activate", {"digest": version})).json["uptake"] == "activated"
+    shown = (await place.api.get(token, "/v1/policy")).json
+    assert (shown["source"], shown["active_version"], shown["review"]) == ("ledger", version, review)
+    assert "behind" not in shown
+    refused = await place.api.post(token, "/v1/policy/reload", {})
+    assert (refused.status, refused.json["code"]) == (409, "illegal_move")
+    assert "policy publish" in refused.json["hint"]
+
+
+@pytest.mark.requirement("T23")
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"reviewer": "gus"}, 400),
+        ({"commit": "main"}, 400),
+        ({"tests": "{}"}, 400),
+        ({"files": {}}, 400),
+        ({"files": {"agents.yaml": "not base64!"}}, 400),
+        ({"release": "é"}, 400),
+        ({"nothing": 1}, 400),
+        ({"files": {"agents.yaml": ""}}, 422),
+    ],
+    ids=str,
+)
+async def test_what_is_not_reviewed_tested_or_sound_is_not_published(
+    place: Place, changes: dict[str, Any], status: int
+) -> None:
+    heard = await place.api.post(
+        await place.token(), "/v1/policy/publish", sent(write(place.town.directory, MORE), **changes)
+    )
+    assert heard.status == status
+    assert not await place.town.records("policy.published")
+
+
+async def test_more_than_a_policy_may_be_is_not_read(place: Place) -> None:
+    body = sent(write(place.town.directory, MORE), tests=" " * MAX_OFFER_BYTES)
+    heard = await place.api.post(await place.token(), "/v1/policy/publish", body)
+    assert (heard.status, heard.json["code"]) == (413, "payload_too_large")
+
+
+@pytest.mark.requirement("T23", "P1")
+async def test_a_broker_with_another_policy_says_so_and_when_to_ask_again(place: Place, tmp_path: Path) -> None:
+    key = (await manage_principals.issue_credential(place.town.broker, Kind.AGENT, "bot", issued_by="init")).token
+    mine = place.town.holder.current
+    await place.town.let_serve(PolicyHolder(write(tmp_path / "other", MORE), lambda: NOW).current)
+    place.town.holder.serve(mine)
+    asked = {"tool": "k8s.scale", "arguments": scale(), "attempt": "a" * 22}
+    heard = await place.api.post(key, "/v1/actions", asked)
+    assert (heard.status, heard.json["code"], heard.json["retry_after"]) == (503, "broker_unavailable", 1)
+    assert "another policy" in heard.json["detail"]
+    token = await place.token()
+    shown = (await place.api.get(token, "/v1/policy")).json
+    assert shown["active_version"] != shown["version"]
+    assert "is being loaded" in shown["behind"]

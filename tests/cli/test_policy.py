@@ -131,3 +131,91 @@ def test_what_widens_waits_until_somebody_confirms_it(shell: Shell, home: Home) 
         assert shell("policy", "activate", digest, **broker.operator).out == f"{digest[:12]} serves already\n"
         (newest, *_) = broker.records("policy.activated")
         assert (newest["operator"], newest["policy"]) == ("you", digest)
+
+
+def outcome_of(home: Home, tmp_path: Path, shell: Shell) -> Path:
+    """Return a file with what `policy test --json` prints of a home's policies."""
+    said = shell("policy", "test", str(home.directory / "policies"), "--json")
+    assert said.code == 0, said.out
+    file = tmp_path / "tests.json"
+    file.write_text(said.out)
+    return file
+
+
+def publish(shell: Shell, broker: BrokerProcess, tests: Path, *more: str, **changes: str) -> Said:
+    named = {
+        "commit": "c0" * 20,
+        "change-url": "https://code.example/7",
+        "author": "gus",
+        "reviewer": "eve",
+        "tests": str(tests),
+    }
+    options = [part for name, value in (named | changes).items() for part in (f"--{name}", value)]
+    return shell("policy", "publish", str(broker.home.directory / "policies"), *options, *more, **broker.operator)
+
+
+@pytest.mark.requirement("T23")
+def test_a_directory_is_published_once_it_was_reviewed_and_tested(
+    shell: Shell, serving: BrokerProcess, tmp_path: Path
+) -> None:
+    status = shell("policy", "status", **serving.operator).out
+    assert "review: none on record" in status
+    edit(serving.home, "roles/files.yaml", STAGING, STAGING.replace("allow", "deny"))
+    (serving.home.directory / "policies" / "tests").joinpath("files.yaml").write_text(
+        "- {name: nothing is written, agent: demo-agent, tool: files.write, arguments: {path: staging/a, content: x},"
+        " expect: {decision: deny}}\n"
+    )
+    tests = outcome_of(serving.home, tmp_path, shell)
+    assert "same person" in publish(shell, serving, tests, reviewer="GUS").err
+    assert writes(serving) == "allow", "nothing was published yet"
+    said = publish(shell, serving, tests)
+    assert (said.code, "is active now" in said.out) == (0, True), said
+    assert writes(serving) == "deny"
+    (record,) = serving.records("policy.published")
+    assert (record["operator"], record["detail"]["reviewer"]) == ("you", "eve")
+    status = shell("policy", "status", **serving.operator).out
+    assert "commit c0c0c0c0c0c0 by gus, reviewed by eve: https://code.example/7" in status
+    assert "1 cases came out" in status
+    again = publish(shell, serving, tests, "--json")
+    assert json.loads(again.out)["uptake"] == "unchanged"
+    assert "active already" in publish(shell, serving, tests).out
+    refused = reload(shell, serving)
+    assert (refused.code, "are published" in refused.err) == (Exit.USAGE, True)
+    edit(serving.home, "agents.yaml", "demo-agent:", "# later\ndemo-agent:")
+    assert "about version" in publish(shell, serving, tests).err
+    assert "is not read: publish it" in shell("policy", "status", **serving.operator).out
+    doctor = shell("doctor", "--config", str(serving.home.config))
+    assert "published by you: commit c0c0c0c0c0c0 by gus, reviewed by eve" in doctor.out
+    assert "which is not read" in doctor.out
+    # Started anew, the broker serves what is active, whatever its directory holds.
+    serving.stop()
+    serving.start()
+    assert writes(serving) == "deny"
+    assert "policy_directory_not_read" in serving.log()
+
+
+@pytest.mark.requirement("T23")
+def test_what_widens_is_published_and_waits(shell: Shell, home: Home, tmp_path: Path) -> None:
+    careful = {**ONLY_WHEN_ASKED, "ASSENT_ACTIVATION": "confirm"}
+    with BrokerProcess(home=home, env=careful) as broker:
+        edit(home, "operators.yaml", "demo-owner:", "gus: {groups: [approvers], may: [approver]}\ndemo-owner:")
+        said = publish(shell, broker, outcome_of(home, tmp_path, shell))
+        assert (said.code, "is published and waits" in said.out) == (0, True), said
+        status = shell("policy", "status", **broker.operator).out
+        digest = re.findall(r"^waits: ([0-9a-f]{64})$", status, re.MULTILINE)[0]
+        assert "reviewed by eve" in status
+        assert "serves from now on" in shell("policy", "activate", digest[:12], **broker.operator).out
+
+
+def test_a_directory_that_is_not_sound_or_tests_that_cannot_be_read_are_sent_to_nobody(
+    shell: Shell, serving: BrokerProcess, tmp_path: Path
+) -> None:
+    odd = tmp_path / "odd.json"
+    odd.write_bytes(b"\xff")
+    assert "cannot be read as text" in publish(shell, serving, odd).err
+    assert publish(shell, serving, tmp_path / "nowhere").code == Exit.USAGE
+    odd.write_bytes(b" " * (1024 * 1024 + 1))
+    assert "longer than" in publish(shell, serving, odd).err
+    edit(serving.home, "agents.yaml", "roles: [file-worker]", "roles: [file-wroker]")
+    assert publish(shell, serving, odd).code == Exit.FINDINGS
+    assert not serving.records("policy.published")

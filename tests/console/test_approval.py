@@ -307,3 +307,13 @@ async def test_a_diff_counts_only_while_the_entry_is_the_one_that_was_judged(tow
     page = await eve.get(path_of(asked))
     assert b'class="diff"' not in page.body
     assert 'old = "a"' in text_of(page)
+
+
+@pytest.mark.requirement("T23")
+async def test_a_yes_while_another_policy_is_taken_up_counts_nothing_and_says_so(town: ConsoleTown) -> None:
+    asked, eve = await asked_for(town), await town.by_link()
+    await eve.post(f"{path_of(asked)}/shown", digest=digest_of(asked), values="no")
+    await town.world.another_is_active()
+    heard = await eve.post(f"{path_of(asked)}/approve", digest=digest_of(asked), comment="fine")
+    assert (heard.status, "taking up another policy" in text_of(heard)) == (503, True)
+    assert "approval.voted" not in await town.world.kinds()

@@ -14,11 +14,14 @@ from assent.core.credentials import Kind
 from assent.core.decisions import Answer
 from assent.core.explanations import Asking, DocumentFormat, Explanation, RuleSaid
 from assent.core.operators import PERMISSION_SETS, Assurance, Operator, OperatorId, Permission
+from assent.core.publications import PublicationId
 from assent.core.reasons import Reason
+from assent.flows.active_policy import Activating, activate
 from assent.flows.authenticate import operator
-from assent.ports import Policies, Policy
+from assent.ports import Policies, Policy, Tx
 from tests.console.test_approval import asked_for, digest_of, path_of
 from tests.console.town import ConsoleTown, text_of
+from tests.contracts.samples import FULL_PUBLICATION
 from tests.core.samples import NOW, an_approval
 
 NAUGHTY = "<script>alert(1)</script>\u202e"
@@ -170,6 +173,35 @@ async def test_a_policy_that_waits_is_told_with_what_it_widens(town: ConsoleTown
     said = text_of(await (await town.by_link()).get("/console/policy"))
     assert "assent policy activate v2" in said
     assert "bot may now write" in said
+
+
+@pytest.mark.requirement("T23", "T17")
+async def test_who_reviewed_what_serves_and_what_waits_is_shown_as_text(town: ConsoleTown) -> None:
+    policies, version = cast("Any", town.world.broker.policies), town.world.policy.version
+    policies.waiting = replace(town.world.policy, version="v2", changes=cast("Any", ("bot may now write",)))
+    eve = await town.by_link()
+    naughty = replace(FULL_PUBLICATION.review, author="<script>alert(1)</script>")
+
+    async def publish(tx: Tx) -> None:
+        await tx.add(replace(FULL_PUBLICATION, version=version, review=naughty))
+        await activate(tx, Activating(version=version, previous=None, changes=None))
+        await tx.add(replace(FULL_PUBLICATION, id=PublicationId("pub_00000004"), version="v2"))
+
+    await town.world.ledger.transact(publish)
+    heard = await eve.get("/console/policy")
+    said = text_of(heard)
+    assert "written by <script>alert(1)</script>, reviewed by eve" in said
+    assert said.count("published by dana") == 2, "what serves, and what waits"
+    assert "which is not read" in said
+    assert b"<script>alert" not in heard.body
+
+
+async def test_what_a_directory_brought_is_shown_as_reviewed_by_nobody(town: ConsoleTown) -> None:
+    eve = await town.by_link()
+    await town.world.another_is_active()
+    said = text_of(await eve.get("/console/policy"))
+    assert "none on record: it was taken up from a policy directory" in said
+    assert "Nothing but reads is decided here" in said
 
 
 async def test_a_question_is_tried_out_and_nothing_is_asked_or_recorded(town: ConsoleTown) -> None:

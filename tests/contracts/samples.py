@@ -24,6 +24,7 @@ from assent.core.grants import Grant, GrantId, GrantState
 from assent.core.operators import Assurance, OperatorId
 from assent.core.passkeys import Challenge, Passkey, PasskeyId, Purpose
 from assent.core.presence import Presence
+from assent.core.publications import Bundle, Publication, PublicationId, Review, Tested
 from assent.core.reasons import Reason
 from assent.core.records import Entry, RecordKind
 from assent.core.second_person import FirstAsk
@@ -412,6 +413,23 @@ PLAIN_ROWS: tuple[Row, ...] = (
     CHALLENGE,
     WorkLease(id=Work.TIMERS, holder=""),
 )
+FULL_BUNDLE = Bundle(id="b1" * 32, files={"agents.yaml": SECRET.encode(), "tools/a.yaml": b"\x00"}, stored_at=T0)
+FULL_PUBLICATION = Publication(
+    id=PublicationId("pub_00000003"),
+    version="b1" * 32,
+    by="dana",
+    at=LATER,
+    review=Review(
+        commit="c0" * 20,
+        change_url=f"https://code.example/{SECRET}",
+        author="gus",
+        reviewer="eve",
+        tests=Tested(digest="d1" * 32, cases=4, rules=3, unreached=1),
+    ),
+    release=b"a note",
+    record="rec_7",
+)
+
 FULL_ROWS: tuple[Row, ...] = (
     FULL_ACTION,
     FULL_DELIVERY,
@@ -425,6 +443,8 @@ FULL_ROWS: tuple[Row, ...] = (
     Definition(id="k8s.scale", digest="1f" * 32),
     Mark(id="pager", told_until=2**40),
     FULL_PRESENCE,
+    FULL_BUNDLE,
+    FULL_PUBLICATION,
     FULL_LINK,
     FULL_PASSKEY,
     FULL_CHALLENGE,

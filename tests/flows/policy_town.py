@@ -10,6 +10,7 @@ from assent.core.credentials import Kind
 from assent.core.privileges import Activation
 from assent.flows import authenticate, manage_principals
 from assent.flows.activate_policy import TakenUp, take_up_policy
+from assent.flows.active_policy import Activating, activate
 from assent.flows.answers import Answered
 from assent.flows.authenticate import AgentCaller, TokenCaller
 from assent.flows.broker import Broker
@@ -17,6 +18,7 @@ from assent.flows.request_action import Ask, request_action
 from assent.flows.run_broker import start_broker
 from assent.policy.copies import Copies
 from assent.policy.current import PolicyHolder
+from assent.ports import Policy, Tx
 from assent.stores.sqlite import SqliteLedger
 from tests.flows.world import SetClock, a_world
 from tests.policy.directory import NOW, SAMPLE, write
@@ -57,6 +59,16 @@ class Town:
     async def take_up(self, files: dict[str, str]) -> TakenUp:
         write(self.directory, files)
         return await take_up_policy(self.broker, self.holder.read_again())
+
+    async def let_serve(self, found: Policy, *, times: int = 1) -> None:
+        """Let a version be active and serve without looking at what waits, as if somebody else had taken it up."""
+
+        async def work(tx: Tx) -> None:
+            for _ in range(times):
+                await activate(tx, Activating(version=found.version, previous=None, changes=None))
+
+        await self.world.ledger.transact(work)
+        self.holder.serve(found)
 
     async def operator(self, name: str = "ada") -> TokenCaller:
         issued = await manage_principals.issue_credential(self.broker, Kind.OPERATOR, name, issued_by="init")

@@ -50,7 +50,8 @@ async def test_a_version_is_recorded_with_what_it_widens_and_serves(town: Town) 
     taken = await town.take_up(MORE)
     assert (taken.uptake, town.holder.current.version) == (Uptake.ACTIVATED, taken.version)
     first, second = await town.records("policy.activated")
-    assert "detail" not in first
+    assert first["detail"] == {"review": "none", "revision": 1}
+    assert (second["detail"]["review"], second["detail"]["revision"]) == ("none", 2)
     assert second["policy"] == taken.version
     assert second["detail"]["previous"] == first["policy"]
     assert second["detail"]["diff"] == {"widens": 1}
@@ -333,7 +334,7 @@ async def test_what_was_withdrawn_just_before_it_is_judged_again_is_left_as_it_i
     bot = await town.agent()
     asked, other = await town.ask(bot, cluster="prod-eu"), await town.ask(bot)
     write(town.directory, with_admin(Edit("tools/kubernetes.yaml", "changes the capacity", "alters the capacity", "")))
-    town.holder.serve(town.holder.read_again())
+    await town.let_serve(town.holder.read_again())
 
     async def withdraw() -> None:
         await cancel_action(town.broker, bot, asked.action.id, "not needed")

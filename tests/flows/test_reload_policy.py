@@ -137,6 +137,7 @@ async def test_who_is_overtaken_again_and_again_gives_up_and_says_so(town: Town)
             return super().read_again()
 
     changing = AlwaysMore(town.directory, lambda: NOW)
+    changing.serve(town.holder.current)
     broker = overtaken(town, 10_000)
     town.broker = replace(town.broker, policies=changing)
     before = changing.looks

@@ -13,13 +13,12 @@ from assent.core.errors import PolicyInvalid, Stale
 from assent.core.notes import sign_note
 from assent.core.privileges import Activation
 from assent.core.releases import Release, sign_release
-from assent.flows import entries
 from assent.flows.activate_policy import TakenUp, Uptake, activate_policy, take_up_policy
 from assent.flows.raise_alerts import begin_alerts, raise_alerts
 from assent.flows.read_policy import show_policy
 from assent.flows.vouch_for_policy import LOOKED_AT_ONCE, MOST_LOOKS
 from assent.policy.files import RELEASE
-from assent.ports import Gate, Ledger, Tx
+from assent.ports import Gate, Ledger
 from tests.core.test_notes import private, public, verifier
 from tests.flows.policy_town import ADMIN, Town, with_admin
 from tests.policy.directory import NOW, write
@@ -232,12 +231,7 @@ async def test_among_very_many_activations_an_old_use_is_found_or_the_note_refus
     (town.directory / RELEASE).unlink()
     await town.take_up(ADMIN)
     for more, why in ((LOOKED_AT_ONCE, "was used before"), (LOOKED_AT_ONCE * MOST_LOOKS, "so many versions")):
-
-        async def activations(tx: Tx, more: int = more) -> None:
-            for _ in range(more):
-                await tx.append(entries.policy_activated("f" * 64, None, None))
-
-        await town.world.ledger.transact(activations)
+        await town.let_serve(town.holder.current, times=more)
         town.version(MORE)
         town.note(first)
         taken = await town.look()

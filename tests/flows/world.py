@@ -20,13 +20,14 @@ from assent.core.privileges import Change
 from assent.core.reasons import Reason
 from assent.core.records import Record
 from assent.flows import authenticate, manage_principals
+from assent.flows.active_policy import Activating, activate
 from assent.flows.answers import Answered
 from assent.flows.authenticate import AgentCaller, ServiceCaller, TokenCaller
 from assent.flows.broker import Broker
 from assent.flows.recount import recount
 from assent.flows.request_action import Ask, request_action
 from assent.flows.run_action import Redemption, Report, report_outcome
-from assent.ports import Ledger, NewId, Policy, ToolView, View
+from assent.ports import Gate, Ledger, NewId, Policy, ToolView, Tx, View
 from assent.stores.sealing import LedgerKeys
 from assent.stores.signals_local import LocalSignals
 from assent.stores.sqlite import SqliteLedger
@@ -215,6 +216,14 @@ class World:
         usual = self.policy.profiles["bot"]
         profiles = {name: replace(usual, id=AgentId(name)) for name in agents}
         self.policy = replace(self.policy, profiles=profiles)
+
+    async def another_is_active(self) -> None:
+        """Let the ledger call another policy active than the one that this broker has."""
+
+        async def work(tx: Tx) -> None:
+            await activate(tx, Activating(version="another", previous=self.policy.version, changes=None))
+
+        await self.ledger.transact(work, gate=Gate.EXCLUSIVE)
 
     async def rule(self, *rules: BreakerRule) -> None:
         """Let these rules count from now on."""

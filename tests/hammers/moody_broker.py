@@ -38,7 +38,7 @@ def serve_beside(settings: Settings) -> None:
     with closing(listen(settings)) as listener:
         url = url_of(settings, listener)
         assembly = assemble(settings, issuer=url, signals=moody)
-        readiness = ReadinessProbe(assembly.broker.ledger, settings.ledger_file).look
+        readiness = ReadinessProbe(assembly.broker, settings.ledger_file).look
         app = create_app(
             assembly.broker,
             readiness=readiness,

@@ -17,6 +17,10 @@ from tests.serving.patience import until
 from tests.valkey_server import ValkeyServer
 
 WORK = ("log", "people", "timers")
+STAGING_CASE = "expect: {decision: allow, rules: [files-write-staging]}"
+UNREACHABLE = 8
+TRIES = 5
+ONLY_PUBLISHED = {"ASSENT_POLICY_WATCH_SECONDS": "0"}
 
 
 @dataclass(frozen=True)
@@ -130,3 +134,89 @@ def test_the_log_of_both_verifies(both: tuple[BrokerProcess, BrokerProcess], pai
     keys = str(pair.one.directory / "keys")
     said = run("audit", "verify", "--config", str(pair.one.config), "--keys", keys, "--json")
     assert json.loads(said.stdout)["verified"], said.stdout
+
+
+def publish(at: BrokerProcess, tests: Path) -> dict[str, Any]:
+    """Publish what a broker's own directory holds, as somebody who reviewed it would."""
+    directory = at.home.directory / "policies"
+    tested = run("policy", "test", str(directory), "--json")
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    tests.write_text(tested.stdout)
+    who = ("--commit", "c0" * 20, "--change-url", "https://code.example/7", "--author", "gus", "--reviewer", "eve")
+    # Who stands still in the middle of a transaction holds up whoever wants to pass alone, for two seconds.
+    for _ in range(TRIES):
+        said = run("policy", "publish", str(directory), *who, "--tests", str(tests), "--json", env=at.operator)
+        if said.returncode != UNREACHABLE:
+            assert said.returncode == 0, said.stderr
+            answer: dict[str, Any] = json.loads(said.stdout)
+            return answer
+    raise AssertionError("it was never stored")
+
+
+def edit(home: Home, file: str, old: str, new: str) -> None:
+    path = home.directory / "policies" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def no_more_writes(home: Home) -> None:
+    edit(home, "roles/files.yaml", "[staging], effect: allow", "[staging], effect: deny")
+    edit(home, "tests/files.yaml", STAGING_CASE, STAGING_CASE.replace("allow", "deny"))
+
+
+def security_admins(pair: Pair) -> None:
+    for home in (pair.one, pair.other):
+        edit(home, "operators.yaml", "may: [approver, operator]", "may: [security_admin]")
+
+
+def never_by_the_older(broker: BrokerProcess, answers: list[str]) -> bool:
+    """Ask for what the older version allows; return whether the active one answers, and keep what came."""
+    said = broker.ask("files.write", path="staging/x", content="x")
+    answers.append(said.get("decision") or f"{said['status']} {said['code']}")
+    return answers[-1] == "deny"
+
+
+@pytest.mark.requirement("T23", "P1")
+def test_a_published_version_is_taken_up_by_both_and_neither_decides_by_the_older(pair: Pair, tmp_path: Path) -> None:
+    security_admins(pair)
+    with (
+        BrokerProcess(home=pair.one, env=ONLY_PUBLISHED) as first,
+        BrokerProcess(home=pair.other, env=ONLY_PUBLISHED) as second,
+    ):
+        assert second.ask("files.write", path="staging/x", content="x")["decision"] == "allow"
+        no_more_writes(pair.one)
+        # The second one hears nothing of it while it stands still, and asks are the first thing that it does after.
+        second.send(signal.SIGSTOP)
+        version = publish(first, tmp_path / "tests.json")["version"]
+        second.send(signal.SIGCONT)
+        answers = list[str]()
+        until(lambda: never_by_the_older(second, answers))
+        assert set(answers) <= {"503 broker_unavailable", "deny"}, answers
+        shown = second.as_operator("GET", "/v1/policy")
+        assert (shown["version"], shown["active_version"], shown["source"]) == (version, version, "ledger")
+        assert shown["review"]["reviewer"] == "eve"
+        until(lambda: "policy_taken_up" in second.log())
+        assert first.ask("files.write", path="staging/x", content="x")["decision"] == "deny"
+    # Whoever starts on the older files serves what is active, and says that it does not read them.
+    with BrokerProcess(home=pair.other) as again:
+        assert again.ask("files.write", path="staging/x", content="x")["decision"] == "deny"
+        assert "policy_directory_not_read" in again.log()
+        assert len(again.records("policy.activated")) == 2
+
+
+@pytest.mark.requirement("T23")
+def test_what_waits_is_confirmed_at_the_other_broker(pair: Pair, tmp_path: Path) -> None:
+    security_admins(pair)
+    careful = {"ASSENT_ACTIVATION": "confirm", **ONLY_PUBLISHED}
+    with BrokerProcess(home=pair.one, env=careful) as first, BrokerProcess(home=pair.other, env=careful) as second:
+        edit(pair.one, "operators.yaml", "demo-owner:", "gus: {groups: [approvers], may: [approver]}\ndemo-owner:")
+        published = publish(first, tmp_path / "tests.json")
+        assert published["uptake"] == "waiting"
+        until(lambda: "policy_held" in second.log())
+        confirmed = second.as_operator("POST", "/v1/policy/activate", {"digest": published["version"][:12]})
+        assert confirmed["uptake"] == "activated", confirmed
+        until(lambda: first.as_operator("GET", "/v1/policy")["version"] == published["version"])
+        ready = Request(f"{first.url}/readyz")  # noqa: S310  # our own broker on loopback
+        with urlopen(ready, timeout=10) as answer:  # noqa: S310  # the same
+            assert json.loads(answer.read())["policy_loaded"] is True

@@ -299,6 +299,17 @@ async def test_a_click_that_cannot_be_stored_is_not_acknowledged_and_says_so(off
     assert "Not recorded" in office.heard_by("eve")[0]
 
 
+@pytest.mark.requirement("T23")
+async def test_a_click_while_another_policy_is_taken_up_counts_nothing_and_says_when_to_press_again(
+    office: Office,
+) -> None:
+    await office.ask()
+    await office.world.another_is_active()
+    await office.press("eve")
+    assert office.heard_by("eve") == ["Not counted: this broker is taking up another policy. Press again in a moment."]
+    assert "approval.voted" not in await office.world.kinds()
+
+
 async def test_another_app_presses_nothing(office: Office) -> None:
     await office.ask()
     payload = (await office.press("eve", Press.MORE, choose="why")).payload | {"api_app_id": "A0OTHER"}

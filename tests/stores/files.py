@@ -75,11 +75,12 @@ async def plugged(ledger: Ledger) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def adding(name: str, **changes: object) -> Callable[[Tx], Awaitable[str]]:
-    """A flow of four writes and a read: action, record, grant, record."""
+def adding(name: str, *, looks: bool = True, **changes: object) -> Callable[[Tx], Awaitable[str]]:
+    """A flow of four writes and, where it looks at breakers first, a read: action, record, grant, record."""
 
     async def work(tx: Tx) -> str:
-        await tx.open_breakers()
+        if looks:
+            await tx.open_breakers()
         await tx.add(samples.action(name, **changes))
         await tx.append(samples.entry(action=name))
         await tx.add(samples.grant(f"grant of {name}", action=name))

@@ -182,7 +182,8 @@ async def test_a_torn_end_is_recovered_to_a_finished_commit_wherever_it_was_torn
 
 async def test_a_ledger_of_the_first_version_is_brought_forward_with_what_it_holds(path: Path) -> None:
     async with opened(path, scripts=shipped()[:1]) as ledger:
-        await ledger.transact(adding("one"))
+        # What is latched lay in fewer tables then; nobody decides before such a ledger is brought forward.
+        await ledger.transact(adding("one", looks=False))
     async with opened(path) as ledger:
         assert (await contents(ledger, *NAMES))[0] == ["one"]
         await ledger.transact(adding("two"))

@@ -19,6 +19,7 @@ MODULES = (opening, queries)
 MAY_SCAN = {
     "all_breakers",
     "all_statuses",
+    "all_active",
     "holders",
     "_HEAD",
     "last_note",

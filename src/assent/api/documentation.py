@@ -43,6 +43,7 @@ BODIES: Final[tuple[type[Body], ...]] = (
     breakers.DrilledBody,
     policies.ExplainBody,
     policies.ActivateBody,
+    policies.PublishBody,
     audit.RevealBody,
     audit.EraseBody,
     audit.ExportBody,

@@ -9,7 +9,7 @@ import traceback
 from assent.api import problems, replies
 from assent.api.given import Api
 from assent.api.replies import Reply
-from assent.core.errors import AssentError
+from assent.core.errors import AssentError, PolicyBehind
 from assent.logs import EventLog
 
 log = EventLog("assent.api")
@@ -20,7 +20,8 @@ def reply_to(fault: Exception, api: Api, path: str) -> Reply:
     if not isinstance(fault, AssentError):
         return _unforeseen(fault, api, path)
     problem = problems.of_error(fault)
-    if problem.code == problems.UNAVAILABLE:
+    # That another policy is taken up is logged once, by who loads it, and not for everybody who asks meanwhile.
+    if problem.code == problems.UNAVAILABLE and not isinstance(fault, PolicyBehind):
         log.error("not_decided", path=path, code=fault.code, message=fault.message, hint=fault.hint)
     return replies.of_problem(problem)
 

@@ -1,14 +1,14 @@
 """What operators call about the policy: which version serves and why it says what, reading it again, confirming it."""
 
 import re
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from assent.api.dependencies import ApiOf, OperatorOf
 from assent.api.documentation import OPERATOR, answers, described
-from assent.api.policy_views import activated_answer, policy_view
+from assent.api.policy_views import MAX_TOLD, activated_answer, offer_of, policy_view, published_answer
 from assent.api.problems import RequestRefused
 from assent.api.replies import Replied, Reply, encoded
 from assent.api.requests import body_of
@@ -16,7 +16,9 @@ from assent.core.errors import PolicyInvalid
 from assent.core.explanations import Asking, DocumentFormat
 from assent.core.operators import Permission
 from assent.core.privileges import widening
+from assent.core.publications import MAX_OFFER_BYTES
 from assent.flows.activate_policy import TakenUp, activate_policy
+from assent.flows.publish_policy import publish_policy
 from assent.flows.read_policy import explain_question, read_document, show_policy
 from assent.flows.reload_policy import reload_policy
 from assent.wire.policies import (
@@ -26,15 +28,16 @@ from assent.wire.policies import (
     DocumentView,
     ExplainBody,
     ExplanationView,
+    PolicyPublished,
     PolicyReloaded,
     PolicyView,
+    PublishBody,
     explanation_view,
 )
 from assent.wire.problems import FieldFault
 
 router = APIRouter(tags=["policy"])
 
-MAX_TOLD: Final = 100
 _FINDING = re.compile(r"(?P<at>[^\s:]+(?::\d+)*): (?P<message>.*)", re.DOTALL)
 _OK = 200
 _READ = Permission.APPROVALS_READ
@@ -102,7 +105,7 @@ async def activate(
     "/v1/policy/reload",
     operation_id="reloadPolicy",
     summary="Read the policy directory again",
-    responses=answers(PolicyReloaded, 401, 403, 404, 422),
+    responses=answers(PolicyReloaded, 401, 403, 404, 409, 422),
     openapi_extra=described(OPERATOR, permission=Permission.POLICY_ACTIVATE),
 )
 async def reload(api: ApiOf, caller: OperatorOf) -> Response:
@@ -112,6 +115,26 @@ async def reload(api: ApiOf, caller: OperatorOf) -> Response:
     except PolicyInvalid as refused:
         raise _refused(refused, api.broker.policy().version) from refused
     return Replied(Reply(200, encoded(_reloaded(taken))))
+
+
+@router.post(
+    "/v1/policy/publish",
+    operation_id="publishPolicy",
+    summary="Publish a policy version to every broker of the ledger",
+    responses=answers(PolicyPublished, 400, 401, 403, 404, 413, 415, 422),
+    openapi_extra=described(OPERATOR, takes=PublishBody, permission=Permission.POLICY_ACTIVATE),
+)
+async def publish(
+    api: ApiOf,
+    caller: OperatorOf,
+    body: Annotated[PublishBody, Depends(body_of(PublishBody, max_bytes=MAX_OFFER_BYTES))],
+) -> Response:
+    """Put a version that was reviewed and tested into the ledger; it is active, or waits to be confirmed."""
+    try:
+        taken = await publish_policy(api.broker, caller, offer_of(body))
+    except PolicyInvalid as refused:
+        raise _refused(refused, api.broker.policy().version) from refused
+    return Replied(Reply(_OK, encoded(published_answer(taken))))
 
 
 def _reloaded(taken: TakenUp) -> PolicyReloaded:
@@ -131,7 +154,7 @@ def _refused(refused: PolicyInvalid, serving: str) -> RequestRefused:
     found = (_FINDING.fullmatch(finding) for finding in refused.findings[:MAX_TOLD])
     return RequestRefused(
         "policy_refused",
-        f"the policy directory has {len(refused.findings)} findings; version `{serving[:12]}` goes on serving",
+        f"the policy has {len(refused.findings)} findings; version `{serving[:12]}` goes on serving",
         faults=[FieldFault(at=one["at"], message=one["message"]) for one in found if one is not None],
-        hint="correct what `errors` names and reload again",
+        hint="correct what `errors` names and try again",
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
-from assent.core.errors import AssentError, RateLimited
+from assent.core.errors import AssentError, PolicyBehind, RateLimited
 from assent.core.reasons import Reason
 from assent.core.refusals import REFUSALS
 from assent.wire.problems import TYPE_PREFIX, BreakerNotice, FieldFault, Problem
@@ -50,7 +50,7 @@ ERRORS: dict[str, Row] = {
     "payload_too_large": Row(_S.REQUEST_ENTITY_TOO_LARGE, "the body is larger than the broker takes"),
     "unsupported_media_type": Row(_S.UNSUPPORTED_MEDIA_TYPE, "the body must be JSON"),
     "idempotency_conflict": Row(_S.UNPROCESSABLE_ENTITY, "the same key came back with other content"),
-    "policy_refused": Row(_S.UNPROCESSABLE_ENTITY, "the policy directory has findings and is not taken up"),
+    "policy_refused": Row(_S.UNPROCESSABLE_ENTITY, "the policy has findings and is not taken up"),
     "rate_limited": Row(_S.TOO_MANY_REQUESTS, "too many requests"),
     "held_not_durable": Row(_S.SERVICE_UNAVAILABLE, "the trip holds in memory only"),
     # what the caller hears of these is only that nothing was decided
@@ -84,6 +84,8 @@ def of_error(error: AssentError) -> Problem:
     row = TABLE.get(error.code)
     if row is None or not row.tells:
         return _problem(UNAVAILABLE, _AWAY)
+    if isinstance(error, PolicyBehind):
+        return replace(_problem(UNAVAILABLE, error.message), hint=error.hint)
     if row.status is _S.SERVICE_UNAVAILABLE and error.code != "held_not_durable":
         # The store's own words (paths, errno) are for the operator's log.
         return _problem(UNAVAILABLE, _AWAY)

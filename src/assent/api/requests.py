@@ -229,11 +229,14 @@ def _pointer(where: Sequence[Any]) -> str:
     return "/".join(visible(str(part))[:MAX_SHOWN_CHARACTERS] for part in where)
 
 
-def body_of(shape: type[B]) -> Callable[[Request], Awaitable[B]]:
-    """Return a dependency that gives the body in `shape`; name it after the caller, who is checked first."""
+def body_of(shape: type[B], *, max_bytes: int | None = None) -> Callable[[Request], Awaitable[B]]:
+    """Return a dependency that gives the body in `shape`; name it after the caller, who is checked first.
+
+    `max_bytes` takes the place of the limit for all bodies where it is given.
+    """
 
     async def read(request: Request) -> B:
-        limit = request.app.state.api.settings.max_body_bytes
+        limit = max_bytes or request.app.state.api.settings.max_body_bytes
         return await read_json(request.receive, head_of(request.scope), shape, max_bytes=limit)
 
     return read

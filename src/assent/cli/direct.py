@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -22,10 +23,12 @@ from assent.cli.place import settings_here
 from assent.core.breakers import Scope
 from assent.core.canonical import Json
 from assent.core.credentials import Kind
-from assent.core.errors import HeldNotDurable, LedgerUnavailable
+from assent.core.errors import AssentError, HeldNotDurable, LedgerUnavailable
 from assent.core.passkeys import PasskeyId
 from assent.flows import authenticate, trip_breaker
 from assent.flows.add_passkey import revoke_by_hand
+from assent.flows.broker import Broker
+from assent.flows.follow_policy import follow_policy
 from assent.flows.issue_credentials import declared_operator
 from assent.flows.manage_principals import issue_credential
 from assent.flows.trip_breaker import Tripped
@@ -88,6 +91,7 @@ async def _revoke_passkey(assembly: Assembly, operator: str, passkey: PasskeyId)
 async def _issue_token(assembly: Assembly, operator: str, valid_for: timedelta | None) -> bytes:
     broker = assembly.broker
     try:
+        await _follow(broker)
         declared = declared_operator(broker.policy(), operator)
         issued = await issue_credential(
             broker, Kind.OPERATOR, declared.id, issued_by=BY_HAND, valid_for=valid_for, by_hand=_whose_hand()
@@ -95,6 +99,12 @@ async def _issue_token(assembly: Assembly, operator: str, valid_for: timedelta |
     finally:
         await assembly.ledger.close()
     return token_issued(issued)
+
+
+async def _follow(broker: Broker) -> None:
+    """Go by the policy that is active in the ledger; where it cannot be loaded, by the one of the directory."""
+    with suppress(AssentError):
+        await follow_policy(broker)
 
 
 def _whose_hand() -> dict[str, Json]:
@@ -108,6 +118,7 @@ def _whose_hand() -> dict[str, Json]:
 async def _trip(assembly: Assembly, scope: Scope, token: str, reason: str, ttl: timedelta | None) -> bytes:
     broker = assembly.broker
     try:
+        await _follow(broker)
         caller = await authenticate.operator(broker, token, SURFACE)
         tripped = await _stored(
             lambda: trip_breaker.trip(broker, caller, scope, reason=reason, ttl=ttl, by_hand=_whose_hand()), scope

@@ -248,6 +248,35 @@ def sign(
 
 
 @app.command()
+def publish(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The directory that was reviewed.")],
+    *,
+    commit: Annotated[str, typer.Option(help="The commit that holds it: all of its 40 or 64 hex digits.")],
+    change_url: Annotated[str, typer.Option(help="Where the change was reviewed, `https://…`.")],
+    author: Annotated[str, typer.Option(help="Who wrote the change.")],
+    reviewer: Annotated[str, typer.Option(help="Who reviewed it: somebody else.")],
+    tests: Annotated[Path, typer.Option(help="What `assent policy test DIR --json` printed.")],
+    as_json: AsJson = False,
+) -> None:
+    """Put a version into the ledger, from where every broker loads it; what it widens may wait to be confirmed."""
+    from assent.cli import publishing
+
+    offer = publishing.offered(directory, tests)
+    offer |= {"commit": commit, "change_url": change_url, "author": author, "reviewer": reviewer}
+    try:
+        heard = publishing.send(offer)
+    except Refused as refused:
+        if refused.code != "policy_refused":
+            raise
+        _print_refused(refused, as_json=as_json)
+        raise typer.Exit(Exit.FINDINGS) from None
+    if as_json:
+        output.print_json(heard)
+    else:
+        publishing.tell(heard.body)
+
+
+@app.command()
 def status(*, as_json: AsJson = False) -> None:
     """Say which version the broker serves, whether its files are others by now, and what waits to be confirmed."""
     from assent.cli import policy_told

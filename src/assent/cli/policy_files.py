@@ -98,6 +98,7 @@ def tried(directory: Path) -> Trial:
 def trial_as_json(trial: Trial) -> dict[str, Any]:
     """Return it for a program."""
     return {
+        "version": trial.version,
         "cases": [_tried(one) for one in trial.tried],
         "failed": len(trial.failed),
         "rules": trial.rules,

@@ -97,11 +97,40 @@ def tell_unvouched(said: Mapping[str, Any]) -> None:
         print(f"its release.note does not count: {visible(said['unvouched'])}")
 
 
+def tell_active(policy: Mapping[str, Any]) -> None:
+    """Print which version is active in the ledger, where it came from, and why another one is loaded here."""
+    active = policy.get("active_version")
+    if active is None:
+        return
+    if policy.get("behind"):
+        print(f"active: {active}, and nothing but reads is decided here: {visible(policy['behind'])}")
+    if policy.get("source") == "ledger":
+        tell_review(policy.get("review"))
+    else:
+        print("review: none on record: it was taken up from a policy directory")
+
+
+def tell_review(review: Mapping[str, Any] | None) -> None:
+    """Print how a version was published: who wrote the change, who reviewed it, and what its tests came to."""
+    if review is None:
+        return
+    print(
+        f"review: commit {visible(review['commit'][:12])} by {visible(review['author'])},"
+        f" reviewed by {visible(review['reviewer'])}: {visible(review['change_url'])}"
+    )
+    print(f"tests: {review['cases']} cases came out, {review['unreached']} of {review['rules']} rules met by none")
+    print(f"published by {visible(review['published_by'])} at {review['published_at']}, record {review['record_id']}")
+
+
 def tell_status(policy: Mapping[str, Any]) -> None:
     """Print which version serves, and what waits."""
     print(f"serves: {policy['version']} (activation: {policy['activation']})")
+    tell_active(policy)
     waiting, files = policy.get("waiting"), policy.get("files_version")
-    if files is None:
+    if policy.get("source") == "ledger":
+        if files is not None and files != policy.get("active_version"):
+            print(f"files: {files[:12]}, which is not read: publish it with `assent policy publish DIR`")
+    elif files is None:
         print(as_called("files: they cannot be read now; run `assent policy check` where they lie"))
     elif files != policy["version"] and (waiting is None or files != waiting["version"]):
         print(f"files: {files[:12]}, which was not taken up: it has errors, or nobody looked yet")
@@ -110,4 +139,5 @@ def tell_status(policy: Mapping[str, Any]) -> None:
     print(f"waits: {waiting['version']}")
     tell_changes(waiting["changes"])
     tell_unvouched(waiting)
+    tell_review(waiting.get("review"))
     print(as_called(f"confirm it with: assent policy activate {waiting['version'][:12]}"))

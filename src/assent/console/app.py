@@ -33,7 +33,7 @@ from assent.console.one_look import OneLook
 from assent.console.pages import Pages
 from assent.console.visits import STATUS_OF, Console, console_of
 from assent.console.watcher import Live
-from assent.core.errors import AssentError, RateLimited
+from assent.core.errors import AssentError, PolicyBehind, RateLimited
 from assent.flows.broker import Broker
 from assent.logs import EventLog
 
@@ -94,7 +94,8 @@ async def _told(request: Request, fault: Exception) -> Response:
     """Return the page of an error that reached the edge; what is not for its reader is logged instead."""
     if not isinstance(fault, AssentError):
         raise fault
-    status, tells = STATUS_OF.get(fault.code, _UNAVAILABLE), fault.code in STATUS_OF
+    tells = fault.code in STATUS_OF or isinstance(fault, PolicyBehind)
+    status = STATUS_OF.get(fault.code, _UNAVAILABLE)
     message, hint = (fault.message, fault.hint) if tells else (_AWAY, None)
     if not tells:
         log.error("not_decided", path=request.url.path, code=fault.code, message=fault.message, hint=fault.hint)

@@ -24,7 +24,7 @@ from assent.console.issuer import Issuer
 from assent.console.one_look import OneLook
 from assent.console.pages import Pages
 from assent.console.watcher import Live
-from assent.core.errors import AssentError, BadRequest, Forbidden, Unauthenticated
+from assent.core.errors import AssentError, BadRequest, Forbidden, PolicyBehind, Unauthenticated
 from assent.core.operators import Permission
 from assent.core.reasons import Reason
 from assent.flows import authenticate
@@ -177,10 +177,10 @@ def told_to_script(handler: Callable[[Request], Awaitable[Response]]) -> Callabl
         try:
             return await handler(request)
         except AssentError as fault:
-            if fault.code not in STATUS_OF:
+            if fault.code not in STATUS_OF and not isinstance(fault, PolicyBehind):
                 raise
             said = fault.message if fault.hint is None else f"{fault.message}: {fault.hint}"
-            return JSONResponse({"why": said}, status_code=STATUS_OF[fault.code])
+            return JSONResponse({"why": said}, status_code=STATUS_OF.get(fault.code, 503))
 
     return answer
 

@@ -31,6 +31,10 @@ class HeldNotDurable(LedgerUnavailable):
     code = "held_not_durable"
 
 
+class PolicyBehind(LedgerUnavailable):
+    """This process has another policy loaded than the one that is active: it decides nothing by it."""
+
+
 class Stale(AssentError):
     """Somebody else replaced the row first; load it again or refuse."""
 

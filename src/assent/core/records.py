@@ -52,6 +52,7 @@ class RecordKind(StrEnum):
     POLICY_ACTIVATED = "policy.activated"
     POLICY_PROPOSED = "policy.proposed"
     POLICY_REFUSED = "policy.refused"
+    POLICY_PUBLISHED = "policy.published"
     AGENT_SUSPENDED = "agent.suspended"
     AGENT_RESUME_ASKED = "agent.resume_asked"
     AGENT_RESUMED = "agent.resumed"

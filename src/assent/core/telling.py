@@ -240,7 +240,20 @@ def _activated(leaf: Leaf) -> str:
     keys = release.get("keys") if isinstance(release, Mapping) else None
     if isinstance(keys, list):
         by = f", vouched for by the release key {' and '.join(map(str, keys))}"
-    return f"the policy {_text(leaf, 'policy')[:12]} serves from here on{by}"
+    return f"the policy {_text(leaf, 'policy')[:12]} serves from here on{by}{_review_of(leaf)}"
+
+
+def _review_of(leaf: Leaf) -> str:
+    review = leaf_detail(leaf).get("review")
+    if isinstance(review, Mapping):
+        return f"; written by {review.get('author')}, reviewed by {review.get('reviewer')} and tested"
+    return "; nobody said that it was reviewed or tested" if review == "none" else ""
+
+
+def _policy_published(leaf: Leaf) -> str:
+    change, commit = _detail(leaf, "change_url"), _detail(leaf, "commit")[:12]
+    who = f"written by {_detail(leaf, 'author')}, reviewed by {_detail(leaf, 'reviewer')}"
+    return f"{_who(leaf)} published the policy {_text(leaf, 'policy')[:12]}, commit {commit}, {who}: {change}"
 
 
 def _proposed(leaf: Leaf) -> str:
@@ -319,6 +332,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Leaf], str]]] = {
     RecordKind.POLICY_ACTIVATED: _activated,
     RecordKind.POLICY_PROPOSED: _proposed,
     RecordKind.POLICY_REFUSED: _policy_refused,
+    RecordKind.POLICY_PUBLISHED: _policy_published,
     RecordKind.LOG_VERIFIED: _verified,
     RecordKind.PAYLOAD_REVEALED: _revealed,
     RecordKind.PAYLOAD_ERASED: _erased,

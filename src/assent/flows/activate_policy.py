@@ -6,7 +6,8 @@ The swap happens inside the transaction that records it, which passes alone: wha
 the new version, and whatever was judged before is judged anew. A record that does not become durable undoes the swap.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -17,12 +18,15 @@ from assent.core.breakers import Scope
 from assent.core.errors import AssentError, Forged, NotFound, Stale
 from assent.core.operators import Permission
 from assent.core.privileges import Activation, Change, widening
+from assent.core.publications import Publication
 from assent.core.reasons import Reason
 from assent.core.releases import Vouched
-from assent.flows import entries
+from assent.flows import active_policy, policy_entries
+from assent.flows.active_policy import POLICY, Activating, Publishing, is_behind, refuse_behind
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
 from assent.flows.end_action import end_without_running
+from assent.flows.follow_policy import follow_policy
 from assent.flows.judge_again import asks_the_same, judge_again
 from assent.flows.look_at_definitions import trip_what_changed, watched
 from assent.flows.trip_breaker import Tripped, tell_tripped
@@ -46,7 +50,8 @@ class Uptake(StrEnum):
 class TakenUp:
     """A version that was read, and what became of it: `changes` against what served, `ended` what it called back.
 
-    `vouched` is the release that let it serve, `unvouched` why the one beside it does not count.
+    `vouched` is the release that let it serve, `unvouched` why the one beside it does not count. `publication` is how
+    it was published, None where it was not. `passed_over` is what the policy directory holds where that is not read.
     """
 
     version: str
@@ -56,6 +61,8 @@ class TakenUp:
     ended: tuple[Action, ...] = ()
     vouched: Vouched | None = None
     unvouched: str | None = None
+    publication: Publication | None = None
+    passed_over: str | None = None
 
 
 class NotWaiting(AssentError):
@@ -64,41 +71,60 @@ class NotWaiting(AssentError):
     code = "digest_changed"
 
 
-async def take_up_policy(broker: Broker, found: Policy) -> TakenUp:
+async def take_up_policy(broker: Broker, found: Policy, publishing: Publishing | None = None) -> TakenUp:
     """Let `found` serve, or let it wait when it widens something that nobody confirmed and no release key vouches for.
+
+    It is of this broker's own directory, or is published with it.
 
     Raises:
         Stale: another version was taken up meanwhile.
+        PolicyBehind: what serves here is not the version that is active.
 
     """
-    policies = _policies(broker)
+    policies = policies_of(broker)
     serving = policies.current
-    if found.version == serving.version:
+    if found.version == serving.version and publishing is None:
         policies.hold(None)
         return TakenUp(version=found.version, serving=serving.version, uptake=Uptake.UNCHANGED)
     changes = tuple(found.changes_since(serving))
     if broker.activation is Activation.AUTO or not widening(changes):
-        return await _activate(broker, policies, found, serving, changes)
+        return await _activate(broker, policies, found, serving, changes, publishing=publishing)
     said = await broker.ledger.read(partial(vouched_for, broker=broker, found=found, serving=serving))
     if isinstance(said, Vouched):
-        return await _activate(broker, policies, found, serving, changes, vouched=said)
-    await _propose(broker, policies, found, changes, said)
+        return await _activate(broker, policies, found, serving, changes, vouched=said, publishing=publishing)
+    published = await _propose(broker, found, changes, said, publishing)
     return TakenUp(
-        version=found.version, serving=serving.version, uptake=Uptake.WAITING, changes=changes, unvouched=said
+        version=found.version,
+        serving=serving.version,
+        uptake=Uptake.WAITING,
+        changes=changes,
+        unvouched=said,
+        publication=published,
     )
 
 
 async def _propose(
-    broker: Broker, policies: Policies, found: Policy, changes: Sequence[Change], unvouched: str | None
-) -> None:
-    waiting, serving = policies.waiting, policies.current.version
-    if waiting is None or (waiting.version, waiting.release) != (found.version, found.release):
+    broker: Broker, found: Policy, changes: Sequence[Change], unvouched: str | None, publishing: Publishing | None
+) -> Publication | None:
+    policies = policies_of(broker)
+    waiting, serving = policies.waiting, policies.current
+    is_known = waiting is not None and (waiting.version, waiting.release) == (found.version, found.release)
+    if is_known and publishing is None:
+        policies.hold(found)
+        return None
 
-        async def work(tx: Tx) -> None:
-            await tx.append(entries.policy_proposed(found.version, serving, changes, unvouched=unvouched))
+    async def work(tx: Tx) -> Publication | None:
+        await refuse_behind(tx, serving)
+        published = None if publishing is None else await active_policy.publish(tx, publishing)
+        await tx.append(policy_entries.policy_proposed(found.version, serving.version, changes, unvouched=unvouched))
+        return published
 
-        await broker.ledger.transact(work)
+    published = await active_policy.decide(broker, work, gate=Gate.EXCLUSIVE)
     policies.hold(found)
+    if published is not None:
+        broker.following.held = published.id
+        broker.signals.wake(POLICY)
+    return published
 
 
 async def activate_policy(broker: Broker, caller: OperatorCaller, digest: str) -> TakenUp:
@@ -111,12 +137,17 @@ async def activate_policy(broker: Broker, caller: OperatorCaller, digest: str) -
 
     """
     require(caller, Permission.POLICY_ACTIVATE)
-    policies = _policies(broker)
+    policies = policies_of(broker)
+    # It may have been published at another broker a moment ago.
+    await follow_policy(broker)
     serving, waiting = policies.current, policies.waiting
     if _names(digest, serving):
         return TakenUp(version=serving.version, serving=serving.version, uptake=Uptake.UNCHANGED)
     if waiting is None:
-        raise NotFound("no policy waits to be confirmed", hint="`assent policy reload` reads the directory again")
+        raise NotFound(
+            "no policy waits to be confirmed",
+            hint="`assent policy publish` brings one, or `assent policy reload` where brokers read a directory",
+        )
     if not _names(digest, waiting):
         raise NotWaiting(
             f"the version that waits is `{waiting.version[:12]}`, not `{digest[:12]}`",
@@ -139,31 +170,45 @@ async def _activate(
     *,
     by: OperatorCaller | None = None,
     vouched: Vouched | None = None,
+    publishing: Publishing | None = None,
 ) -> TakenUp:
     looked_at = watched(broker, found)
+    activating = Activating(
+        version=found.version,
+        previous=serving.version,
+        changes=changes,
+        by=None if by is None else by.operator.id,
+        vouched=vouched,
+        files=None if publishing is not None else await _files(broker, policies, found),
+    )
 
-    async def work(tx: Tx) -> tuple[Tripped, ...]:
+    async def work(tx: Tx) -> tuple[tuple[Tripped, ...], Publication | None]:
         if by is not None:
             await confirm_operator(tx, by)
         if policies.current is not serving:
             raise Stale("another policy was taken up meanwhile")
+        await refuse_behind(tx, serving)
         # Once more, now that nothing else is written: a release counts once and ends in time.
         if vouched is not None and await vouched_for(tx, broker, found, serving) != vouched:
             raise Stale("the release that vouches for this version was used or ended meanwhile")
-        operator = None if by is None else by.operator.id
-        await tx.append(entries.policy_activated(found.version, serving.version, changes, by=operator, vouched=vouched))
+        if publishing is not None:
+            await active_policy.publish(tx, publishing)
+        publication = await active_policy.activate(tx, activating)
         tripped = await trip_what_changed(tx, looked_at)
         policies.serve(found)
-        return tripped
+        return tripped, publication
 
     try:
-        tell_tripped(broker, *await broker.ledger.transact(work, gate=Gate.EXCLUSIVE))
+        tripped, publication = await active_policy.decide(broker, work, gate=Gate.EXCLUSIVE)
     except BaseException:
         # Not known to be durable: what served before goes on serving.
         if policies.current is found:
             policies.serve(serving)
         raise
+    tell_tripped(broker, *tripped)
     policies.hold(None)
+    broker.following.held = None
+    broker.signals.wake(POLICY)
     ended = await judge_what_waits(broker)
     return TakenUp(
         version=found.version,
@@ -172,7 +217,13 @@ async def _activate(
         changes=changes,
         ended=ended,
         vouched=vouched,
+        publication=publication,
     )
+
+
+async def _files(broker: Broker, policies: Policies, found: Policy) -> Mapping[str, bytes] | None:
+    """Return the files of a version where other brokers of this ledger need them."""
+    return await asyncio.to_thread(policies.files_of, found.version) if broker.is_shared else None
 
 
 async def judge_what_waits(broker: Broker) -> tuple[Action, ...]:
@@ -194,7 +245,10 @@ async def judge_what_waits(broker: Broker) -> tuple[Action, ...]:
 
 async def _judge_some(broker: Broker, keys: Sequence[ActionId]) -> list[Action]:
     async def work(tx: Tx) -> list[Action]:
-        judged = [await _judge_one(tx, broker.policy(), key) for key in keys]
+        policy = broker.policy()
+        if await is_behind(tx, policy):
+            return []  # whoever took up the version that came between judges by that
+        judged = [await _judge_one(tx, policy, key) for key in keys]
         return [action for action in judged if action is not None]
 
     return await broker.ledger.transact(work)
@@ -221,7 +275,8 @@ async def _why_otherwise(tx: Tx, policy: Policy, action: Action) -> Reason | Non
     return grants.why_judged_otherwise(action, judgement.proposal, judgement.verdict, asks_the_same=same)
 
 
-def _policies(broker: Broker) -> Policies:
+def policies_of(broker: Broker) -> Policies:
+    """Return what takes up other versions. Raises NotFound: this broker takes up none."""
     if broker.policies is None:
         raise NotFound("this broker serves one policy and takes up no other")
     return broker.policies

@@ -9,6 +9,7 @@ from assent.core.decisions import Limits
 from assent.core.notes import Verifier
 from assent.core.operators import OIDC
 from assent.core.privileges import Activation
+from assent.flows.following import Following
 from assent.flows.held import Held
 from assent.flows.looks import Looks
 from assent.flows.on_duty import OnDuty
@@ -25,11 +26,12 @@ class Broker:
     `policy` returns the version that is loaded now: take it once per flow. `sign_grant` turns claims into a signed
     token, `open_grant` gives the claims of a token that this broker signed, or None. `lease` is how long a redeemed
     grant may take to report, `pick_up_within` how long a grant that no human was asked about may wait. `policies`
-    takes up other versions, as `activation` says; without it the one version serves. `release_keys` may vouch for
-    what widens, on the log called `log_name`. `legal_hold` names what has to be kept, so that nothing is erased;
-    empty for nothing. `at_console` are the operators who can sign in at the console with more than
-    a token, whoever is declared to the issuer of single sign-on among them where `signs_on`. `passkeys` checks what
-    their authenticators sign; None where nothing does.
+    takes up other versions, as `activation` says; without it the one version serves. `following` knows of the version
+    that is active in the ledger; where the ledger `is_shared`, the files of what serves are kept in it for the others.
+    `release_keys` may vouch for what widens, on the log called `log_name`. `legal_hold` names what has to be kept, so
+    that nothing is erased; empty for nothing. `at_console` are the operators who can sign in at the console with more
+    than a token, whoever is declared to the issuer of single sign-on among them where `signs_on`. `passkeys` checks
+    what their authenticators sign; None where nothing does.
     """
 
     ledger: Ledger
@@ -48,6 +50,8 @@ class Broker:
     recognised: Recognised = field(default_factory=Recognised)
     policies: Policies | None = None
     activation: Activation = Activation.AUTO
+    following: Following = field(default_factory=Following)
+    is_shared: bool = False
     release_keys: tuple[Verifier, ...] = ()
     log_name: str = ""
     held: Held = field(default_factory=Held)

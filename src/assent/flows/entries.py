@@ -1,10 +1,9 @@
 """Entries: what each flow writes into the log; public facts by name, payload only as commitments."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from assent.core.actions import Action
 from assent.core.agents import AgentStatus, is_suspended
@@ -16,13 +15,8 @@ from assent.core.deliveries import Told
 from assent.core.denials import Denial
 from assent.core.grants import Grant
 from assent.core.handovers import Handover
-from assent.core.privileges import Change, widening
 from assent.core.reasons import Reason
 from assent.core.records import Entry, RecordId, RecordKind, rfc3339
-from assent.core.releases import Vouched
-
-MAX_TOLD_CHANGES: Final = 40
-MAX_TOLD_CHARACTERS: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -403,56 +397,6 @@ def agent_resumed(status: AgentStatus, *, by: Voter, reason: str) -> Entry:
 def _status(kind: RecordKind, status: AgentStatus, by: str, reason: str, detail: Mapping[str, Json]) -> Entry:
     payload = {"reason": canonical(reason)} if reason else {}
     return Entry(kind=kind, agent=status.id, operator=by, detail=detail, payload=payload)
-
-
-def policy_activated(
-    version: str,
-    previous: str | None,
-    changes: Sequence[Change] | None,
-    *,
-    by: str | None = None,
-    vouched: Vouched | None = None,
-) -> Entry:
-    """Return the record of a policy version that serves from now on.
-
-    `changes` is the diff of privileges, None where the previous version is not at hand; `by` confirmed it, or the keys
-    of `vouched` did.
-    """
-    detail = _policy_detail(previous, changes)
-    if vouched is not None:
-        release = vouched.release
-        detail["release"] = {
-            "keys": list(vouched.keys),
-            "digest": release.digest,
-            "until": rfc3339(release.until),
-        }
-    return Entry(kind=RecordKind.POLICY_ACTIVATED, operator=by, policy=version, detail=detail)
-
-
-def policy_proposed(version: str, serving: str, changes: Sequence[Change], *, unvouched: str | None = None) -> Entry:
-    """Return the record of a policy version that widens something, and does not serve until somebody confirms it.
-
-    `unvouched` says why the release that lies beside it does not count, where one does.
-    """
-    detail = _policy_detail(serving, changes)
-    if unvouched is not None:
-        detail["unvouched"] = unvouched[:MAX_TOLD_CHARACTERS]
-    return Entry(kind=RecordKind.POLICY_PROPOSED, policy=version, detail=detail)
-
-
-def _policy_detail(previous: str | None, changes: Sequence[Change] | None) -> dict[str, Json]:
-    detail: dict[str, Json] = {"previous": previous} if previous else {}
-    if changes is None:
-        return {**detail, "diff": "unknown"} if previous else detail
-    counts = Counter(change.direction.value for change in changes)
-    told: list[Json] = [str(change)[:MAX_TOLD_CHARACTERS] for change in widening(changes)[:MAX_TOLD_CHANGES]]
-    detail["diff"] = dict(sorted(counts.items()))
-    return {**detail, "widens": told} if told else detail
-
-
-def policy_refused(findings: int, serving: str, *, by: str | None = None) -> Entry:
-    """Return the record of a policy directory that was refused, while the version before goes on serving."""
-    return Entry(kind=RecordKind.POLICY_REFUSED, operator=by, policy=serving, detail={"findings": findings})
 
 
 def broker_started(version: str, policy: str) -> Entry:

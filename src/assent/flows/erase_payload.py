@@ -15,6 +15,7 @@ from assent.core.operators import Permission
 from assent.core.records import Record, RecordId, RecordKind
 from assent.core.telling import leaf_detail
 from assent.flows import audit_entries
+from assent.flows.active_policy import decide, refuse_behind
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
 from assent.flows.tell_story import action_named, leaf_of
@@ -59,6 +60,7 @@ async def erase_action(broker: Broker, caller: OperatorCaller, key: str, *, basi
 
     async def work(tx: Tx) -> Erased:
         await confirm_operator(tx, caller)
+        await refuse_behind(tx, broker.policy())
         action = await _action(tx, key)
         found = await _records(tx, action.id)
         approval = await tx.approval_of(action.id)
@@ -80,7 +82,7 @@ async def erase_action(broker: Broker, caller: OperatorCaller, key: str, *, basi
         await tx.append(replace(said, id=record_id))
         return _erased(action, record_id, len(gone), found)
 
-    return await broker.ledger.transact(work)
+    return await decide(broker, work)
 
 
 async def _action(view: View, key: str) -> Action:

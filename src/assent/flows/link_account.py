@@ -16,6 +16,7 @@ from assent.core.errors import Forbidden, Forged, IllegalMove, NotFound
 from assent.core.operators import Assurance, Operator, OperatorId, Permission
 from assent.core.reasons import Reason
 from assent.flows import link_entries
+from assent.flows.active_policy import decide, refuse_behind
 from assent.flows.authenticate import LinkedCaller, OperatorCaller, confirm_operator
 from assent.flows.broker import Broker
 from assent.ports import Tx, View
@@ -80,6 +81,7 @@ async def type_code(broker: Broker, *, account: str, code: str, barred: Reason |
     mine = next((one for one in policy.operators() if account_links.declared(one) == account and not barred), None)
 
     async def work(tx: Tx) -> Operator | Reason:
+        await refuse_behind(tx, policy)
         own = None if mine is None else await tx.get(AccountLink, mine.id)
         # (1) the code of this very operator, made for this very account, which is declared for them still
         if (
@@ -98,7 +100,7 @@ async def type_code(broker: Broker, *, account: str, code: str, barred: Reason |
         await tx.append(link_entries.refused(account, operator=None if mine is None else mine.id, whose=whose))
         return barred or Reason.of("not_eligible", _NOT_YOURS if mine is None else _WRONG)
 
-    return await broker.ledger.transact(work)
+    return await decide(broker, work)
 
 
 async def _spend(tx: Tx, operators: Sequence[Operator], code_mac: bytes) -> OperatorId | None:

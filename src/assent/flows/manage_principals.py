@@ -16,6 +16,7 @@ from assent.core.credentials import MAX_LIVE_PER_PRINCIPAL, Credential, Credenti
 from assent.core.errors import IllegalMove, NotFound
 from assent.core.reasons import Reason
 from assent.flows import entries
+from assent.flows.active_policy import decide, refuse_behind
 from assent.flows.authenticate import CREDENTIAL, OperatorCaller, SessionCaller, TokenCaller, confirm_operator
 from assent.flows.broker import Broker
 from assent.flows.end_action import end_without_running
@@ -70,6 +71,7 @@ async def issue_credential(
     async def work(tx: Tx) -> Credential:
         if caller is not None:
             await confirm_operator(tx, caller)
+            await refuse_behind(tx, broker.policy())
             await _refuse_too_many(tx, kind, principal)
         credential = Credential(
             id=identifier,
@@ -85,7 +87,7 @@ async def issue_credential(
         await tx.append(entries.credential_issued(credential, using=_shown_by(caller), by_hand=by_hand))
         return credential
 
-    credential = await broker.ledger.transact(work)
+    credential = await decide(broker, work)
     return Issued(credential, compose(kind, credential.id, secret))
 
 

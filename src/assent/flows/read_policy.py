@@ -13,7 +13,9 @@ from assent.core.errors import NotFound
 from assent.core.explanations import Asking, DocumentFormat, Explanation
 from assent.core.operators import Permission
 from assent.core.privileges import Activation, Change
+from assent.core.publications import ActivePolicy, Publication, waits
 from assent.core.releases import Vouched
+from assent.flows.active_policy import active_policy
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
 from assent.flows.vouch_for_policy import vouched_for
@@ -24,7 +26,10 @@ from assent.ports import Policies, Policy, View
 class Serving:
     """Which policy serves, what its files are now (None: unreadable), and what waits to be confirmed, with its diff.
 
-    `unvouched` says why the release beside what waits does not count, None where none lies there.
+    `unvouched` says why the release beside what waits does not count, None where none lies there. `active` is the
+    version that is active in the ledger, None where it does not say; `published` and `published_waiting` are how that
+    and what waits came there, None where a broker's own directory was taken up. `behind` says why another version
+    serves here than the active one.
     """
 
     policy: Policy
@@ -33,6 +38,10 @@ class Serving:
     waiting: Policy | None
     changes: Sequence[Change]
     unvouched: str | None = None
+    active: ActivePolicy | None = None
+    published: Publication | None = None
+    published_waiting: Publication | None = None
+    behind: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +63,7 @@ async def show_policy(broker: Broker, caller: OperatorCaller) -> Serving:
     policies = _policies(broker)
     policy, waiting = policies.current, policies.waiting
     changes = () if waiting is None else await asyncio.to_thread(waiting.changes_since, policy)
+    active, published, pending = await broker.ledger.read(_published)
     return Serving(
         policy=policy,
         activation=broker.activation,
@@ -61,7 +71,25 @@ async def show_policy(broker: Broker, caller: OperatorCaller) -> Serving:
         waiting=waiting,
         changes=changes,
         unvouched=await _unvouched(broker, waiting, policy),
+        active=active,
+        published=published,
+        published_waiting=pending if waiting is not None and pending and pending.version == waiting.version else None,
+        behind=why_behind(broker, active),
     )
+
+
+async def _published(view: View) -> tuple[ActivePolicy | None, Publication | None, Publication | None]:
+    active = await active_policy(view)
+    named = None if active is None else active.publication
+    published = None if named is None else await view.get(Publication, named)
+    return active, published, waits(active, await view.newest_publication())
+
+
+def why_behind(broker: Broker, active: ActivePolicy | None) -> str | None:
+    """Return why another version serves here than the active one; None where it does not."""
+    if active is None or active.version == broker.policy().version:
+        return None
+    return broker.following.why or f"the active policy `{active.version[:12]}` is being loaded"
 
 
 async def _unvouched(broker: Broker, waiting: Policy | None, serving: Policy) -> str | None:

@@ -30,6 +30,7 @@ from assent.core.operators import OperatorId
 from assent.core.reasons import Reason
 from assent.core.values import made_quickly
 from assent.flows import breaker_entries, entries
+from assent.flows.active_policy import decide, refuse_behind
 from assent.flows.agent_status import status_of
 from assent.flows.answers import Answered, read_anew, when_again, who_can_decide, with_token
 from assent.flows.authenticate import AgentCaller, confirm
@@ -120,6 +121,7 @@ async def request_action(broker: Broker, caller: AgentCaller, ask: Ask) -> Answe
         Unauthenticated: the caller's key is not valid any more.
         IdempotencyConflict: the idempotency key or call id was used for other content.
         LedgerUnavailable: nothing was decided, or not known to be.
+        PolicyBehind: another policy is active, and this is no read that the loaded one simply allows.
 
     """
     first = _judge(broker, caller, ask)
@@ -130,6 +132,8 @@ async def request_action(broker: Broker, caller: AgentCaller, ask: Ask) -> Answe
         # A policy that was taken up since then decides: nothing judged by an older one commits after it.
         judged = first if broker.policy() is first.policy else _judge(broker, caller, ask)
         key = await confirm(tx, caller.key)
+        if not _is_plain_read(judged):
+            await refuse_behind(tx, judged.policy)
         found = await _find_again(tx, caller, ask, judged.content)
         if found is None:
             return await _decide(broker, tx, key, ask, judged, counters_readable=readable)
@@ -137,7 +141,7 @@ async def request_action(broker: Broker, caller: AgentCaller, ask: Ask) -> Answe
             raise IdempotencyConflict(f"action `{found.id}` was asked under this key with other content")
         return _Asked(await _replayed(tx, found, judged), judged)
 
-    asked = await broker.ledger.transact(work)
+    asked = await decide(broker, work)
     answered = asked.answered
     if answered.approval is not None:
         broker.signals.wake(CARDS)
@@ -184,6 +188,10 @@ def _judge(broker: Broker, caller: AgentCaller, ask: Ask) -> _Judged:
         attempt=None if ask.attempt is None else attempt_of(ask.attempt),
         counted=policy.counted(caller.agent, ask.tool, facts.environment),
     )
+
+
+def _is_plain_read(judged: _Judged) -> bool:
+    return judged.refused is None and judged.facts.impact is Impact.READ and judged.verdict.effect is Effect.ALLOW
 
 
 def _kept(arguments: bytes) -> bytes:

@@ -19,6 +19,7 @@ from assent.core.passkeys import about_vote
 from assent.core.reasons import Reason
 from assent.core.records import RecordKind
 from assent.flows import entries, passkey_entries
+from assent.flows.active_policy import decide, refuse_behind
 from assent.flows.answers import who_can_decide
 from assent.flows.authenticate import OperatorCaller, SessionCaller, confirm_operator, require, was_revoked
 from assent.flows.broker import Broker
@@ -262,6 +263,7 @@ async def approve_action(
         NotFound: no such approval.
         Unauthenticated: the caller's token was revoked since.
         IllegalMove: there is an answer of a passkey, and this broker takes none.
+        PolicyBehind: another policy is active than the one that is loaded here. A no, and taking back, always pass.
 
     """
     grant_id = GrantId(broker.new_id("grt"))
@@ -270,6 +272,7 @@ async def approve_action(
     async def work(tx: Tx) -> Resolved:
         policy = broker.policy()
         await confirm_operator(tx, caller)
+        await refuse_behind(tx, policy)
         approval = await _as_heard(tx, await find(tx, key))
         action = await action_of(tx, approval)
         signed = await _signed(tx, caller, approval, answer)
@@ -439,11 +442,13 @@ async def let_ask_again(broker: Broker, caller: OperatorCaller, key: str, *, rea
     Raises:
         NotFound: no such approval.
         Unauthenticated: the caller's token was revoked since.
+        PolicyBehind: another policy is active than the one that is loaded here.
 
     """
 
     async def work(tx: Tx) -> Resolved:
         await confirm_operator(tx, caller)
+        await refuse_behind(tx, broker.policy())
         approval = await find(tx, key)
         action = await action_of(tx, approval)
         refused = approvals.why_not_let_again(approval, caller.voter(), tx.now)
@@ -484,6 +489,6 @@ async def _refused(
 
 
 async def _transact_and_tell(broker: Broker, work: Callable[[Tx], Awaitable[Resolved]]) -> Resolved:
-    resolved = await broker.ledger.transact(work)
+    resolved = await decide(broker, work)
     tell(broker, resolved.action)
     return resolved

@@ -7,6 +7,7 @@ from assent.core.agents import AgentId, AgentStatus, is_suspended
 from assent.core.operators import Assurance, Operator, Permission
 from assent.core.reasons import Reason
 from assent.flows import entries
+from assent.flows.active_policy import decide, refuse_behind
 from assent.flows.agent_status import refuse_unheard_of
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
@@ -41,7 +42,7 @@ async def resume_agent(broker: Broker, caller: OperatorCaller, agent: AgentId, *
     Raises:
         Forbidden: the caller does not manage agents.
         NotFound: nobody ever heard of this agent.
-        LedgerUnavailable: nobody knows what became of it.
+        LedgerUnavailable: nobody knows what became of it, or another policy is active than the one loaded here.
 
     """
     require(caller, Permission.AGENTS_MANAGE)
@@ -49,6 +50,7 @@ async def resume_agent(broker: Broker, caller: OperatorCaller, agent: AgentId, *
 
     async def work(tx: Tx) -> ResumeAnswer:
         await confirm_operator(tx, caller)
+        await refuse_behind(tx, policy)
         status = await tx.get(AgentStatus, agent)
         await refuse_unheard_of(tx, policy, agent, status)
         if status is None or not is_suspended(status):
@@ -66,7 +68,7 @@ async def resume_agent(broker: Broker, caller: OperatorCaller, agent: AgentId, *
         second = sought(broker, caller, who)
         return ResumeAnswer(agent=agent, status=resumed, who=second.who, assurance=second.assurance)
 
-    return await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
+    return await decide(broker, work, gate=Gate.EXCLUSIVE)
 
 
 async def _store(tx: Tx, status: AgentStatus, caller: OperatorCaller, reason: str) -> AgentStatus:

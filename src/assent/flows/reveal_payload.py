@@ -12,6 +12,7 @@ from assent.core.looking import RecordFilter
 from assent.core.operators import Permission
 from assent.core.records import Record, RecordId
 from assent.flows import audit_entries
+from assent.flows.active_policy import decide, refuse_behind
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
 from assent.flows.tell_story import action_named, leaf_of
@@ -82,10 +83,11 @@ async def _recorded(broker: Broker, caller: OperatorCaller, found: Revealed, rea
 
     async def work(tx: Tx) -> Record:
         await confirm_operator(tx, caller)
+        await refuse_behind(tx, broker.policy())
         said = audit_entries.payload_revealed(caller.operator.id, shown, fields, about=about, reason=reason)
         return await tx.append(said)
 
-    record = await broker.ledger.transact(work)
+    record = await decide(broker, work)
     return Revealed(record.id, found.items, found.rest)
 
 

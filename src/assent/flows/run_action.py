@@ -15,6 +15,7 @@ from assent.core.patterns import TOOL_SEPARATOR, matches
 from assent.core.reasons import Reason
 from assent.core.records import RecordKind
 from assent.flows import entries
+from assent.flows.active_policy import decide, refuse_behind
 from assent.flows.agent_status import status_of
 from assent.flows.authenticate import AgentCaller, ServiceCaller, confirm
 from assent.flows.broker import Broker
@@ -62,6 +63,7 @@ async def redeem_as_agent(
 
     Raises:
         NotFound: no such grant of this agent, or one that the tool redeems.
+        PolicyBehind: another policy is active than the one that is loaded here.
 
     """
     claim = _claim(attempt, digest, arguments)
@@ -84,6 +86,7 @@ async def redeem_as_tool(
     Raises:
         NotFound: the token was not signed by this broker, or names no grant.
         Forbidden: the service may not redeem grants for this tool.
+        PolicyBehind: another policy is active than the one that is loaded here.
 
     """
     claims = broker.open_grant(token)
@@ -110,10 +113,12 @@ def _claim(attempt: str, digest: str | None, arguments: Json) -> Claim:
 
 
 async def _redeem(broker: Broker, tx: Tx, grant: Grant, claim: Claim, *, by: str) -> Redemption:
+    policy = broker.policy()
+    await refuse_behind(tx, policy)
     action = await tx.get(Action, grant.action)
     if action is None:
         raise NotFound("the action of this grant is gone", hint="run `assent audit verify`")
-    holds = await _what_holds(broker.policy(), tx, action)
+    holds = await _what_holds(policy, tx, action)
     result = grants.redeem(grant, action, claim, holds, tx.now)
     if isinstance(result, Reason):
         await tx.append(entries.grant_refused(action, grant, by=by, reason=result))
@@ -220,7 +225,7 @@ async def _store_outcome(tx: Tx, action: Action, outcome: Outcome) -> Redemption
 
 
 async def _transact_redemption(broker: Broker, work: Callable[[Tx], Awaitable[Redemption]]) -> Redemption:
-    redemption = await broker.ledger.transact(work)
+    redemption = await decide(broker, work)
     if redemption.refused is None:
         action = redemption.action
         # A trip that could not be stored holds here; what was committed before it is not told.

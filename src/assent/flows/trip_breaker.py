@@ -12,6 +12,7 @@ from assent.core.errors import HeldNotDurable, IllegalMove, LedgerUnavailable, N
 from assent.core.operators import Assurance, Operator, OperatorId, Permission
 from assent.core.reasons import Reason
 from assent.flows import breaker_entries
+from assent.flows.active_policy import decide, refuse_behind
 from assent.flows.authenticate import OperatorCaller, confirm_operator, require
 from assent.flows.broker import Broker
 from assent.flows.end_action import end_waiting
@@ -203,6 +204,7 @@ async def reset(broker: Broker, caller: OperatorCaller, key: BreakerId, *, reaso
 
     async def work(tx: Tx) -> ResetAnswer:
         await confirm_operator(tx, caller)
+        await refuse_behind(tx, policy)
         breaker = await find(tx, key)
         who, alone = _who(breaker, policy), _is_enough_alone(breaker, policy)
         breaker = replace(breaker, reset_asked=await heard_still(tx, breaker.reset_asked, who))
@@ -217,7 +219,7 @@ async def reset(broker: Broker, caller: OperatorCaller, key: BreakerId, *, reaso
         second = sought(broker, caller, who)
         return ResetAnswer(breaker=result.breaker, who=second.who, assurance=second.assurance)
 
-    answer = await broker.ledger.transact(work, gate=Gate.EXCLUSIVE)
+    answer = await decide(broker, work, gate=Gate.EXCLUSIVE)
     broker.signals.wake(ALERTS)
     return answer
 

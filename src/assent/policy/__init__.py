@@ -3,8 +3,10 @@
 `load` builds a version, off the event loop and without touching anything global; `PolicyHolder` swaps versions.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from assent.policy import files as policy_files
 from assent.policy.files import Source, read_directory
 from assent.policy.findings import Findings
 from assent.policy.loaded import LoadedPolicy
@@ -12,7 +14,7 @@ from assent.policy.loading import declare
 from assent.policy.trial import ask_cases, uncollected
 from assent.ports import Clock
 
-__all__ = ["LoadedPolicy", "load", "of_copy", "of_directory"]
+__all__ = ["LoadedPolicy", "load", "of_copy", "of_directory", "of_files"]
 
 
 def load(directory: Path, clock: Clock) -> LoadedPolicy:
@@ -33,6 +35,18 @@ def of_directory(directory: Path, clock: Clock) -> tuple[LoadedPolicy, Source]:
     policy = _made_of(source, findings, str(directory), clock)
     ask_cases(policy, findings, clock())
     findings.raise_if_any(str(directory))
+    return policy, source
+
+
+def of_files(files: Mapping[str, bytes], release: bytes | None, clock: Clock) -> tuple[LoadedPolicy, Source]:
+    """Return the policy of files by their path, checked as a directory of them is. Raises as `load`."""
+    findings = Findings()
+    source = policy_files.of_files(files, release, findings)
+    where = f"version {source.version[:12]}"
+    findings.raise_if_any(where)
+    policy = _made_of(source, findings, where, clock)
+    ask_cases(policy, findings, clock())
+    findings.raise_if_any(where)
     return policy, source
 
 

@@ -6,12 +6,13 @@ is on record before anybody is answered by it. Versions that were read are kept 
 on changed files can still tell what changed.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from assent.core.errors import NotFound, PolicyInvalid
 from assent.core.explanations import Asking, DocumentFormat, Explanation
-from assent.policy import LoadedPolicy, of_copy, of_directory
+from assent.policy import LoadedPolicy, of_copy, of_directory, of_files
 from assent.policy.copies import Copies
 from assent.policy.document import written_out
 from assent.policy.explaining import explain
@@ -61,6 +62,16 @@ class PolicyHolder:
         except PolicyInvalid:
             # An earlier program took it and this one does not: there is nothing to compare with.
             return None
+
+    def files_of(self, version: str) -> Mapping[str, bytes] | None:
+        source = None if self._copies is None else self._copies.get(version)
+        return None if source is None else source.files
+
+    def of_files(self, files: Mapping[str, bytes], release: bytes | None) -> LoadedPolicy:
+        policy, source = of_files(files, release, self._clock)
+        if self._copies is not None:
+            self._copies.put(source)
+        return policy
 
     def explain(self, version: Policy, asking: Asking, now: datetime) -> Explanation:
         return explain(_ours(version), asking, now)

@@ -8,7 +8,7 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -42,6 +42,7 @@ PASSED_OVER: Final = (DRAFTS, EXAMPLES, SCHEMAS)
 """Folders beside the policy: nothing in them is read, and none of it is part of the version."""
 
 _Seen = tuple[int, int, int, int]
+_PLACES: Final = frozenset({(), *((folder,) for folder in FOLDERS)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,33 @@ def read_directory(directory: Path, findings: Findings) -> Source:
     before = _survey(directory, findings)
     files = {name: _read(directory, name, findings) for name in sorted(before)}
     release = files.pop(RELEASE, None)
-    if sum(map(len, files.values())) > MAX_TOTAL_BYTES:
-        findings.add(Place("."), f"the files are larger than {MAX_TOTAL_BYTES} bytes together")
     if _survey(directory, Findings()) != before:
         findings.add(Place("."), "the directory changed while it was read, load it again")
+    _check_whole(files, findings)
+    return Source(files, release)
+
+
+def of_files(files: Mapping[str, bytes], release: bytes | None, findings: Findings) -> Source:
+    """Return files that lie in no directory as one source; what would have no place in one becomes a finding."""
+    for name, content in files.items():
+        if not _has_a_place(name) or PurePosixPath(name).parts[:-1] not in _PLACES or name == RELEASE:
+            findings.add(Place(name), "nothing of this name has a place here")
+        if len(content) > MAX_FILE_BYTES:
+            findings.add(Place(name), f"is no file of at most {MAX_FILE_BYTES} bytes")
+    if len(files) > MAX_FILES:
+        findings.add(Place("."), f"there are more than {MAX_FILES} files")
+    if release is not None and len(release) > MAX_RELEASE_BYTES:
+        findings.add(Place(RELEASE), f"is no file of at most {MAX_RELEASE_BYTES} bytes")
+    _check_whole(files, findings)
+    return Source(dict(sorted(files.items())), release)
+
+
+def _check_whole(files: Mapping[str, bytes], findings: Findings) -> None:
+    if sum(map(len, files.values())) > MAX_TOTAL_BYTES:
+        findings.add(Place("."), f"the files are larger than {MAX_TOTAL_BYTES} bytes together")
     for name in REQUIRED:
         if name not in files:
             findings.add(Place(name), "this file is missing")
-    return Source(files, release)
 
 
 def version_of(directory: Path) -> str | None:

@@ -28,8 +28,9 @@ class Tried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """All cases of a policy, and the rules that none of them met."""
+    """All cases of the policy `version`, and the rules that none of them met."""
 
+    version: str
     tried: Sequence[Tried]
     unreached: Sequence[Rule]
     rules: int
@@ -46,7 +47,7 @@ def try_cases(policy: LoadedPolicy, now: datetime) -> Trial:
     met = {rule for one in tried for rule in one.decision.rules}
     rules = policy.declared.rules
     unreached = sorted((rule for key, rule in rules.items() if key not in met), key=lambda rule: rule.place)
-    return Trial(tried=tried, unreached=unreached, rules=len(rules))
+    return Trial(version=policy.version, tried=tried, unreached=unreached, rules=len(rules))
 
 
 def ask_cases(policy: LoadedPolicy, findings: Findings, now: datetime) -> None:

@@ -26,6 +26,7 @@ from assent.core.grants import Grant
 from assent.core.looking import FoundRecords, LogState, RecordFilter
 from assent.core.passkeys import Challenge, Passkey
 from assent.core.presence import Presence
+from assent.core.publications import ActivePolicy, Bundle, Publication
 from assent.core.records import Entry, Record, RecordId, RecordKind
 from assent.core.work_leases import WorkLease
 from assent.ports.channels import AlertChannel, Channel
@@ -75,6 +76,9 @@ Row = (
     | Passkey
     | Challenge
     | WorkLease
+    | Bundle
+    | Publication
+    | ActivePolicy
 )
 R = TypeVar(
     "R",
@@ -94,6 +98,9 @@ R = TypeVar(
     Passkey,
     Challenge,
     WorkLease,
+    Bundle,
+    Publication,
+    ActivePolicy,
 )
 
 Clock = Callable[[], datetime]
@@ -291,6 +298,10 @@ class View(Protocol):
 
         One whose MAC does not hold is none: it signs nothing.
         """
+        ...
+
+    async def newest_publication(self) -> Publication | None:
+        """Return the policy version that was published last, or None where none ever was."""
         ...
 
     async def deliveries_of(self, approval: ApprovalId) -> Sequence[Delivery]:

@@ -153,6 +153,19 @@ class Policies(Protocol):
         """Return a version that was read before, from a copy whose digest it is, or None; slow too."""
         ...
 
+    def files_of(self, version: str) -> Mapping[str, bytes] | None:
+        """Return the files of a version that was read before, by their path, or None; slow too."""
+        ...
+
+    def of_files(self, files: Mapping[str, bytes], release: bytes | None) -> Policy:
+        """Return the version that these files are, checked as a directory of them is, serving nothing; slow too.
+
+        Raises:
+            PolicyInvalid: they were refused.
+
+        """
+        ...
+
     def explain(self, version: Policy, asking: Asking, now: datetime) -> Explanation:
         """Return what `version` makes of a question at `now`, rule by rule; it says what a decision would be."""
         ...

@@ -12,6 +12,7 @@ from assent.core.asking import Numbers
 from assent.core.errors import AssentError
 from assent.core.looking import RecordFilter
 from assent.core.records import RecordKind
+from assent.flows.active_policy import active_policy
 from assent.metrics import Measured
 from assent.ports import Clock, OpenApprovals, Signals, View
 from assent.stores.ledger import StoredLedger
@@ -33,6 +34,7 @@ class _Seen:
     approvals: OpenApprovals
     breakers: int
     policy_since: datetime | None
+    is_published: bool | None
     deliveries: Mapping[str, int]
 
 
@@ -109,7 +111,8 @@ class Gauges:
         )
 
     async def _look(self) -> Measured:
-        ready = (await self._readiness()).ready
+        readiness = await self._readiness()
+        ready, behind = readiness.ready, not readiness.policy_loaded
         signals_up = None if self._signals is None else await self._signals.readable()
         durations, waiting = self._ledger.durations.read(), self._ledger.waiting
         try:
@@ -129,17 +132,21 @@ class Gauges:
             log_unsigned_records=unsigned,
             deliveries_due=seen.deliveries,
             signals_up=signals_up,
+            policy_behind=behind,
+            policy_published=seen.is_published,
             policy_age_seconds=_seconds(seen.now, seen.policy_since),
             clock_behind_seconds=_behind(seen.now, clock).total_seconds(),
         )
 
     async def _see(self, view: View) -> _Seen:
         taken_up = (await view.records(RecordFilter(kind=RecordKind.POLICY_ACTIVATED), limit=1)).records
+        active = await active_policy(view)
         return _Seen(
             now=view.now,
             approvals=await view.open_approvals(),
             breakers=len(await view.open_breakers()),
             policy_since=taken_up[0].time if taken_up else None,
+            is_published=None if active is None else active.publication is not None,
             deliveries={name: len(await view.deliveries_due(name, MOST_COUNTED)) for name in self._channels},
         )
 

@@ -45,7 +45,16 @@ from assent.serving.readiness import ReadinessProbe
 from assent.serving.signing_on import issuer_of
 from assent.serving.sinking import Sinking
 from assent.serving.slack import slack_of, slack_round
-from assent.serving.upkeep import PolicyWatch, PresenceWatch, follow_log, for_ever, keep_log, keep_time, tell_of
+from assent.serving.upkeep import (
+    PolicyFollow,
+    PolicyWatch,
+    PresenceWatch,
+    follow_log,
+    for_ever,
+    keep_log,
+    keep_time,
+    tell_of,
+)
 from assent.serving.verifying import Verifying
 from assent.serving.watching import Counters, Telling, keep_held, keep_unrecorded, webhook_of
 from assent.stores.sqlite import ServingLock
@@ -174,7 +183,7 @@ class _Process:
             # A log that was changed below its last checkpoint is not served on: whoever serves would vouch for it.
             await self._assembly.log.integrate()
             taken = await start_broker(self._assembly.broker, version=self._version)
-            if taken.uptake is Uptake.WAITING:
+            if taken.uptake is Uptake.WAITING or taken.passed_over is not None:
                 tell_of(taken)
             await self._begin_to_watch()
             await self._make_link()
@@ -253,7 +262,7 @@ class _Process:
     def _application(self) -> InFront:
         assembly, settings = self._assembly, self._settings
         readiness = ReadinessProbe(
-            assembly.broker.ledger, settings.ledger_file if settings.ledger_url is None else None, assembly.redis
+            assembly.broker, settings.ledger_file if settings.ledger_url is None else None, assembly.redis
         ).look
         return create_app(
             assembly.broker,
@@ -337,6 +346,7 @@ class _Process:
             "timers": only(Work.TIMERS, partial(keep_time, assembly.broker, at_most_seconds=ticks)),
             "presence": PresenceWatch(assembly.broker).look,
             "policy": watch.look,
+            "active policy": PolicyFollow(assembly.broker).look,
             "keys": assembly.kept.ring.look,
             "verification": only(Work.LOG, Verifying(assembly).round),
             "log": only(

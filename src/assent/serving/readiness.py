@@ -1,4 +1,4 @@
-"""Whether the broker can decide now: the ledger takes a transaction and its disk has room, a policy is loaded."""
+"""Whether the broker can decide now: the ledger takes writes, its disk has room, the active policy is loaded."""
 
 import asyncio
 import os
@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from assent.api import Readiness
 from assent.core.errors import AssentError
-from assent.ports import Ledger, Tx
+from assent.flows.active_policy import active_policy
+from assent.flows.broker import Broker
+from assent.flows.read_policy import why_behind
+from assent.ports import Tx
 
 if TYPE_CHECKING:
     from assent.stores.redis_signals import RedisSignals
@@ -21,8 +24,8 @@ LEAST_FREE_BYTES: Final = 8 * 1024 * 1024
 class ReadinessProbe:
     """Looks at most once a second, however many ask; a ledger that is no file has a disk of its own elsewhere."""
 
-    def __init__(self, ledger: Ledger, ledger_file: Path | None, redis: "RedisSignals | None" = None) -> None:
-        self._ledger = ledger
+    def __init__(self, broker: Broker, ledger_file: Path | None, redis: "RedisSignals | None" = None) -> None:
+        self._broker = broker
         self._redis = redis
         self._directory = None if ledger_file is None else ledger_file.parent
         self._lock = asyncio.Lock()
@@ -37,10 +40,17 @@ class ReadinessProbe:
             return self._found
 
     async def _look(self) -> Readiness:
-        notes = tuple(note for note in (await self._no_transaction(), self._no_room()) if note)
-        # A policy that cannot be loaded stops the start, and later the one before goes on serving: there always is one.
+        wrong, behind = await self._no_transaction()
+        notes = tuple(note for note in (wrong, self._no_room()) if note)
+        # A policy that cannot be loaded stops the start, and later the one before goes on serving. There always is one;
+        # where the ledger calls another one active, nothing but reads is decided by it.
         signals, away = self._signals()
-        return Readiness(ledger_writable=not notes, policy_loaded=True, notes=(*notes, *away), signals=signals)
+        return Readiness(
+            ledger_writable=not notes,
+            policy_loaded=behind is None,
+            notes=(*notes, *([] if behind is None else [behind]), *away),
+            signals=signals,
+        )
 
     def _signals(self) -> tuple[str, tuple[str, ...]]:
         """Return where breakers count, and why they cannot; the ledger decides all the same, so that is not unready."""
@@ -51,17 +61,19 @@ class ReadinessProbe:
             return "redis", ()
         return "unreachable", (f"Redis: {why}; changes in production that a rule counts are denied",)
 
-    async def _no_transaction(self) -> str:
-        """Return why the ledger takes no transaction, or nothing; an empty one needs writer, lock and file."""
+    async def _no_transaction(self) -> tuple[str, str | None]:
+        """Return why the ledger takes no transaction, or nothing, and why the policy loaded here is not the active one.
 
-        async def work(_tx: Tx) -> None:
-            return None
+        One that writes nothing needs writer, lock and file all the same.
+        """
+
+        async def work(tx: Tx) -> str | None:
+            return why_behind(self._broker, await active_policy(tx))
 
         try:
-            await self._ledger.transact(work, within_seconds=ANSWER_SECONDS)
+            return "", await self._broker.ledger.transact(work, within_seconds=ANSWER_SECONDS)
         except AssentError as fault:
-            return fault.message
-        return ""
+            return fault.message, None
 
     def _no_room(self) -> str:
         if self._directory is None:

@@ -10,16 +10,18 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from assent.core.errors import AssentError, PolicyInvalid
+from assent.core.errors import AssentError, IllegalMove, PolicyInvalid
 from assent.core.privileges import widening
 from assent.flows.activate_policy import TakenUp, Uptake
+from assent.flows.active_policy import POLICY
 from assent.flows.broker import Broker
+from assent.flows.follow_policy import Followed, follow_policy
 from assent.flows.keep_presence import Watched, keep_presence
 from assent.flows.reload_policy import read_policy_again
 from assent.flows.tick import tick
 from assent.logs import EventLog
 from assent.policy.current import PolicyHolder
-from assent.ports import View
+from assent.ports import Subscription, View
 from assent.stores.tree import MAX_STEP
 from assent.wiring.published import PublishedLog
 
@@ -27,6 +29,8 @@ log = EventLog("assent.upkeep")
 
 MAX_LOGGED_FINDINGS: Final = 20
 PRESENCE_EACH_SECONDS: Final = 2.0
+FOLLOW_EACH_SECONDS: Final = 1.0
+AFTER_FAILED_LOAD_SECONDS: Final = 3.0
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 
@@ -126,11 +130,60 @@ class PolicyWatch:
         except PolicyInvalid as refused:
             serving = self._policies.current.version
             log.exception("policy_refused", findings=refused.findings[:MAX_LOGGED_FINDINGS], serving=serving)
+        except IllegalMove as fault:
+            log.warning("policy_directory_not_read", said=fault.message, hint=fault.hint)
+
+
+class PolicyFollow:
+    """Takes up the version that is active in the ledger: each second, and at once when somebody was refused for it."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._said: set[str] = set()
+
+    async def look(self) -> float:
+        """Look, then wait for a reason to look again; return how long to pause, where a version could not be loaded."""
+        subscription = self._broker.signals.subscribe((POLICY,))
+        try:
+            pause = self._tell(await follow_policy(self._broker))
+            if not pause:
+                await self._wait(subscription)
+        finally:
+            subscription.close()
+        return pause
+
+    async def _wait(self, subscription: Subscription) -> None:
+        reasons = [
+            asyncio.create_task(self._broker.following.kicked(FOLLOW_EACH_SECONDS)),
+            asyncio.create_task(subscription.wait(FOLLOW_EACH_SECONDS)),
+        ]
+        try:
+            await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for reason in reasons:
+                reason.cancel()
+            await asyncio.gather(*reasons, return_exceptions=True)
+
+    def _tell(self, found: Followed) -> float:
+        if found.taken_up is not None:
+            log.info("policy_taken_up", policy=found.taken_up)
+        if found.held is not None:
+            hint = f"an operator confirms it with `assent policy activate {found.held[:12]}`"
+            log.info("policy_held", policy=found.held, hint=hint)
+        wrong = {why for why in (found.why_not, found.why_not_held) if why is not None}
+        for why in wrong - self._said:
+            reads_only = why == found.why_not
+            log.error("policy_not_loaded", why=why, decides="reads only" if reads_only else "by the active policy")
+        self._said = wrong
+        return AFTER_FAILED_LOAD_SECONDS if wrong else 0.0
 
 
 def tell_of(taken: TakenUp) -> None:
     """Log what became of a policy version, and what it widens."""
     widens = [str(change) for change in widening(taken.changes)[:MAX_LOGGED_FINDINGS]]
+    if taken.passed_over is not None:
+        hint = "publish what it holds with `assent policy publish DIR`"
+        log.warning("policy_directory_not_read", directory=taken.passed_over, serving=taken.serving, hint=hint)
     if taken.uptake is Uptake.WAITING:
         hint = f"an operator confirms it with `assent policy activate {taken.version[:12]}`"
         more = {} if taken.unvouched is None else {"unvouched": taken.unvouched}

@@ -10,7 +10,7 @@ from typing import Any, Final, assert_never
 
 from assent.core.approvals import ApprovalState
 from assent.core.breakers import Scope
-from assent.core.errors import AssentError, Forbidden, HeldNotDurable, LedgerUnavailable, NotFound
+from assent.core.errors import AssentError, Forbidden, HeldNotDurable, LedgerUnavailable, NotFound, PolicyBehind
 from assent.core.operators import Assurance
 from assent.core.reasons import Reason
 from assent.flows.authenticate import OperatorCaller
@@ -28,6 +28,7 @@ from assent.slack.who import TOO_FAST, Acting, Door
 
 NOT_RECORDED: Final = "Not recorded: the broker could not store it. Try again, or use `assent approvals`."
 NOT_COUNTED: Final = "Not counted"
+TAKING_UP: Final = "Not counted: this broker is taking up another policy. Press again in a moment."
 HOW_TO_LINK: Final = (
     "To link this account, sign in at the console, ask for a code under your name, and type `/assent link CODE` here."
 )
@@ -63,6 +64,8 @@ class Callbacks:
             return await self._heeded(heard)
         except HeldNotDurable as fault:
             return self._held(heard, f"{fault.message}; {fault.hint}.")
+        except PolicyBehind:
+            return Heeded(taken=False, said=TAKING_UP)
         except LedgerUnavailable:
             return Heeded(taken=False, said=NOT_RECORDED)
         except (NotFound, Forbidden) as fault:

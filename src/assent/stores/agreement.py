@@ -17,6 +17,7 @@ from assent.stores.packing import from_json
 from assent.stores.rows.actions import ACTIONS, GRANTS
 from assent.stores.rows.approvals import APPROVALS, DENIALS
 from assent.stores.rows.principals import BREAKERS, CREDENTIALS
+from assent.stores.rows.publications import ACTIVE_POLICIES
 from assent.stores.rows.table import Table
 from assent.stores.sealing import LedgerKeys
 from assent.stores.sqlite.view import SqliteView
@@ -54,7 +55,11 @@ def check_rows(database: sqlite3.Connection, keys: LedgerKeys, log: Stories) -> 
 
 def _denials(database: sqlite3.Connection, keys: LedgerKeys) -> Iterator[dict[str, Any]]:
     # A copy from before there were any has no such table, and its log tells of none.
-    return _rows(database, DENIALS, keys) if database.execute(_TABLE, (DENIALS.name,)).fetchone() else iter(())
+    return _rows(database, DENIALS, keys) if _is_there(database, DENIALS) else iter(())
+
+
+def _is_there(database: sqlite3.Connection, table: Table[Any]) -> bool:
+    return database.execute(_TABLE, (table.name,)).fetchone() is not None
 
 
 def _check_breakers(database: sqlite3.Connection, keys: LedgerKeys, log: Stories) -> None:
@@ -63,7 +68,8 @@ def _check_breakers(database: sqlite3.Connection, keys: LedgerKeys, log: Stories
         if _there("breaker", key, word, states) and states[key] != word.said:
             raise _behind("breaker", key, states[key], word)
     try:
-        latches.load(SqliteView(database, keys, _BEGINNING), keys)
+        view = SqliteView(database, keys, _BEGINNING)
+        latches.load(view, keys, names_policy=_is_there(database, ACTIVE_POLICIES))
     except Forged as error:
         raise VerificationFailed(error.message, hint=_HINT) from error
 

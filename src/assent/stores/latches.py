@@ -1,10 +1,12 @@
-"""Latches: breakers and agents' statuses, the rows whose absence would mean yes.
+"""Latches: breakers, agents' statuses and the active policy, the rows whose absence would mean yes.
 
-For every other row a missing one means no. Deleting a breaker would let everything in its scope pass, so these rows
-are believed only as a whole: the ledger row carries a MAC over which of them exist, in which revision.
+For every other row a missing one means no. Deleting a breaker would let everything in its scope pass, and without the
+name of the active policy every broker would go on by its own, so these rows are believed only as a whole: the ledger
+row carries a MAC over which of them exist, in which revision.
 
 That roster could be put back together with the rows. So it counts its changes, and whoever has seen a higher count
-refuses it; and it names the newest record that tells of a latch, so that the log itself gives away an older one.
+refuses it; and it names the newest record that tells of a latch, so that the log itself gives away an older one. The
+record that a policy became active says the revision of its row, and so gives away an older one of that.
 """
 
 import threading
@@ -14,11 +16,15 @@ from typing import Any, Final, Protocol
 
 from assent.core.agents import AgentStatus
 from assent.core.breakers import Breaker, denies
+from assent.core.canonical import load as parsed
 from assent.core.errors import Forged
+from assent.core.publications import ACTIVE, ActivePolicy
 from assent.core.records import RecordKind
 from assent.stores.packing import Value
 from assent.stores.queries import Queries
+from assent.stores.rows import journal
 from assent.stores.rows.principals import BREAKERS, STATUSES
+from assent.stores.rows.publications import ACTIVE_POLICIES
 from assent.stores.sealing import LedgerKeys
 
 LEDGER_ROW: Final = "ledger"
@@ -36,11 +42,12 @@ TOLD_BY: Final = frozenset(
     }
 )
 _NUMBER_BYTES: Final = 8
+_NOTHING_IS_DECIDED: Final = "nothing is decided until a backup is restored: run `assent audit verify` on a copy first"
 
 
 @dataclass(frozen=True, slots=True)
 class Latches:
-    """All breakers and all statuses, each by its id.
+    """All breakers, all statuses and the active policy, each by its id.
 
     `count` grows with every change; `told` is where the log goes on after the newest record that tells of a latch.
     `opened` are the breakers that are not closed: every decision looks at them, and closed ones only become more.
@@ -48,6 +55,7 @@ class Latches:
 
     breakers: Mapping[str, Breaker]
     statuses: Mapping[str, AgentStatus]
+    active: Mapping[str, ActivePolicy] = field(default_factory=dict)
     count: int = 0
     told: int = 0
     opened: tuple[Breaker, ...] = field(init=False)
@@ -56,10 +64,12 @@ class Latches:
         """Find the breakers that are not closed."""
         object.__setattr__(self, "opened", tuple(filter(denies, self.breakers.values())))
 
-    def having(self, row: Breaker | AgentStatus) -> "Latches":
+    def having(self, row: Breaker | AgentStatus | ActivePolicy) -> "Latches":
         """Return the latches with this row added, or in place of the one with its id."""
         if isinstance(row, Breaker):
             return replace(self, breakers={**self.breakers, row.id: row}, count=self.count + 1)
+        if isinstance(row, ActivePolicy):
+            return replace(self, active={**self.active, row.id: row}, count=self.count + 1)
         return replace(self, statuses={**self.statuses, row.id: row}, count=self.count + 1)
 
     def counted(self) -> "Latches":
@@ -72,7 +82,7 @@ class Latches:
 
     def listed(self) -> tuple[Value, ...]:
         """Return which rows there are, in which revision, in one order."""
-        kinds = (("breaker", self.breakers), ("agent_status", self.statuses))
+        kinds = (("breaker", self.breakers), ("agent_status", self.statuses), ("active_policy", self.active))
         return tuple(part for kind, rows in kinds for key in sorted(rows) for part in (kind, key, rows[key].revision))
 
 
@@ -122,8 +132,10 @@ class Writing(Asking, Protocol):
         ...
 
 
-def load(ledger: Asking, keys: LedgerKeys, at_least: int = 0) -> Latches:
+def load(ledger: Asking, keys: LedgerKeys, at_least: int = 0, *, names_policy: bool = True) -> Latches:
     """Return all latches; `at_least` is a count that was seen before this transaction began.
+
+    A copy of a ledger from before it could say which policy is active has no table for that: `names_policy` is False.
 
     Raises:
         Forged: one of them, or all, were changed, added, removed or put back by somebody without the ledger key.
@@ -133,14 +145,45 @@ def load(ledger: Asking, keys: LedgerKeys, at_least: int = 0) -> Latches:
     count, told = _numbers(roster)
     breakers = (BREAKERS.load(row, keys) for row in ledger.fetch(ledger.sql.all_breakers))
     statuses = (STATUSES.load(row, keys) for row in ledger.fetch(ledger.sql.all_statuses))
-    latches = Latches({row.id: row for row in breakers}, {row.id: row for row in statuses}, count, told)
+    active = (ACTIVE_POLICIES.load(row, keys) for row in (ledger.fetch(ledger.sql.all_active) if names_policy else ()))
+    latches = Latches(
+        {row.id: row for row in breakers},
+        {row.id: row for row in statuses},
+        {row.id: row for row in active},
+        count,
+        told,
+    )
     (told_by_log,) = ledger.fetch_one(ledger.sql.told, tuple(kind.value for kind in TOLD_BY))
     if roster != roster_of(latches, keys) or count < at_least or told < told_by_log:
         raise Forged(
             "a breaker or a suspension was removed from the ledger, or put back to an older state",
-            hint="nothing is decided until a backup is restored: run `assent audit verify` on a copy first",
+            hint=_NOTHING_IS_DECIDED,
+        )
+    if _said_of_policy(ledger, keys) != _kept_of_policy(latches):
+        raise Forged(
+            "the name of the active policy was removed from the ledger, or put back to an older one",
+            hint=_NOTHING_IS_DECIDED,
         )
     return latches
+
+
+def _kept_of_policy(latches: Latches) -> tuple[str, int] | None:
+    active = latches.active.get(ACTIVE)
+    return None if active is None else (active.version, active.revision)
+
+
+def _said_of_policy(ledger: Asking, keys: LedgerKeys) -> tuple[str, int] | None:
+    """Return what the log says last: which version became active, as which revision of the row that names it.
+
+    A record from before there was that row says no revision; then there is none.
+    """
+    row = ledger.fetch_one(ledger.sql.newest_of_kind, (RecordKind.POLICY_ACTIVATED.value,))
+    leaf = None if row is None else parsed(journal.load(row, keys).leaf)
+    detail = leaf.get("detail") if isinstance(leaf, dict) else None
+    revision = detail.get("revision") if isinstance(detail, dict) else None
+    if not isinstance(leaf, dict) or not isinstance(revision, int):
+        return None
+    return str(leaf.get("policy")), revision
 
 
 def founded(keys: LedgerKeys, created_at: int) -> tuple[Value, ...]:

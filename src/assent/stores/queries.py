@@ -96,6 +96,12 @@ class Queries:
     """Every breaker."""
     all_statuses: str
     """Every status of an agent."""
+    all_active: str
+    """Every row that names an active policy: at most one."""
+    newest_publication: str
+    """The publication with the highest id."""
+    newest_of_kind: str
+    """The newest record of a kind (kind)."""
     told: str
     """The index behind the newest record of certain kinds (each of `TOLD_BY`)."""
     renew: str

@@ -14,6 +14,7 @@ from assent.core.agents import AgentStatus
 from assent.core.breakers import Breaker
 from assent.core.credentials import Credential
 from assent.core.errors import Stale
+from assent.core.publications import ActivePolicy
 from assent.core.records import SALT_BYTES, Entry, Record, RecordId
 from assent.core.records import record as recorded
 from assent.ports import NewId, R, Row
@@ -112,7 +113,7 @@ class LedgerTx(LedgerView):
         if isinstance(row, Credential):
             # A fresh memory, which goes with this transaction if it goes; the old one stays true of the ledger then.
             self._credentials = {}
-        if not isinstance(row, Breaker | AgentStatus):
+        if not isinstance(row, Breaker | AgentStatus | ActivePolicy):
             return self.write(statement, values)
         # Believed before the write: vouching for what is found after it would launder what somebody else removed.
         believed = self._believed()

@@ -26,6 +26,7 @@ from assent.core.grants import Grant
 from assent.core.looking import FoundRecords, LogState, RecordFilter
 from assent.core.passkeys import Passkey
 from assent.core.presence import Presence
+from assent.core.publications import ActivePolicy, Publication
 from assent.core.records import Record, RecordId, RecordKind
 from assent.ports import Due, OpenApprovals, R
 from assent.stores import latches, search
@@ -39,6 +40,7 @@ from assent.stores.rows.moments import moment, stamp
 from assent.stores.rows.passkeys import PASSKEYS
 from assent.stores.rows.presences import PRESENCES
 from assent.stores.rows.principals import CREDENTIALS
+from assent.stores.rows.publications import PUBLICATIONS
 from assent.stores.rows.table import Table
 from assent.stores.sealing import LedgerKeys
 
@@ -116,6 +118,8 @@ class LedgerView(ABC):
     async def get(self, kind: type[R], key: str) -> R | None:
         if kind is AgentStatus:
             return self._believed().statuses.get(key)
+        if kind is ActivePolicy:
+            return self._believed().active.get(key)
         return self._row(TABLES[kind], self.sql.by_id[kind], key)
 
     async def asked_before(
@@ -250,6 +254,9 @@ class LedgerView(ABC):
 
     async def passkey_called(self, credential: bytes) -> Passkey | None:
         return next(self._sound(PASSKEYS, self.sql.passkey_called, credential), None)
+
+    async def newest_publication(self) -> Publication | None:
+        return self._row(PUBLICATIONS, self.sql.newest_publication)
 
     async def credentials(self, kind: Kind, principal: str, *, limit: int) -> Sequence[Credential]:
         found = self._sound(CREDENTIALS, self.sql.credentials, principal, kind.value, stamp(self._now))

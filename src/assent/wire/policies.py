@@ -11,6 +11,8 @@ from pydantic import Field, StringConstraints
 
 from assent.core.explanations import Explanation, RouteAsked, RuleSaid
 from assent.core.privileges import Change
+from assent.core.publications import MAX_NAME_CHARACTERS, MAX_URL_CHARACTERS, Publication
+from assent.core.records import rfc3339
 from assent.wire.shapes import MAX_PRINCIPALS, Body, Id, Query
 
 
@@ -27,6 +29,22 @@ class ActivateBody(Body):
     """The digest of the version that waits, at least its first 8 hex digits."""
 
     digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8,64}$")]
+
+
+class PublishBody(Body):
+    """A version to publish: its files by their path, each in base64, and how the change was reviewed and tested.
+
+    `release` is the note that vouches for it, in base64. `commit` is whole. `tests` is the text that
+    `assent policy test --json` printed of these files.
+    """
+
+    files: Annotated[dict[Id, str], Field(min_length=1, max_length=1_000)]
+    release: str | None = None
+    commit: Annotated[str, StringConstraints(max_length=64)]
+    change_url: Annotated[str, StringConstraints(max_length=MAX_URL_CHARACTERS)]
+    author: Annotated[str, StringConstraints(max_length=MAX_NAME_CHARACTERS)]
+    reviewer: Annotated[str, StringConstraints(max_length=MAX_NAME_CHARACTERS)]
+    tests: str
 
 
 class DocumentQuery(Query):
@@ -47,26 +65,54 @@ class ChangeView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewView:
+    """How a version was published: by whom, and who wrote and reviewed the change; `tests_digest` is a SHA-256, hex."""
+
+    published_by: str
+    published_at: str
+    commit: str
+    change_url: str
+    author: str
+    reviewer: str
+    tests_digest: str
+    cases: int
+    rules: int
+    unreached: int
+    record_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingView:
     """A version that does not serve until somebody confirms it, and what it changes.
 
-    `unvouched` says why the release that lies beside it does not count, where one does.
+    `unvouched` says why the release that lies beside it does not count, where one does. `review` is how it was
+    published, left out where it lies in this broker's own directory.
     """
 
     version: str
     changes: tuple[ChangeView, ...]
     unvouched: str | None = None
+    review: ReviewView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyView:
-    """The version that serves. `files_version` is what the directory holds now, left out when it cannot be read."""
+    """The version that is loaded here. `files_version` is what the directory holds now, left out when it is unreadable.
+
+    `active_version` is the one by which every broker of this ledger decides, left out where the ledger does not say;
+    where it is another one, nothing but reads is decided here, and `behind` says why. `source` is `ledger` where the
+    active version was published, else `directory`; `review` is how it was published.
+    """
 
     version: str
     activation: str
     files_version: str | None
     files_differ: bool
     waiting: WaitingView | None
+    active_version: str | None = None
+    source: Literal["ledger", "directory"] = "directory"
+    behind: str | None = None
+    review: ReviewView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +140,21 @@ class PolicyReloaded:
     widens: tuple[str, ...]
     changes: int
     ended: int
+    vouched_by: tuple[str, ...] = ()
+    unvouched: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyPublished:
+    """What became of a version that was published: as for a directory, and how it was published."""
+
+    version: str
+    serving: str
+    uptake: Literal["unchanged", "activated", "waiting"]
+    widens: tuple[str, ...]
+    changes: int
+    ended: int
+    review: ReviewView | None
     vouched_by: tuple[str, ...] = ()
     unvouched: str | None = None
 
@@ -168,6 +229,26 @@ def changes_view(changes: Iterable[Change]) -> tuple[ChangeView, ...]:
     """Return a diff of privileges."""
     return tuple(
         ChangeView(direction=change.direction.value, about=change.about, what=change.what) for change in changes
+    )
+
+
+def review_view(publication: Publication | None) -> ReviewView | None:
+    """Return how a version was published, None where it was not."""
+    if publication is None:
+        return None
+    review, tests = publication.review, publication.review.tests
+    return ReviewView(
+        published_by=publication.by,
+        published_at=rfc3339(publication.at),
+        commit=review.commit,
+        change_url=review.change_url,
+        author=review.author,
+        reviewer=review.reviewer,
+        tests_digest=tests.digest,
+        cases=tests.cases,
+        rules=tests.rules,
+        unreached=tests.unreached,
+        record_id=publication.record,
     )
 
 

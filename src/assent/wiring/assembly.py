@@ -130,6 +130,7 @@ def assemble(
         pick_up_within=timedelta(seconds=settings.pick_up_seconds),
         policies=policies,
         activation=settings.activation,
+        is_shared=settings.ledger_url is not None,
         release_keys=tuple(verifier(parse_verifier_key(key)) for key in settings.release_keys or ()),
         log_name=settings.log_origin,
         legal_hold=settings.legal_hold or "",

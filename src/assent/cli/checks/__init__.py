@@ -11,7 +11,7 @@ from assent.cli.checks.findings import Finding, State, looked_at
 
 def examine(config: Path | None) -> Iterator[Finding]:
     """Yield what is found of the broker of `config`, or of the one here; each as soon as it is known."""
-    from assent.cli.checks import database, files, ledger, machine, passkeys, people, reaching, redis, serving
+    from assent.cli.checks import database, files, ledger, machine, passkeys, people, policy, reaching, redis, serving
 
     yield from looked_at("python", machine.python)
     yield from looked_at("packages", machine.packages)
@@ -29,6 +29,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
         yield from looked_at("ledger", lambda: ledger.ledger(settings))
         yield from looked_at("log", lambda: ledger.log(settings, kept=ledger.kept_size(settings)))
         yield from looked_at("clock", lambda: ledger.clock(settings))
+        yield from looked_at("active policy", lambda: policy.active(settings))
     else:
         yield from looked_at("ledger", lambda: database.ledger(settings))
     yield from looked_at("redis", lambda: redis.redis(settings))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from assent.cli.checks import ledger as of_a_file
+from assent.cli.checks import policy
 from assent.cli.checks.findings import Finding, State
 
 if TYPE_CHECKING:
@@ -29,3 +30,4 @@ def ledger(settings: "Settings") -> Iterator[Finding]:
         yield from of_a_file.ledger(copied)
         yield from of_a_file.log(copied, kept=kept)
         yield from of_a_file.clock(copied)
+        yield from policy.active(copied)

@@ -74,7 +74,7 @@ def ledger(settings: "Settings") -> Iterator[Finding]:
         yield Finding("ledger", State.WRONG, said, "run the newer broker again, or restore the copy kept beside it")
         return
     check_integrity(path)
-    _check_keys(settings)
+    _check_keys(settings, found.version)
     later = f", brought to version {known} at the next start" if found.version < known else ""
     yield Finding("ledger", State.OK, f"{found.records} records, version {found.version}{later}, sound, of these keys")
 
@@ -88,18 +88,18 @@ def _missing(settings: "Settings") -> Finding:
     return Finding("ledger", State.NOTE, f"there is none at `{path}` yet, the first start makes it")
 
 
-def _check_keys(settings: "Settings") -> None:
+def _check_keys(settings: "Settings", version: int) -> None:
     from assent.core.errors import Forged, KeysInvalid
     from assent.stores import latches
     from assent.stores.key_places import KeyPlaces
     from assent.stores.keys import Keys
-    from assent.stores.sqlite.snapshot import looked_at
+    from assent.stores.sqlite.snapshot import SINCE_PUBLICATIONS, looked_at
 
     keys = Keys.load(KeyPlaces.of(settings)).ledger_keys()
     try:
         with looked_at(settings.ledger_file, keys) as view:
             latches.check_keys(view, keys)
-            latches.load(view, keys)
+            latches.load(view, keys, names_policy=version >= SINCE_PUBLICATIONS)
     except Forged as fault:
         raise KeysInvalid(f"ledger and keys do not fit: {fault.message}", hint=fault.hint) from fault
 

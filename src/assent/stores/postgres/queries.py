@@ -12,6 +12,7 @@ from assent.stores.rows.deliveries import DELIVERIES
 from assent.stores.rows.passkeys import PASSKEYS
 from assent.stores.rows.presences import PRESENCES
 from assent.stores.rows.principals import BREAKERS, CREDENTIALS, STATUSES
+from assent.stores.rows.publications import ACTIVE_POLICIES, PUBLICATIONS
 from assent.stores.rows.table import Table
 
 # An index that holds some rows only is used where the query repeats what makes a row belong to it.
@@ -141,6 +142,9 @@ QUERIES: Final = Queries(
     ledger_row="SELECT id, created_at, latches, sealed, mac FROM ledger WHERE id = $1",
     all_breakers=_select(BREAKERS, ""),
     all_statuses=_select(STATUSES, ""),
+    all_active=_select(ACTIVE_POLICIES, ""),
+    newest_publication=_select(PUBLICATIONS, "ORDER BY id DESC LIMIT 1"),
+    newest_of_kind=_records("WHERE kind = $1 ORDER BY idx DESC LIMIT 1"),
     told=f"SELECT coalesce(max(newest) + 1, 0) FROM ({_NEWEST_OF}) AS each",  # noqa: S608  # no input in it
     renew="UPDATE ledger SET latches = $1, mac = $2 WHERE id = $3",
     last_note="SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1",

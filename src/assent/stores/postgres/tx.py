@@ -19,6 +19,7 @@ from assent.core.breakers import Breaker
 from assent.core.credentials import Credential
 from assent.core.errors import LedgerUnavailable, Stale
 from assent.core.looking import FoundRecords, LogState, RecordFilter
+from assent.core.publications import ActivePolicy
 from assent.core.records import Record, RecordId, RecordKind
 from assent.ports import Row
 from assent.stores.latches import Latches
@@ -128,7 +129,9 @@ class PostgresTx(PostgresView, LedgerTx):
         return count
 
     def _store(self, row: Row, statement: str, *which: object) -> int:
-        if not isinstance(row, Breaker | AgentStatus | Credential) or (isinstance(row, Credential) and not which):
+        if not isinstance(row, Breaker | AgentStatus | ActivePolicy | Credential) or (
+            isinstance(row, Credential) and not which
+        ):
             return super()._store(row, statement, *which)
         self._be_alone()
         believed = self._believed()

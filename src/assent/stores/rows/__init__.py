@@ -22,6 +22,7 @@ from assent.core.denials import Denial
 from assent.core.grants import Grant
 from assent.core.passkeys import Challenge, Passkey
 from assent.core.presence import Presence
+from assent.core.publications import ActivePolicy, Bundle, Publication
 from assent.core.work_leases import WorkLease
 from assent.stores.rows.account_links import ACCOUNT_LINKS
 from assent.stores.rows.actions import ACTIONS, GRANTS
@@ -31,6 +32,7 @@ from assent.stores.rows.deliveries import DELIVERIES
 from assent.stores.rows.passkeys import CHALLENGES, PASSKEYS
 from assent.stores.rows.presences import PRESENCES
 from assent.stores.rows.principals import BREAKERS, CREDENTIALS, STATUSES
+from assent.stores.rows.publications import ACTIVE_POLICIES, BUNDLES, PUBLICATIONS
 from assent.stores.rows.table import Table
 from assent.stores.rows.work_leases import WORK_LEASES
 
@@ -51,4 +53,7 @@ TABLES: Final[dict[type[Any], Table[Any]]] = {
     Passkey: PASSKEYS,
     Challenge: CHALLENGES,
     WorkLease: WORK_LEASES,
+    Bundle: BUNDLES,
+    Publication: PUBLICATIONS,
+    ActivePolicy: ACTIVE_POLICIES,
 }

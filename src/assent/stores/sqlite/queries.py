@@ -11,6 +11,7 @@ from assent.stores.rows.deliveries import DELIVERIES
 from assent.stores.rows.passkeys import PASSKEYS
 from assent.stores.rows.presences import PRESENCES
 from assent.stores.rows.principals import BREAKERS, CREDENTIALS, STATUSES
+from assent.stores.rows.publications import ACTIVE_POLICIES, PUBLICATIONS
 
 # An index that holds some rows only is used where the query repeats what makes a row belong to it.
 _IS_LIVE: Final = "state IN ('pending', 'ready', 'executing')"
@@ -104,6 +105,9 @@ QUERIES: Final = Queries(
     ledger_row="SELECT id, created_at, latches, sealed, mac FROM ledger WHERE id = ?",
     all_breakers=BREAKERS.select(""),
     all_statuses=STATUSES.select(""),
+    all_active=ACTIVE_POLICIES.select(""),
+    newest_publication=PUBLICATIONS.select("ORDER BY id DESC LIMIT 1"),
+    newest_of_kind=_records("INDEXED BY record_by_kind WHERE kind = ? ORDER BY idx DESC LIMIT 1"),
     told=f"SELECT ifnull(max(newest) + 1, 0) FROM ({_NEWEST_OF})",  # noqa: S608  # no input in it
     renew="UPDATE ledger SET latches = ?, mac = ? WHERE id = ?",
     last_note="SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1",

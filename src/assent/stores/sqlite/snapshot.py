@@ -23,6 +23,7 @@ from assent.stores.sqlite.view import SqliteView
 
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CREDENTIALS: Final = CREDENTIALS.select("")
+SINCE_PUBLICATIONS: Final = 10
 _SINCE_PASSKEYS: Final = 8
 _PASSKEYS: Final = PASSKEYS.select("")
 _RECORDS: Final = "SELECT ifnull(max(idx) + 1, 0) FROM record"
