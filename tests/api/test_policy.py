@@ -226,3 +226,9 @@ async def test_a_broker_with_another_policy_says_so_and_when_to_ask_again(place:
     shown = (await place.api.get(token, "/v1/policy")).json
     assert shown["active_version"] != shown["version"]
     assert "is being loaded" in shown["behind"]
+
+
+@pytest.mark.requirement("T14")
+async def test_who_may_publish_nothing_is_told_so_before_a_large_body_is_read(place: Place) -> None:
+    heard = await place.api.post(await place.token("fay"), "/v1/policy/publish", {"files": " " * MAX_OFFER_BYTES})
+    assert (heard.status, heard.json["code"]) == (403, "forbidden")

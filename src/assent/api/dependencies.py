@@ -18,8 +18,9 @@ from assent.api.given import Api
 from assent.api.requests import bearer, head_of
 from assent.core.credentials import Kind, take_apart
 from assent.core.errors import Unauthenticated
+from assent.core.operators import Permission
 from assent.core.reasons import Reason
-from assent.flows.authenticate import AgentCaller, ServiceCaller, TokenCaller
+from assent.flows.authenticate import AgentCaller, ServiceCaller, TokenCaller, require
 from assent.flows.refuse_stranger import refuse_credential
 from assent.wire.shapes import PlainId
 
@@ -63,6 +64,13 @@ async def _decider(request: Request, api: ApiOf, approval: ApprovalKeyOf) -> Tok
         raise
 
 
+async def _policy_keeper(request: Request, api: ApiOf) -> TokenCaller:
+    # Before the body is read: it is larger than any other, and nobody else has a reason to send one.
+    caller = await _operator(request, api)
+    require(caller, Permission.POLICY_ACTIVATE)
+    return caller
+
+
 async def _stopper(request: Request, api: ApiOf) -> TokenCaller:
     return await stopper_from(api, bearer(head_of(request.scope)))
 
@@ -92,6 +100,7 @@ AgentOf = Annotated[AgentCaller, Depends(_agent)]
 ServiceOf = Annotated[ServiceCaller, Depends(_service)]
 DeciderOf = Annotated[TokenCaller, Depends(_decider)]
 OperatorOf = Annotated[TokenCaller, Depends(_operator)]
+PolicyKeeperOf = Annotated[TokenCaller, Depends(_policy_keeper)]
 StopperOf = Annotated[TokenCaller, Depends(_stopper)]
 AgentOrServiceOf = Annotated[AgentCaller | ServiceCaller, Depends(_agent_or_service)]
 LogReaderOf = Annotated[AnyCaller | None, Depends(_reader_of_the_log)]

@@ -6,12 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from assent.api.dependencies import ApiOf, OperatorOf
+from assent.api.dependencies import ApiOf, OperatorOf, PolicyKeeperOf
 from assent.api.documentation import OPERATOR, answers, described
 from assent.api.policy_views import MAX_TOLD, activated_answer, offer_of, policy_view, published_answer
 from assent.api.problems import RequestRefused
 from assent.api.replies import Replied, Reply, encoded
-from assent.api.requests import body_of
+from assent.api.requests import body_of, large_body_of
 from assent.core.errors import PolicyInvalid
 from assent.core.explanations import Asking, DocumentFormat
 from assent.core.operators import Permission
@@ -126,8 +126,8 @@ async def reload(api: ApiOf, caller: OperatorOf) -> Response:
 )
 async def publish(
     api: ApiOf,
-    caller: OperatorOf,
-    body: Annotated[PublishBody, Depends(body_of(PublishBody, max_bytes=MAX_OFFER_BYTES))],
+    caller: PolicyKeeperOf,
+    body: Annotated[PublishBody, Depends(large_body_of(PublishBody, max_bytes=MAX_OFFER_BYTES))],
 ) -> Response:
     """Put a version that was reviewed and tested into the ledger; it is active, or waits to be confirmed."""
     try:
