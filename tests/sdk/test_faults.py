@@ -1,10 +1,12 @@
 """Whatever goes wrong between agent and broker: the body does not run, in bounded time; what was lost is found."""
 
+import asyncio
 import inspect
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -399,3 +401,27 @@ async def test_the_warning_points_at_the_line_that_awaits(url: str, spool: Path)
         with pytest.warns(RunIdMissing) as caught:
             line, _ = here(), await broker.request("files.read", {"path": "a"})
     assert [(warning.filename, warning.lineno) for warning in caught] == [(__file__, line)]
+
+
+@pytest.mark.parametrize("fault", [lose, refuse(503, "broker_unavailable")], ids=["lost", "503"])
+def test_after_no_answer_the_next_try_goes_by_a_new_connection_which_may_lead_to_another_broker(
+    broker: Assent, standin: StandIn, fault: Fault
+) -> None:
+    with ThreadPoolExecutor(3) as at_once:
+        list(at_once.map(lambda _: broker.tools(), range(9)))  # several are idle then, all to the same broker
+    before = {seen.peer for seen in standin.seen}
+    standin.break_next("GET /v1/me", fault)
+    broker.tools()
+    failed, answered = standin.seen[-2:]
+    assert failed.peer in before
+    assert answered.peer not in before
+
+
+async def test_the_same_holds_on_an_event_loop(async_broker: AsyncAssent, standin: StandIn) -> None:
+    await asyncio.gather(*(async_broker.tools() for _ in range(3)))
+    before = {seen.peer for seen in standin.seen}
+    standin.break_next("GET /v1/me", refuse(503, "broker_unavailable"))
+    await async_broker.tools()
+    failed, answered = standin.seen[-2:]
+    assert failed.peer in before
+    assert answered.peer not in before

@@ -17,6 +17,7 @@ FIRST_FINAL_STATUS: Final = 200  # 1xx only announce the answer
 
 _REDIRECTION: Final = 3
 _CLIENT_ERROR: Final = 4
+_SERVER_ERROR: Final = 5
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: [^\r\n]*)?")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*")
@@ -55,6 +56,10 @@ class Response:
     @property
     def is_client_error(self) -> bool:
         return self.status // 100 == _CLIENT_ERROR
+
+    @property
+    def is_server_error(self) -> bool:
+        return self.status // 100 == _SERVER_ERROR
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Does the steps of a call with blocking sockets: kept-alive connections, one user at a time, every wait bounded.
 
 Thread-safe: a connection belongs to one exchange and returns to the pool only after a complete answer. A forked child
-never touches a socket of its parent.
+never touches a socket of its parent. Who did not answer, or not now, may be one of several behind a load balancer: the
+next try goes by a new connection, which leads to another.
 """
 
 import os
@@ -59,22 +60,29 @@ class SocketDriver:
             connection = self._take() or self._connect()
             response, reusable = self._exchange(connection, request)
         except TimeoutError:
-            _close(connection)
+            self._leave(connection)
             return Lost("the broker did not answer in time")
         except OSError as fault:
-            _close(connection)
+            self._leave(connection)
             return Lost(f"the broker cannot be reached: {fault.strerror or type(fault).__name__}")
         except BadAnswer as fault:
-            _close(connection)
+            self._leave(connection)
             return Lost(fault.message)
         except BaseException:
             _close(connection)
             raise
-        if reusable:
+        if response.is_server_error:
+            self._leave(connection)
+        elif reusable:
             self._give_back(connection)
         else:
             connection.close()
         return response
+
+    def _leave(self, connection: socket.socket | None) -> None:
+        """Close this connection and the idle ones: they may lead to the same broker."""
+        _close(connection)
+        self.close()
 
     def _exchange(self, connection: socket.socket, request: Request) -> tuple[Response, bool]:
         until = time.monotonic() + self._limits.answer_seconds + request.waits_seconds

@@ -77,19 +77,31 @@ class StreamDriver:
             async with asyncio.timeout(self._limits.answer_seconds + request.waits_seconds):
                 response, reusable = await self._exchange(connection, request)
         except TimeoutError:
-            _drop(connection)
+            self._leave(connection)
             return Lost("the broker did not answer in time")
         except OSError as fault:
-            _drop(connection)
+            self._leave(connection)
             return Lost(f"the broker cannot be reached: {fault.strerror or type(fault).__name__}")
         except BadAnswer as fault:
-            _drop(connection)
+            self._leave(connection)
             return Lost(fault.message)
         except BaseException:
             _drop(connection)
             raise
-        self._give_back(connection, reusable=reusable)
+        if response.is_server_error:
+            self._leave(connection)
+        else:
+            self._give_back(connection, reusable=reusable)
         return response
+
+    def _leave(self, connection: _Connection | None) -> None:
+        """Drop this connection and the idle ones of this loop: they may lead to the same broker."""
+        _drop(connection)
+        with self._lock:
+            ours = [one for one in self._idle if one.is_ours()]
+            self._idle = [one for one in self._idle if one not in ours]
+        for one in ours:
+            one.drop()
 
     async def _exchange(self, connection: _Connection, request: Request) -> tuple[Response, bool]:
         connection.writer.write(encode(request, self._endpoint))
