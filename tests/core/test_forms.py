@@ -157,6 +157,7 @@ GIVEN = {
     "wait_in_open": timedelta(seconds=60),
     "probes of BreakerRule": 2,
     "times": 1,
+    "term": 1,
     "counters_readable": True,
     **{
         f"state of {one.__name__}": first

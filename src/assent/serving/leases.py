@@ -33,7 +33,7 @@ class Leases:
         self._is_alone = is_alone
         holder = broker.new_id("life")
         self._holds = {work: LeaseHold(work, holder, steady) for work in Work}
-        self._stepped_aside_at: float | None = None
+        self._stepped_aside_at: dict[Work, float] = {}
 
     def holds(self, work: Work) -> bool:
         """Whether this broker is to do it now."""
@@ -72,12 +72,12 @@ class Leases:
         return keep
 
     async def step_aside(self, work: Work, *, why: str) -> None:
-        """Let another broker try what does not work here; where there is none, it comes back in a few seconds."""
+        """Let another broker try what does not work here, now and then; where there is none, it soon comes back."""
         hold, now = self._holds[work], self._steady()
-        lately = self._stepped_aside_at is not None and now - self._stepped_aside_at < STEPS_ASIDE_EACH_SECONDS
+        lately = now - self._stepped_aside_at.get(work, -STEPS_ASIDE_EACH_SECONDS) < STEPS_ASIDE_EACH_SECONDS
         if self._is_alone or lately or not hold.is_held:
             return
-        self._stepped_aside_at = now
+        self._stepped_aside_at[work] = now
         log.warning("lease_left", work=work.value, why=why)
         await leave(self._broker, hold)
 

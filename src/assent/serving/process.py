@@ -51,7 +51,7 @@ from assent.serving.upkeep import (
     PresenceWatch,
     follow_log,
     for_ever,
-    keep_log,
+    keep_shared_log,
     keep_time,
     tell_of,
 )
@@ -351,7 +351,7 @@ class _Process:
             "verification": only(Work.LOG, Verifying(assembly).round),
             "log": only(
                 Work.LOG,
-                partial(keep_log, assembly.log, each_seconds=each),
+                partial(keep_shared_log, assembly.log, self._leases, each_seconds=each),
                 partial(follow_log, assembly.log, each_seconds=each),
             ),
             "counters": Counters(assembly.broker).round,

@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from assent.core.errors import AssentError, IllegalMove, PolicyInvalid
+from assent.core.errors import AssentError, IllegalMove, KeysInvalid, PolicyInvalid, VerificationFailed
 from assent.core.privileges import widening
+from assent.core.work_leases import Work
 from assent.flows.activate_policy import TakenUp, Uptake
 from assent.flows.active_policy import POLICY
 from assent.flows.broker import Broker
@@ -22,6 +23,7 @@ from assent.flows.tick import tick
 from assent.logs import EventLog
 from assent.policy.current import PolicyHolder
 from assent.ports import Subscription, View
+from assent.serving.leases import Leases
 from assent.stores.tree import MAX_STEP
 from assent.wiring.published import PublishedLog
 
@@ -83,6 +85,15 @@ async def keep_log(published: PublishedLog, *, each_seconds: float) -> float:
     """Put what is new under a signed checkpoint; return when to do it again, at once while there is more."""
     count = await published.integrate()
     return 0.0 if count >= MAX_STEP else each_seconds
+
+
+async def keep_shared_log(published: PublishedLog, leases: Leases, *, each_seconds: float) -> float:
+    """Do the same as one of several brokers; where it cannot be signed here, another one is let at it."""
+    try:
+        return await keep_log(published, each_seconds=each_seconds)
+    except (VerificationFailed, KeysInvalid) as fault:
+        await leases.step_aside(Work.LOG, why=fault.message)
+        raise
 
 
 async def follow_log(published: PublishedLog, *, each_seconds: float) -> float:

@@ -8,20 +8,24 @@ Rules kept here:
 - What is signed begins with what was signed before: the edge that is read back must have the signed root, under a
   signature by a key that may vouch for it.
 - A step is stored by compare-and-swap on the size before anybody sees it, so two integrators never publish a fork.
+- Nothing is signed from the record on that hands the log over to a key which is not at hand: whoever has it signs.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from assent.core.canonical import load
 from assent.core.checkpoints import Checkpoint, claimed_size, open_checkpoint
-from assent.core.errors import VerificationFailed
-from assent.core.handovers import KeyChain, Sign
+from assent.core.errors import KeysInvalid, VerificationFailed
+from assent.core.handovers import Handover, KeyChain, KeyUse, Sign, open_handover
 from assent.core.merkle import Frontier, Node, leaf_hash
 from assent.core.notes import NoteInvalid, VerifierKey, cosign_note, sign_note
+from assent.core.records import RecordKind
 from assent.stores.keys import verifier
 
 MAX_STEP: Final = 1_024
+_ROTATED: Final = RecordKind.BROKER_KEY_ROTATED.encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,7 @@ class Integrator:
 
         Raises:
             VerificationFailed: a record, a tile or the last checkpoint is not what it was.
+            KeysInvalid: the log was handed over to a key that is not at hand.
             Stale: another integrator was first; call again.
             LedgerUnavailable: nothing was stored, or not known to be.
 
@@ -123,12 +128,21 @@ class Integrator:
         leaves = await self._tree.leaves(edge.size, MAX_STEP)
         if not leaves:
             return None
+        self._refuse_successor(leaves)
         grown, nodes = edge.extend(map(leaf_hash, leaves))
         checkpoint = Checkpoint(origin=self.signing.chain.newest.name, size=grown.size, root=grown.root())
         note = self.signing.note(checkpoint.text)
         await self._tree.grow(Step(old_size=edge.size, new_size=grown.size, nodes=nodes, note=note))
         self._edge = grown
         return checkpoint
+
+    def _refuse_successor(self, leaves: Sequence[bytes]) -> None:
+        for handover in filter(None, map(_log_handover, leaves)):
+            if handover.new not in self.signing.chain.keys:
+                raise KeysInvalid(
+                    f"the log was handed over to the key `{handover.new.encode()}`, which is not here",
+                    hint="give this broker the new key files, with the folder `handovers`; another one signs meanwhile",
+                )
 
     async def _signed_edge(self) -> Frontier:
         note = await self._tree.last_note()
@@ -143,3 +157,14 @@ class Integrator:
                 hint="somebody changed the database: run `assent audit verify`, keep a copy, restore a backup",
             )
         return self._edge
+
+
+def _log_handover(leaf: bytes) -> Handover | None:
+    """Return the handover of the log's key that a record tells of, None for any other record."""
+    if _ROTATED not in leaf:
+        return None
+    value = load(leaf)
+    detail = value.get("detail") if isinstance(value, dict) and value.get("kind") == _ROTATED.decode() else None
+    if not isinstance(detail, dict) or detail.get("key") != KeyUse.LOG:
+        return None
+    return open_handover(str(detail.get("note")).encode(), verifier)

@@ -7,6 +7,8 @@
 Rules kept here:
 - A new key is used only with a handover that both keys signed, and the handover is put on record at once.
 - Until then both are good, and afterwards the old one until the moment that the record names; then it is worth nothing.
+- Of several brokers one has the new key first. The others believe what it signs from the record of the handover on,
+  and go on with the old one until they are given the new; none of them signs with what it does not have.
 - The two keys that the ledger is written with never change while it is open.
 """
 
@@ -69,7 +71,10 @@ class KeyRing:
         clock: Clock,
         wrap: Callable[[Sign], Sign] = _as_it_is,
         on_log_key: Callable[[KeyChain], None] = lambda _chain: None,
+        beside_others: bool = False,
     ) -> None:
+        self._beside_others = beside_others
+        self._elsewhere: _Retired | None = None
         self._ledger = ledger
         self._tree = tree
         self._integrator = integrator
@@ -96,17 +101,22 @@ class KeyRing:
     def open_grant(self, token: str) -> Mapping[str, Json] | None:
         """Return the claims of a token that one of our keys signed, if that key is still good; else None."""
         claims = self._opens(token)
-        if claims is not None or not self._retired:
+        if claims is not None:
             return claims
-        now = self._clock()
-        found = (key.opens(token) for key in self._retired if key.until is None or now < key.until)
+        found = (key.opens(token) for key in self._also_good())
         return next((claims for claims in found if claims is not None), None)
 
     def key_set(self) -> dict[str, Json]:
         """Return the public keys that grants may be signed with now (RFC 7517)."""
+        return key_set((public_half(self._keys.grant), *(key.public_key for key in self._also_good())))
+
+    def _also_good(self) -> Sequence[_Retired]:
+        """Return the keys for grants that are good beside our own: older ones for a while, one that others have."""
+        if not self._retired and self._elsewhere is None:
+            return ()
         now = self._clock()
-        good = (key.public_key for key in self._retired if key.until is None or now < key.until)
-        return key_set((public_half(self._keys.grant), *good))
+        known = (*self._retired, *(() if self._elsewhere is None else (self._elsewhere,)))
+        return [key for key in known if key.until is None or now < key.until]
 
     async def open(self) -> None:
         """Record whatever was rotated while nobody served.
@@ -132,7 +142,21 @@ class KeyRing:
             await self._take_up(keys)
         elif not self._settled or (self._look_again_at is not None and self._clock() >= self._look_again_at):
             await self._take_up(self._keys)
+        if self._beside_others:
+            self._elsewhere = self._newer(await handed_over(self._ledger, verifier))
         return LOOK_EACH_SECONDS
+
+    def _newer(self, recorded: Sequence[HandedOver]) -> _Retired | None:
+        """Return the key for grants that the log was handed over to last, where it is not ours."""
+        newest = [known.handover.new for known in recorded if known.handover.use is KeyUse.GRANT][-1:]
+        ours = public_half(self._keys.grant)
+        if not newest or newest[0].public_key == ours:
+            return None
+        if self._elsewhere is not None and self._elsewhere.public_key == newest[0].public_key:
+            return self._elsewhere
+        hint = "give this broker the new key files, with the folder `handovers`, before the old key is over"
+        log.warning("key_is_elsewhere", key=KeyUse.GRANT.value, new=newest[0].public_key.hex(), hint=hint)
+        return _Retired(newest[0].public_key, grant_opener(newest[0].public_key), until=None)
 
     async def _take_up(self, keys: Keys) -> None:
         recorded = await handed_over(self._ledger, verifier)

@@ -84,6 +84,7 @@ def open_kept(
         clock=told,
         wrap=wrap,
         on_log_key=lambda chain: renew_public_key(settings.ledger_file, chain),
+        beside_others=settings.is_beside_others,
     )
     return Kept(
         keys=keys,
