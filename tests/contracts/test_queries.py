@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import product
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,7 @@ from assent.core.deliveries import Delivery, DeliveryState
 from assent.core.errors import Stale
 from assent.ports import Due, Ledger, OpenApprovals, Row, Tx, View, decision_cursor
 from tests.contracts import samples
-from tests.contracts.samples import AGENT, RUN, T0, Clock, action, approval
+from tests.contracts.samples import AGENT, T0, Clock, action, approval
 
 MINUTE = timedelta(minutes=1)
 READ = Impact.READ

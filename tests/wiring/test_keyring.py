@@ -361,3 +361,80 @@ async def test_nothing_is_looked_up_while_nothing_was_exchanged(house: House) ->
     ring = await house.start()
     await house.stop()
     assert await ring.look() > 0
+
+
+@dataclass
+class Beside:
+    """A broker on the same ledger with a folder of keys of its own, as it was when it was copied."""
+
+    house: House
+    keys: Path
+
+    def __post_init__(self) -> None:
+        shutil.copytree(self.house.keys, self.keys)
+
+    async def start(self) -> KeyRing:
+        house, keys = self.house, Keys.load(self.keys)
+        tree = LedgerTree(house.ledger)
+        self.integrator = Integrator(tree, key=keys.log_verifier_key(ORIGIN), sign=keys.sign_log)
+        ring = KeyRing(
+            keys,
+            house.ledger,
+            tree,
+            self.integrator,
+            places=KeyPlaces(self.keys),
+            origin=ORIGIN,
+            clock=house.clock,
+            beside_others=True,
+        )
+        await ring.open()
+        return ring
+
+
+async def test_a_grant_of_a_new_key_is_good_at_a_broker_that_was_not_given_it_yet(house: House, tmp_path: Path) -> None:
+    first, beside = await house.start(), Beside(house, tmp_path / "beside")
+    second = await beside.start()
+    house.rotate(KeyUse.GRANT)
+    await first.look()
+    token = first.sign_grant(CLAIMS)
+    assert second.open_grant(token) is None
+    await second.look()
+    assert second.open_grant(token) == CLAIMS
+    assert {key["x"] for key in first.key_set()["keys"]} <= {key["x"] for key in second.key_set()["keys"]}  # type: ignore[index,union-attr,call-overload]  # JSON
+    # Who replaces the key once more ends the one before, here too.
+    house.rotate(KeyUse.GRANT, overlap=timedelta(0))
+    await first.look()
+    await second.look()
+    assert (second.open_grant(token), second.open_grant(first.sign_grant(CLAIMS))) == (None, CLAIMS)
+    # Given the files, it signs with the new key itself.
+    shutil.rmtree(beside.keys)
+    shutil.copytree(house.keys, beside.keys)
+    await second.look()
+    assert first.open_grant(second.sign_grant(CLAIMS)) == CLAIMS
+    await house.stop()
+
+
+async def test_who_was_not_given_the_new_key_of_the_log_signs_nothing_from_the_handover_on(
+    house: House, tmp_path: Path
+) -> None:
+    first, beside = await house.start(), Beside(house, tmp_path / "beside")
+    await beside.start()
+    old = Keys.load(house.keys)
+    await house.happen()
+    assert await beside.integrator.integrate_once() is not None
+    house.rotate(KeyUse.LOG)
+    await first.look()
+    await house.happen()
+    # The record of the handover is not signed yet: what would be signed holds it.
+    with pytest.raises(KeysInvalid, match="handed over to the key"):
+        await beside.integrator.integrate_once()
+    await house.signed()
+    # And once it is, nobody without the key can go on from there.
+    await house.happen()
+    with pytest.raises(KeysInvalid, match="signed with a key which is not here"):
+        await beside.integrator.integrate_once()
+    await house.signed()
+    keys = (old, Keys.load(house.keys))
+    counts = [(found.records, found.signed) for found in (house.verified(with_key=key) for key in keys)]
+    assert counts[0] == counts[1]
+    await house.stop()

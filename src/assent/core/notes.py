@@ -122,6 +122,11 @@ def note_text(raw: bytes) -> str:
     return _split(raw)[0]
 
 
+def claimed_keys(raw: bytes, name: str) -> frozenset[bytes]:
+    """Return the ids of the keys of `name` that a note claims to be signed with, with nobody's word for it."""
+    return frozenset(key_id for signer, key_id, _ in _split(raw)[1] if signer == name)
+
+
 def to_base64(data: bytes) -> str:
     """Return standard base64 with padding (RFC 4648 section 4)."""
     return base64.b64encode(data).decode()

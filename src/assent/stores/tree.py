@@ -20,7 +20,7 @@ from assent.core.checkpoints import Checkpoint, claimed_size, open_checkpoint
 from assent.core.errors import KeysInvalid, VerificationFailed
 from assent.core.handovers import Handover, KeyChain, KeyUse, Sign, open_handover
 from assent.core.merkle import Frontier, Node, leaf_hash
-from assent.core.notes import NoteInvalid, VerifierKey, cosign_note, sign_note
+from assent.core.notes import NoteInvalid, VerifierKey, claimed_keys, cosign_note, sign_note
 from assent.core.records import RecordKind
 from assent.stores.keys import verifier
 
@@ -144,10 +144,20 @@ class Integrator:
                     hint="give this broker the new key files, with the folder `handovers`; another one signs meanwhile",
                 )
 
+    def _refuse_stranger(self, note: bytes) -> None:
+        # An old key signs along for a while, so whoever has only that would go on believing, and sign alone.
+        newest = self.signing.chain.newest
+        if claimed_keys(note, newest.name) - {key.key_id for key in self.signing.chain.keys}:
+            raise KeysInvalid(
+                "the log is signed with a key which is not here",
+                hint="give this broker the new key files, with the folder `handovers`; another one signs meanwhile",
+            )
+
     async def _signed_edge(self) -> Frontier:
         note = await self._tree.last_note()
         if note is None:
             return Frontier()
+        self._refuse_stranger(note)
         last = believed(note, self.signing.chain)
         if self._edge.size != last.size:
             self._edge = await self._tree.frontier(last.size)
