@@ -26,6 +26,7 @@ from assent.core.credentials import Kind
 from assent.core.errors import AssentError, HeldNotDurable, LedgerUnavailable
 from assent.core.passkeys import PasskeyId
 from assent.flows import authenticate, trip_breaker
+from assent.flows.active_policy import active_policy
 from assent.flows.add_passkey import revoke_by_hand
 from assent.flows.broker import Broker
 from assent.flows.follow_policy import follow_policy
@@ -102,9 +103,12 @@ async def _issue_token(assembly: Assembly, operator: str, valid_for: timedelta |
 
 
 async def _follow(broker: Broker) -> None:
-    """Go by the policy that is active in the ledger; where it cannot be loaded, by the one of the directory."""
+    """Go by the policy that is published in the ledger; where there is none that can be loaded, by the directory's."""
     with suppress(AssentError):
-        await follow_policy(broker)
+        active = await broker.ledger.read(active_policy)
+        # A directory that was edited a moment ago is ahead of the broker that serves from it.
+        if active is not None and active.publication is not None:
+            await follow_policy(broker)
 
 
 def _whose_hand() -> dict[str, Json]:
