@@ -58,6 +58,7 @@ FAMILIES: Final = (
     Family("assent_leases_held", "gauge", "1 where this broker does that work for all, else 0", ("work",)),
     Family("assent_policy_behind", "gauge", "1 while another policy is active than the one loaded here, else 0"),
     Family("assent_policy_published", "gauge", "1 when the active policy was published, 0 when a directory holds it"),
+    Family("assent_spans_total", "counter", "spans for a collector, by what became of them", ("result",)),
     Family("assent_policy_age_seconds", "gauge", "since when the policy version that serves has been in force"),
     Family("assent_clock_behind_seconds", "gauge", "how far the machine's clock stands behind the last record"),
     Family("assent_slack_up", "gauge", "1 while Slack does its part, 0 while it is away"),
@@ -132,6 +133,7 @@ class Measured:
     leases_held: Mapping[str, int] | None = None
     policy_behind: bool | None = None
     policy_published: bool | None = None
+    spans: Mapping[str, int] | None = None
     policy_age_seconds: float | None = None
     clock_behind_seconds: float | None = None
     slack_up: bool | None = None
@@ -155,6 +157,7 @@ class _Look:
         self._counted: dict[str, dict[tuple[str, ...], int]] = {
             "assent_decisions_total": {**tally.decisions},
             "assent_redemptions_total": {(result,): count for result, count in tally.redemptions.items()},
+            "assent_spans_total": {(result,): count for result, count in (measured.spans or {}).items()},
         }
         self._measured = measured
         self._durations = tally.durations.read()

@@ -32,7 +32,10 @@ async def answer_ask(api: Api, caller: AgentCaller, body: AskBody, idempotency_k
     began = perf_counter()
     answered = await request_action(api.broker, caller, _ask(body, idempotency_key))
     reasons = answered.decision.reasons
-    api.tally.decided(answered.decision.answer, reasons[0].code if reasons else None, perf_counter() - began)
+    took = perf_counter() - began
+    api.tally.decided(answered.decision.answer, reasons[0].code if reasons else None, took)
+    if api.tracing is not None:
+        api.tracing.asked(answered, took)
     return agent_reply(api, action_answer(api, answered))
 
 
@@ -59,6 +62,8 @@ async def answer_watch(api: Api, caller: AgentCaller, wanted: Watched, attempt: 
         )
 
     answered = await look_for(receive, api, look, wait_seconds=wanted.wait_seconds)
+    if api.tracing is not None:
+        api.tracing.heard(answered.action)
     return agent_reply(api, action_answer(api, answered))
 
 

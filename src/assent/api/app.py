@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from assent.api import hot, problems, replies
 from assent.api.given import Api, ApiSettings, LogReader, Readiness, SlackInbox, Waits
 from assent.api.replies import send_reply
+from assent.api.tracing import Tracing
 from assent.console.given import ConsoleSettings, is_of_console
 from assent.core.canonical import Json
 from assent.core.errors import NotFound
@@ -34,6 +35,7 @@ def create_app(
     key_set: Callable[[], Mapping[str, Json]],
     measure: Callable[[], Awaitable[Measured]],
     slack: SlackInbox | None = None,
+    tracing: Tracing | None = None,
     closing: asyncio.Event | None = None,
     settings: ApiSettings | None = None,
     console: ConsoleSettings | None = None,
@@ -51,6 +53,7 @@ def create_app(
         key_set=key_set,
         measure=measure,
         slack=slack,
+        tracing=tracing,
         closing=closing or asyncio.Event(),
         waits=Waits((settings or ApiSettings()).max_waits),
         settings=settings or ApiSettings(),

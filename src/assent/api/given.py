@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from assent.api.tracing import Tracing
 from assent.core.canonical import MAX_BODY_BYTES, Json
 from assent.core.records import RecordId
 from assent.core.tiles import Tile
@@ -126,7 +127,8 @@ class Waits:
 class Api:
     """Everything that routes work with; `closing` ends long waits when the process shuts down.
 
-    `waits` counts who waits, `tally` is counted up by the routes; `measure` finds out the rest for metrics.
+    `waits` counts who waits, `tally` is counted up by the routes; `measure` finds out the rest for metrics. Without
+    `tracing` nobody is told of spans.
     """
 
     broker: Broker
@@ -138,4 +140,5 @@ class Api:
     waits: Waits
     slack: SlackInbox | None = None
     tally: Tally = field(default_factory=Tally)
+    tracing: Tracing | None = None
     settings: ApiSettings = field(default_factory=ApiSettings)

@@ -61,6 +61,8 @@ async def redeem_grant(
 
 def redemption_reply(api: Api, redemption: Redemption) -> Response:
     """Return what the redeemer hears: what to run now, or why not."""
+    if api.tracing is not None:
+        api.tracing.heard(redemption.action)
     api.tally.redeemed(None if redemption.refused is None else redemption.refused.code)
     if redemption.refused is not None:
         breaker, again = redemption.breaker, redemption.retry_after
@@ -71,6 +73,8 @@ def redemption_reply(api: Api, redemption: Redemption) -> Response:
 
 def report_reply(api: Api, reported: Redemption) -> Response:
     """Return what the reporter hears: the action's state and outcome, or why the report does not count."""
+    if api.tracing is not None:
+        api.tracing.ended(reported.action)
     if reported.refused is not None:
         return Replied(replies.of_problem(problems.of_refusal(reported.refused)))
     return Replied(agent_reply(api, reported_answer(reported.action)))

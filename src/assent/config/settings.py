@@ -155,6 +155,7 @@ class Settings(BaseSettings):
     log_format: LogFormat = LogFormat.AUTO
     log_level: LogLevel = LogLevel.INFO
     public_log: bool = False
+    otel_endpoint: str | None = None
 
     # what is kept
     legal_hold: str | None = None
@@ -202,6 +203,13 @@ class Settings(BaseSettings):
     def _is_safe_to_tell(cls, value: str | None) -> str | None:
         if value is not None and not TO_A_WEBHOOK.fullmatch(value):
             raise ValueError(WRITE_WEBHOOK)
+        return value
+
+    @field_validator("otel_endpoint")
+    @classmethod
+    def _is_a_collector(cls, value: str | None) -> str | None:
+        if value is not None and not ISSUER.fullmatch(value):
+            raise ValueError("write it as https://HOST[:PORT][/PATH]; plain http only to this machine")
         return value
 
     @field_validator("oidc_issuer")

@@ -19,11 +19,13 @@ from assent.sdk.errors import ActionDenied, AlreadyExecuted, ConfigurationError
 from assent.sdk.messages import Ask, OutcomeReport
 from assent.sdk.state import ClientState, new_secret
 from assent.sdk.steps import Answer, Step, Steps, drive, drive_async
+from assent.sdk.tracing import ToolSpan, traceparent
 from assent.sdk.trouble import log_event
 
 if TYPE_CHECKING:
     from assent.sdk.stopping import AsyncListener, Listener, OnStop, Stopped
 
+NOT_RUN: Final = "not_run"
 LAST_WORD_TRIES: Final = 1  # an interrupted process does not wait long to say so
 
 
@@ -52,6 +54,7 @@ class _AnyAction:
         self._began = 0.0
         self._pid = 0
         self._result_digest: str | None = None
+        self._span = ToolSpan()
 
     @property
     def id(self) -> str:
@@ -94,17 +97,22 @@ class _AnyAction:
             raise ConfigurationError("an action runs once", hint="ask for a new one")
         self._pid = os.getpid()
         # Attempt and idempotency key are born here, in the process and try that uses them.
+        ask = self._plan.ask
+        self._span.begin(self._plan.tool, None if ask is None else ask.call_id)
         try:
             self._claimed = yield from self._claim(new_secret())
-        except (ActionDenied, AlreadyExecuted) as refused:
-            refused.tool = refused.tool or (self._plan.ask.tool if self._plan.ask else None)
+        except BaseException as refused:
+            if isinstance(refused, (ActionDenied, AlreadyExecuted)):
+                refused.tool = refused.tool or (None if ask is None else ask.tool)
+            self._span.end(refused, NOT_RUN)
             raise
+        self._span.claimed(self._claimed.action_id)
         self._began = time.monotonic()
 
     def _claim(self, attempt: str) -> Steps[calls.Claimed]:
         plan, state = self._plan, self._state
         if plan.ask is not None:
-            asked = replace(plan.ask, attempt=attempt, idempotency_key=new_secret())
+            asked = replace(plan.ask, attempt=attempt, idempotency_key=new_secret(), trace=traceparent())
             return (yield from calls.begin(state, asked, wait=plan.wait))
         if plan.decision is None:
             raise AssertionError("a plan has an ask or a decision")
@@ -112,6 +120,12 @@ class _AnyAction:
         return (yield from calls.claim(state, decision, attempt=attempt, asked=None, waited=plan.wait != 0))
 
     def _end(self, fault: BaseException | None) -> Steps[None]:
+        try:
+            yield from self._report(fault)
+        finally:
+            self._span.end(fault, status_of(fault))
+
+    def _report(self, fault: BaseException | None) -> Steps[None]:
         outcome = self._outcome(fault)
         if outcome is None:
             return
@@ -204,6 +218,7 @@ class AsyncAction(_AnyAction):
         await drive_async(self._end(fault), self._perform)
 
     def _leave_to_spool(self, fault: BaseException) -> None:
+        self._span.end(fault, status_of(fault))
         outcome = self._outcome(fault)
         if outcome is not None:
             self._state.spool.add(outcome)

@@ -8,6 +8,7 @@ from assent.sdk.errors import ConfigurationError
 from assent.sdk.messages import Ask
 from assent.sdk.runs import current_run
 from assent.sdk.state import new_secret
+from assent.sdk.tracing import traceparent
 
 
 def ask_of(
@@ -36,6 +37,7 @@ def ask_of(
         call_id=given.name_or_none("call_id", call_id),
         on_behalf_of=run.on_behalf_of if on_behalf_of is None else given.names("on_behalf_of", on_behalf_of),
         model=run.model if model is None else given.model("model", model),
+        trace=traceparent(),
     )
 
 

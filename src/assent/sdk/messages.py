@@ -14,7 +14,8 @@ class Ask:
     """One ask as it goes to the broker.
 
     `arguments` are canonical bytes. `attempt` is given when this process means to run the action itself; without it
-    the broker hands out a grant and nobody holds the action yet. `idempotency_key` is for lost answers only.
+    the broker hands out a grant and nobody holds the action yet. `idempotency_key` is for lost answers only. `trace` is
+    the asking span, as W3C Trace Context writes it.
     """
 
     tool: str
@@ -26,6 +27,7 @@ class Ask:
     call_id: str | None = None
     on_behalf_of: tuple[str, ...] = ()
     model: tuple[str, str] | None = None
+    trace: str | None = None
 
     @property
     def content(self) -> tuple[str, ...] | None:
@@ -58,7 +60,7 @@ def build_ask(ask: Ask, *, in_flight: Sequence[str] = ()) -> Request:
             "call_id": ask.call_id,
             "on_behalf_of": list(ask.on_behalf_of) or None,
             "in_flight": list(in_flight) or None,
-            "context": {"model": {"name": ask.model[0], "version": ask.model[1]}} if ask.model else None,
+            "context": _context(ask),
         }
     )
     # The arguments go in as the very bytes that were frozen, not as a second spelling of them.
@@ -118,6 +120,15 @@ def build_me() -> Request:
 def build_key_set() -> Request:
     """Return GET /.well-known/jwks.json."""
     return Request(method="GET", path="/.well-known/jwks.json")
+
+
+def _context(ask: Ask) -> Json:
+    said: dict[str, Json] = {}
+    if ask.model is not None:
+        said["model"] = {"name": ask.model[0], "version": ask.model[1]}
+    if ask.trace is not None:
+        said["trace"] = ask.trace
+    return said or None
 
 
 def _bytes(body: dict[str, Json]) -> bytes:

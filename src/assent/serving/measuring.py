@@ -53,7 +53,9 @@ class Gauges:
         signals: Signals | None = None,
         channels: Sequence[str] = (),
         leases: Callable[[], Mapping[str, int]] | None = None,
+        spans: Callable[[], Mapping[str, int]] | None = None,
     ) -> None:
+        self._spans = spans
         self._leases = leases
         self._signals = signals
         self._channels = channels
@@ -100,7 +102,8 @@ class Gauges:
     def _with_own(self, found: Measured) -> Measured:
         """Add what this process knows without asking."""
         slack = self._slack()
-        found = replace(found, leases_held=None if self._leases is None else self._leases())
+        leases, spans = (None if own is None else own() for own in (self._leases, self._spans))
+        found = replace(found, leases_held=leases, spans=spans)
         if slack is None:
             return found
         return replace(

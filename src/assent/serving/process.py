@@ -20,6 +20,7 @@ from importlib.metadata import version as version_of
 from typing import Final
 
 from assent.api import ApiSettings, InFront, create_app
+from assent.api.tracing import Tracing
 from assent.config import LogFormat, Settings, require_private
 from assent.console.given import ConsoleSettings
 from assent.core.credentials import Kind
@@ -55,6 +56,7 @@ from assent.serving.upkeep import (
     keep_time,
     tell_of,
 )
+from assent.serving.telling_spans import spans_to
 from assent.serving.verifying import Verifying
 from assent.serving.watching import Counters, Telling, keep_held, keep_unrecorded, webhook_of
 from assent.stores.sqlite import ServingLock
@@ -172,11 +174,14 @@ class _Process:
         )
         self._channels = self._approval_channels(self._page if is_reached else None)
         self._alerts = self._alert_channels()
+        self._spans = spans_to(assembly.settings, self._version)
         self._app = self._application()
 
     async def run(self) -> None:
         """Serve from the first record of this process to its last."""
         try:
+            if self._spans is not None:
+                self._spans.start()
             publish_key(self._assembly)
             await self._assembly.kept.begin()
             await self._look_at_clock()
@@ -191,6 +196,8 @@ class _Process:
             if fault is None:
                 await self._record_end()
         finally:
+            if self._spans is not None:
+                await asyncio.to_thread(self._spans.close)
             await self._assembly.close_signals()
             await self._assembly.ledger.close()
         if fault is not None:
@@ -278,9 +285,11 @@ class _Process:
                 signals=assembly.broker.signals,
                 channels=tuple(self._channels),
                 leases=self._leases.told,
+                spans=None if self._spans is None else self._spans.counts,
                 asking=partial(count_lately, assembly.broker, timedelta(days=1)),
             ).look,
             slack=self._slack,
+            tracing=None if self._spans is None else Tracing(self._spans.tell),
             closing=self._closing,
             settings=ApiSettings(
                 public_log=settings.public_log,
