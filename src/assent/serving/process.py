@@ -46,6 +46,7 @@ from assent.serving.readiness import ReadinessProbe
 from assent.serving.signing_on import issuer_of
 from assent.serving.sinking import Sinking
 from assent.serving.slack import slack_of, slack_round
+from assent.serving.telling_spans import spans_to
 from assent.serving.upkeep import (
     PolicyFollow,
     PolicyWatch,
@@ -56,7 +57,6 @@ from assent.serving.upkeep import (
     keep_time,
     tell_of,
 )
-from assent.serving.telling_spans import spans_to
 from assent.serving.verifying import Verifying
 from assent.serving.watching import Counters, Telling, keep_held, keep_unrecorded, webhook_of
 from assent.stores.sqlite import ServingLock
