@@ -107,8 +107,10 @@ class OtlpSpans:
         self._counts[SENT if is_taken else FAILED] += len(batch)
         if is_taken is not self._is_taken:
             self._is_taken = is_taken
-            say, event = (log.info, "spans_taken") if is_taken else (log.warning, "spans_not_taken")
-            say(event, endpoint=self._endpoint)
+            if is_taken:
+                log.info("spans_taken", endpoint=self._endpoint)
+            else:
+                log.warning("spans_not_taken", endpoint=self._endpoint)
 
     def _sender(self) -> Send:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415  # an extra, and slow to load
