@@ -23,7 +23,7 @@ from assent.core.grants import Grant, GrantState
 from assent.core.records import RecordKind
 from assent.flows.log_says import believe_log
 from assent.ports import Gate, Ledger, Tx, View
-from assent.stores.postgres import Place, PostgresLedger
+from assent.stores.postgres import Place, PostgresLedger, batch
 from tests.contracts import samples
 from tests.contracts.samples import KEYS, OTHER_KEYS, Clock, Ids
 from tests.postgres_server import Server, started, why_not
@@ -51,6 +51,12 @@ def line(postgres: Server, place: Place) -> Iterator[CutLine]:
         line.place = Place(url=place.url.replace(str(postgres.folder), folder))  # type: ignore[attr-defined]  # for the tests here
         yield line
         line.close()
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a batch take as long as it takes: what shares one is what was asked together, on a slow machine too."""
+    monkeypatch.setattr(batch, "BATCH_SECONDS", 60.0)
 
 
 @pytest.fixture
